@@ -1,0 +1,1 @@
+"""MetaUAS: universal anomaly segmentation with one normal image as the prompt (Gao, NeurIPS 2024)."""

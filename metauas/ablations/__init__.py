@@ -1,0 +1,1 @@
+"""Ablations: parameter files in, one papermill run each, tables and plots out."""

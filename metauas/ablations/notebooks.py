@@ -1,0 +1,97 @@
+"""Finding the notebooks and reading what parameters they declare, without running anything."""
+
+import ast
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from metauas.errors import InputError
+from metauas.files import require_file
+
+PATTERN = "[0-9][0-9]_*.ipynb"
+TAG = "parameters"
+
+
+def notebooks_folder() -> Path:
+    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else ``notebooks/`` beside the package.
+
+    Raises:
+        InputError: if the folder does not exist, as when the package was installed from a wheel.
+    """
+    chosen = os.environ.get("METAUAS_NOTEBOOKS")
+    folder = Path(chosen) if chosen else Path(__file__).parents[2] / "notebooks"
+    if not folder.is_dir():
+        raise InputError(
+            f"the notebooks' folder {folder} does not exist; notebooks are no part of the installed package: "
+            "set METAUAS_NOTEBOOKS to the notebooks/ of a checkout, or install one with `pip install -e .`"
+        )
+    return folder.resolve()
+
+
+def find_notebooks(folder: str | Path | None = None) -> list[Path]:
+    """Return the numbered notebooks of ``folder`` (by default ``notebooks_folder()``), in order.
+
+    Raises:
+        InputError: if there is none.
+    """
+    where = notebooks_folder() if folder is None else Path(folder)
+    found = sorted(where.glob(PATTERN))
+    if not found:
+        raise InputError(f"no notebook in {where} is named like {PATTERN}, for example 01_synthesis.ipynb")
+    return found
+
+
+def read_notebook(path: str | Path) -> nbformat.NotebookNode:
+    """Read a Jupyter notebook in the current format.
+
+    Raises:
+        InputError: naming the file if it is missing or no notebook.
+    """
+    file = require_file(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+        content: nbformat.NotebookNode = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise InputError(f"{path} is not a Jupyter notebook: {error}") from error
+    return content
+
+
+def declared_parameters(notebook: str | Path) -> dict[str, Any]:
+    """Return name and default of every parameter in the one code cell tagged ``parameters``.
+
+    The cell is parsed, not run: it may hold plain and annotated assignments of literals only. (papermill's
+    own ``inspect_notebook`` reads lines and misses defaults that contain ``=``.)
+
+    Raises:
+        InputError: naming the notebook if it is missing or no notebook, if not exactly one code cell has
+            the tag, or naming the line that is not an assignment of a literal.
+    """
+    cells = read_notebook(notebook).cells
+    tagged = [c.source for c in cells if c.cell_type == "code" and TAG in c.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise InputError(f"{notebook} has {len(tagged)} code cells tagged {TAG!r}; it needs exactly one")
+    try:
+        statements = ast.parse(tagged[0]).body
+    except SyntaxError as error:
+        raise InputError(f"{notebook}: the cell tagged {TAG!r} is not Python: {error}") from error
+    return dict(pair for statement in statements for pair in _assignment(statement, notebook=notebook))
+
+
+def _assignment(statement: ast.stmt, *, notebook: str | Path) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of one ``name = literal`` or ``name: type = literal``; refuse everything else."""
+    try:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield name, ast.literal_eval(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                yield name, ast.literal_eval(value)
+            case _:
+                raise ValueError("not an assignment to one name")
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{notebook}: line {statement.lineno} of the cell tagged {TAG!r} is `{ast.unparse(statement)}`; "
+            "only `name = literal` may stand there, so derive other values in the next cell"
+        ) from error

@@ -1,0 +1,153 @@
+"""Running notebooks with parameters: one of them, or the whole suite in order."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from rich.console import Console
+
+from metauas.ablations.notebooks import declared_parameters, find_notebooks, read_notebook
+from metauas.ablations.parameters import read_parameters, split_parameters
+from metauas.errors import check_choice
+from metauas.files import atomic_path, write_json
+
+
+class NotebookFailedError(RuntimeError):
+    """A notebook stopped with an error; what it did until then is kept as ``<stem>.failed.ipynb``."""
+
+
+def run_notebook(
+    notebook: str | Path, *, output: str | Path, parameters: Mapping[str, Any], timeout: int = 3600
+) -> Path:
+    """Run one notebook in a kernel of its own, in the notebook's folder, and return the executed notebook.
+
+    Beside ``output`` lies ``<stem>.parameters.json`` with all resolved parameters: papermill itself records
+    only those that differ from the defaults.
+
+    Args:
+        notebook: the source, which is never written to.
+        output: the executed notebook, complete or absent.
+        parameters: values for names that the notebook declares.
+        timeout: seconds that one cell may take.
+
+    Raises:
+        InputError: for a parameter that the notebook does not declare or of another type; nothing has run
+        then.
+        NotebookFailedError: naming notebook, cell and error; the notebook so far is ``<stem>.failed.ipynb``.
+    """
+    source, target = Path(notebook).resolve(), Path(output).resolve()
+    given = split_parameters(parameters, [source])[source]
+    failed = target.with_name(f"{target.stem}.failed.ipynb")
+    for stale in (target, failed):
+        stale.unlink(missing_ok=True)
+    write_json(target.with_name(f"{target.stem}.parameters.json"), {**declared_parameters(source), **given})
+    with atomic_path(target) as temporary:
+        try:
+            _execute(source, temporary, given, timeout)
+        except Exception as error:
+            cell = _failed_cell(temporary)
+            temporary.replace(failed)
+            raise NotebookFailedError(
+                f"{source.name} failed in {cell}: {_last_line(error)}; see {failed}"
+            ) from error
+    return target
+
+
+def run_suite(
+    parameters_file: str | Path | None,
+    out: str | Path,
+    *,
+    only: Sequence[str] | None = None,
+    timeout: int = 3600,
+) -> list[Path]:
+    """Run the notebooks in order, each with its own keys of one parameter file, and return the executed ones.
+
+    Every notebook also gets ``run_dir=<out>``, whatever the file says, and writes into ``<out>/<its stem>/``.
+
+    Args:
+        parameters_file: a flat YAML file; None leaves every notebook its defaults.
+        out: the run folder; the executed notebooks lie directly in it.
+        only: run just these, named by stem (``03_train``) or room (``train``).
+        timeout: seconds that one cell may take.
+
+    Raises:
+        InputError: before any work, if a key of the file is declared by no notebook or a value has another
+        type.
+        NotebookFailedError: at the first notebook that fails; the later ones are not run.
+    """
+    notebooks = find_notebooks()
+    chosen = _choose(notebooks, only)
+    parameters = {} if parameters_file is None else read_parameters(parameters_file)
+    given = split_parameters(parameters, notebooks, source=parameters_file or "parameters")
+    folder = Path(out).resolve()
+    console = Console(highlight=False, markup=False)
+    executed = []
+    with kernel_environment(TQDM_DISABLE="1"):
+        for number, notebook in enumerate(chosen, start=1):
+            console.print(f"{number}/{len(chosen)}  {notebook.stem} …", end=" ")
+            start = time.perf_counter()
+            values = {**given[notebook], "run_dir": str(folder)}
+            executed.append(
+                run_notebook(notebook, output=folder / notebook.name, parameters=values, timeout=timeout)
+            )
+            console.print(f"{time.perf_counter() - start:.1f} s")
+    return executed
+
+
+@contextmanager
+def kernel_environment(**variables: str) -> Iterator[None]:
+    """Set environment variables, which kernels inherit, for a while; those already set are left alone."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int) -> None:
+    papermill.execute_notebook(
+        str(source),
+        str(target),
+        parameters=dict(parameters),
+        kernel_name="python3",
+        progress_bar=False,
+        log_output=False,
+        execution_timeout=timeout,
+        # the kernel's working folder; papermill's own `cwd` would change this process's, for all threads
+        resources={"metadata": {"path": str(source.parent)}},
+    )
+
+
+def _choose(notebooks: Sequence[Path], only: Sequence[str] | None) -> list[Path]:
+    """Return the notebooks named by stem or room, in the order of the suite; all of them for None."""
+    if only is None:
+        return list(notebooks)
+    stems = {name: notebook for notebook in notebooks for name in (notebook.stem, notebook.stem[3:])}
+    wanted = {stems[check_choice(name="notebook", value=name, choices=stems)] for name in only}
+    return [notebook for notebook in notebooks if notebook in wanted]
+
+
+def _failed_cell(notebook: Path) -> str:
+    """Name the cell that stopped a run, counted as Jupyter shows it, from papermill's notes in the cells."""
+    cells = read_notebook(notebook).cells if notebook.stat().st_size else []
+    started = [
+        c for c in cells if c.cell_type == "code" and c.metadata.get("papermill", {}).get("start_time")
+    ]
+    if not started:
+        return "its kernel before the first cell"
+    first_line = next(iter(started[-1].source.splitlines()), "")
+    return f"cell {len(started)} (`{first_line}`)"
+
+
+def _last_line(error: Exception) -> str:
+    if isinstance(error, PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"

@@ -1,0 +1,82 @@
+"""What anyone would try first: compare query and prompt pixel by pixel, without learning anything."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from metauas.errors import InputError
+
+BLUR = 0.02  # standard deviation as a share of the shorter side: 5 pixels at 256
+SSIM_WINDOW = 7  # scikit-image's default
+
+
+def pixel_difference(
+    queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]
+) -> Float[Tensor, "b 1 h w"]:
+    """Return the absolute difference, mean over the channels, blurred by 2 % of the shorter side.
+
+    Args:
+        queries: images under test (B, 3, H, W) in [0, 1].
+        prompt: one normal image for all, or one for each, (1 or B, 3, H, W).
+
+    Returns:
+        Maps (B, 1, H, W) in [0, 1].
+
+    Raises:
+        InputError: if the sizes differ or there is neither one prompt nor one for each query.
+    """
+    return _compare_each(_blurred_difference, queries, prompt)
+
+
+def ssim_difference(
+    queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]
+) -> Float[Tensor, "b 1 h w"]:
+    """Return (1 - SSIM) / 2 per pixel, mean over the channels, by scikit-image (Wang et al., 2004).
+
+    Arguments, result and errors are those of :func:`pixel_difference`; below 7 × 7 pixels is an error too.
+    """
+    if min(queries.shape[-2:]) < SSIM_WINDOW:
+        raise InputError(f"SSIM needs {SSIM_WINDOW} × {SSIM_WINDOW} pixels, got {tuple(queries.shape[-2:])}")
+    return _compare_each(_structural_difference, queries, prompt)
+
+
+BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "pixel difference": pixel_difference,
+    "SSIM": ssim_difference,
+}
+
+
+def _compare_each(
+    compare: Callable[[np.ndarray, np.ndarray], np.ndarray], queries: Tensor, prompt: Tensor
+) -> Tensor:
+    if prompt.shape[0] not in (1, queries.shape[0]):
+        raise InputError(
+            f"{prompt.shape[0]} prompts for {queries.shape[0]} queries; give one, or one for each"
+        )
+    if prompt.shape[-2:] != queries.shape[-2:]:
+        sizes = f"prompt is {tuple(prompt.shape[-2:])}, queries are {tuple(queries.shape[-2:])}"
+        raise InputError(f"{sizes}; resize both to one size with metauas.images.resize_images")
+    first, second = (batch.detach().cpu().numpy() for batch in (queries, prompt.expand_as(queries)))
+    maps = np.stack([compare(query, normal) for query, normal in zip(first, second, strict=True)])
+    return torch.from_numpy(np.clip(maps, 0, 1))[:, None].to(queries)
+
+
+def _blurred_difference(
+    query: Float[np.ndarray, "3 h w"], prompt: Float[np.ndarray, "3 h w"]
+) -> Float[np.ndarray, "h w"]:
+    difference = np.abs(query - prompt).mean(axis=0)
+    return np.asarray(cv2.GaussianBlur(difference, (0, 0), BLUR * min(difference.shape)))
+
+
+def _structural_difference(
+    query: Float[np.ndarray, "3 h w"], prompt: Float[np.ndarray, "3 h w"]
+) -> Float[np.ndarray, "h w"]:
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
+        query, prompt, win_size=SSIM_WINDOW, channel_axis=0, data_range=1, full=True
+    )
+    return np.asarray((1 - similarity.mean(axis=0)) / 2)

@@ -1,0 +1,155 @@
+"""From surface to picture: pose, light, lens and sensor. The same view of two surfaces differs only where they do."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from metauas.eval.miniature.surface import SPAN, Colour, Surface, mottle
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one category is photographed.
+
+    Attributes:
+        turn: largest rotation to either side in degrees; 180 is any pose.
+        shift: largest shift in units (half the side of the picture).
+        zoom: largest relative change of scale.
+        backdrop: RGB of what the product lies on.
+        weave: strength of the backdrop's grain.
+    """
+
+    turn: float = 8.0
+    shift: float = 0.0
+    zoom: float = 0.06
+    backdrop: Colour = (0.5, 0.5, 0.5)
+    weave: float = 0.02
+
+
+@dataclass(frozen=True)
+class View:
+    """One exposure: a pose, a lamp and the state of the camera."""
+
+    setting: Setting
+    size: int
+    angle: float
+    shift: tuple[float, float]
+    scale: float
+    lamp: tuple[float, float, float]
+    fall_off: tuple[float, float]
+    gain: float
+    gamma: float
+    cast: Colour
+    blur: float
+    noise: float
+    backdrop: Float[np.ndarray, "size size 3"]
+
+
+def draw_view(rng: np.random.Generator, *, setting: Setting, size: int) -> View:
+    """Draw pose, lamp and camera for one image of ``size`` pixels."""
+    azimuth = np.radians(rng.uniform(205, 250))  # from the upper left, as in most workshops
+    rise = rng.uniform(1.3, 1.9)
+    right, down = rng.uniform(-setting.shift, setting.shift, size=2)
+    red, green, blue = 1 + rng.normal(0, 0.008, size=3)
+    slope_x, slope_y = rng.uniform(-0.07, 0.07, size=2)
+    return View(
+        setting=setting,
+        size=size,
+        angle=float(np.radians(rng.uniform(-setting.turn, setting.turn))),
+        shift=(float(right), float(down)),
+        scale=float(1 + rng.uniform(-setting.zoom, setting.zoom)),
+        lamp=(float(2 * np.cos(azimuth)), float(2 * np.sin(azimuth)), float(2 * rise)),
+        fall_off=(float(slope_x), float(slope_y)),
+        gain=float(rng.uniform(0.92, 1.06)),
+        gamma=float(rng.uniform(0.93, 1.07)),
+        cast=(float(red), float(green), float(blue)),
+        blur=float(rng.uniform(0.45, 0.7) * size / 256),
+        noise=float(rng.uniform(0.007, 0.014)),
+        backdrop=draw_backdrop(rng, setting=setting, size=size),
+    )
+
+
+def draw_backdrop(
+    rng: np.random.Generator, *, setting: Setting, size: int
+) -> Float[np.ndarray, "size size 3"]:
+    """Draw a backdrop of uneven brightness with a fine grain."""
+    canvas = round(size * SPAN)  # one picture pixel per canvas pixel
+    broad = mottle(rng, pixels=size, canvas=canvas, units=0.8)
+    fine = mottle(rng, pixels=size, canvas=canvas, units=0.02)
+    level = rng.uniform(0.93, 1.05) * (1 + 0.012 * broad + setting.weave * fine)
+    return (level[..., None] * np.float32(setting.backdrop)).astype(np.float32)
+
+
+def photograph(surface: Surface, view: View) -> Float[np.ndarray, "size size 3"]:
+    """Return the picture in [0, 1] that an ideal sensor without noise would see."""
+    seen = posed(surface, view)
+    lit = illuminate(seen, view)
+    alpha = seen.alpha[..., None]
+    scene = lit * alpha + view.backdrop * cast_shadow(seen.alpha, view)[..., None] * (1 - alpha)
+    scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), view.blur)) if view.blur > 0.2 else scene
+    x, y = _positions(view.size)
+    exposure = view.gain * (1 + view.fall_off[0] * x + view.fall_off[1] * y)
+    linear = np.clip(scene * exposure[..., None] * np.float32(view.cast), 0, 1)
+    return np.asarray(cv2.pow(linear, view.gamma))
+
+
+def develop(rng: np.random.Generator, picture: Float[np.ndarray, "h w 3"], *, noise: float) -> UInt8[np.ndarray, "h w 3"]:
+    """Add sensor noise, stronger in the light as photons are counted, and round to bytes."""
+    grain = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(noise)
+    noisy = picture + grain * np.sqrt(0.3 + 0.7 * picture)
+    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+
+
+def posed(surface: Surface, view: View) -> Surface:
+    """Turn, shift and scale a surface from its canvas into the picture."""
+    cos, sin = np.cos(view.angle) / view.scale, np.sin(view.angle) / view.scale
+    to_canvas = (surface.canvas / (2 * SPAN)) * np.array([[cos, sin], [-sin, cos]])
+    corner = np.full(2, 1 / view.size - 1) - view.shift  # units of the first pixel's centre
+    offset = to_canvas @ corner + (surface.canvas - 1) / 2
+    matrix = np.c_[to_canvas * 2 / view.size, offset]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+    def warp(maps: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h2 w2 c"]:
+        return np.asarray(cv2.warpAffine(maps, matrix, (view.size, view.size), flags=flags))
+
+    relief = warp(np.dstack([surface.height, surface.gloss, surface.alpha]))
+    return Surface(warp(surface.albedo), relief[..., 0], relief[..., 1], relief[..., 2])
+
+
+def illuminate(seen: Surface, view: View) -> Float[np.ndarray, "h w 3"]:
+    """Shade by one near lamp (Lambert) with half ambient light, and add Blinn's highlights."""
+    slope_x, slope_y = _slopes(seen.height, view.size)
+    x, y = _positions(view.size)
+    steep = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
+    to_lamp = [view.lamp[0] - x, view.lamp[1] - y, np.full_like(x, view.lamp[2])]
+    far = np.sqrt(to_lamp[0] ** 2 + to_lamp[1] ** 2 + to_lamp[2] ** 2)
+    lx, ly, lz = (part / far for part in to_lamp)
+    facing = np.clip((lz - slope_x * lx - slope_y * ly) * steep, 0, None)
+    halfway = np.sqrt(2 + 2 * lz)  # length of lamp direction + view direction (0, 0, 1)
+    mirror = np.clip((1 + lz - slope_x * lx - slope_y * ly) * steep / halfway, 0, 1)
+    broad = mirror**8
+    sharp = broad**8
+    lambert = 0.45 + 0.55 * facing / lz
+    return seen.albedo * lambert[..., None] + (seen.gloss * (0.18 * broad + 0.75 * sharp))[..., None]
+
+
+def cast_shadow(alpha: Float[np.ndarray, "h w"], view: View) -> Float[np.ndarray, "h w"]:
+    """Return the light that reaches the backdrop: less on the side away from the lamp, and close to the product."""
+    away = -np.array(view.lamp[:2]) * 0.018 * view.size / 2
+    moved = cv2.warpAffine(alpha, np.float32([[1, 0, away[0]], [0, 1, away[1]]]), alpha.shape[::-1])
+    soft = cv2.GaussianBlur(np.asarray(moved), (0, 0), 0.035 * view.size / 2)
+    return 1 - 0.45 * np.asarray(soft)
+
+
+def _slopes(height: Float[np.ndarray, "h w"], size: int) -> tuple[np.ndarray, np.ndarray]:
+    rise = height * np.float32(size / 4)  # central differences, two pixels of 2 / size units each
+    padded = np.pad(rise, 1, mode="edge")
+    return padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]
+
+
+def _positions(size: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
+    axis = ((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1).astype(np.float32)
+    x, y = np.meshgrid(axis, axis)
+    return x, y

@@ -1,0 +1,108 @@
+"""One image of the miniature: the flawless picture, the picture taken, and the exact mask between them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from metauas.errors import InputError, check_choice
+from metauas.eval.miniature.camera import develop, draw_view, photograph
+from metauas.eval.miniature.catalogue import CATALOGUE, CATEGORIES
+from metauas.eval.miniature.surface import SPAN
+from metauas.seeding import rng_for
+
+VISIBLE = 6 / 255  # what differs by less in every channel drowns in the sensor's noise
+SMALLEST_SPECK = 0.0002  # shares of the image: smaller regions are no defect, smaller holes no gap
+AREA = (0.0025, 0.12)  # shares of the image that a defect may mark
+ATTEMPTS = 40
+CANVAS_PER_PIXEL = 1.5
+SMALLEST_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with what is known about it.
+
+    Attributes:
+        image: the photograph (H, W, 3), RGB bytes with sensor noise.
+        mask: True (H, W) where the product is defective; all False in a good image.
+        flawless: the same exposure of the flawless product, without noise, in [0, 1].
+        ideal: the exposure of the product as it is, without noise, in [0, 1].
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    mask: Bool[np.ndarray, "h w"]
+    flawless: Float[np.ndarray, "h w 3"]
+    ideal: Float[np.ndarray, "h w 3"]
+
+
+def render_sample(*, category: str, split: str, index: int, seed: int = 0, size: int = 256) -> Sample:
+    """Render one image, a function of these arguments alone.
+
+    Args:
+        category: one of ``CATEGORIES``.
+        split: its folder in MVTec AD's layout: ``train/good``, ``test/good`` or ``test/<defect>``.
+        index: number of the image in that folder.
+        seed: seed of the whole benchmark.
+        size: side of the image in pixels.
+
+    Raises:
+        InputError: if the category, the split or the size is not possible.
+    """
+    entry = CATALOGUE[check_choice(name="category", value=category, choices=CATEGORIES)]
+    check_choice(name="split", value=split, choices=splits(category))
+    check_size(size)
+    key = (seed, "miniature", category, split, index)
+    surface = entry.draw(rng_for(*key, "product"), round(size * CANVAS_PER_PIXEL))
+    view = draw_view(rng_for(*key, "view"), setting=entry.setting, size=size)
+    ideal = flawless = photograph(surface, view)
+    mask = np.zeros((size, size), dtype=np.bool_)
+    damage = entry.defects.get(split.removeprefix("test/"))
+    if damage is not None:
+        for attempt in range(ATTEMPTS):
+            ideal = photograph(damage(rng_for(*key, "defect", attempt), surface), view)
+            mask = visible_change(flawless, ideal)
+            if AREA[0] <= mask.mean() <= AREA[1]:
+                break
+        else:
+            raise RuntimeError(f"no visible {split} of {category} in {ATTEMPTS} attempts at {size} px, seed {seed}")
+    image = develop(rng_for(*key, "noise"), ideal, noise=view.noise)
+    return Sample(image=image, mask=mask, flawless=flawless, ideal=ideal)
+
+
+def render_category(
+    category: str, *, split: str, count: int, seed: int = 0, size: int = 256
+) -> Iterator[Sample]:
+    """Yield the first ``count`` images of one folder of one category; see ``render_sample``."""
+    for index in range(count):
+        yield render_sample(category=category, split=split, index=index, seed=seed, size=size)
+
+
+def splits(category: str) -> list[str]:
+    """Return the image folders of a category in MVTec AD's layout."""
+    return ["train/good", "test/good", *(f"test/{defect}" for defect in CATALOGUE[category].defects)]
+
+
+def check_size(size: int) -> None:
+    """Raise InputError if images of this size would be too small to show anything."""
+    if size < SMALLEST_SIZE:
+        raise InputError(f"size={size} is too small to show a defect; give at least {SMALLEST_SIZE} pixels")
+
+
+def visible_change(
+    before: Float[np.ndarray, "h w 3"], after: Float[np.ndarray, "h w 3"]
+) -> Bool[np.ndarray, "h w"]:
+    """Mark the pixels that differ by more than ``VISIBLE`` in any channel, without specks and with holes closed."""
+    changed = np.abs(after - before).max(axis=-1) > VISIBLE
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    closed = np.asarray(cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_CLOSE, kernel)) > 0
+    return ~_without_specks(~_without_specks(closed))
+
+
+def _without_specks(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    _, labels, regions, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep = regions[:, cv2.CC_STAT_AREA] >= max(2, SMALLEST_SPECK * mask.size)
+    keep[0] = False
+    return np.asarray(keep[labels], dtype=np.bool_)

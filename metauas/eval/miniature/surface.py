@@ -1,0 +1,125 @@
+"""What the camera looks at: a surface with colour, relief, gloss and outline, in length units of the picture.
+
+One unit is half the side of the picture, so the view spans -1 … 1 in x (right) and y (down). Surfaces are drawn on
+a slightly larger square canvas, -SPAN … SPAN, so that turning and shifting brings no empty corners into view.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Self
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+SPAN = 1.3
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Maps of one surface; never changed in place, since products are drawn once and shared.
+
+    Attributes:
+        albedo: RGB reflectance (H, W, 3) in [0, 1].
+        height: relief (H, W) in units.
+        gloss: strength (H, W) of highlights in [0, 1].
+        alpha: 1 (H, W) where the product is, 0 where the backdrop shows.
+    """
+
+    albedo: Float[np.ndarray, "h w 3"]
+    height: Float[np.ndarray, "h w"]
+    gloss: Float[np.ndarray, "h w"]
+    alpha: Float[np.ndarray, "h w"]
+
+    @property
+    def canvas(self) -> int:
+        """Side of the canvas in pixels."""
+        return self.height.shape[0]
+
+    def paint(self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]) -> Self:
+        """Lay ``colour`` over the albedo with opacity ``cover``."""
+        wanted = np.asarray(colour, dtype=np.float32)
+        return replace(self, albedo=self.albedo + cover[..., None] * (wanted - self.albedo))
+
+    def shade(self, factor: Float[np.ndarray, "h w"]) -> Self:
+        """Multiply the albedo."""
+        return replace(self, albedo=np.clip(self.albedo * factor[..., None], 0, 1))
+
+    def lift(self, offset: Float[np.ndarray, "h w"]) -> Self:
+        """Add to the relief."""
+        return replace(self, height=self.height + offset)
+
+    def level(self, cover: Float[np.ndarray, "h w"], height: float) -> Self:
+        """Replace the relief by one height where ``cover`` is 1."""
+        return replace(self, height=self.height + cover * np.float32(height - self.height))
+
+    def polish(self, cover: Float[np.ndarray, "h w"], gloss: float) -> Self:
+        """Set the gloss where ``cover`` is 1."""
+        return replace(self, gloss=self.gloss + cover * np.float32(gloss - self.gloss))
+
+    def replaced(self, cover: Float[np.ndarray, "h w"], other: Self) -> Self:
+        """Show ``other`` where ``cover`` is 1."""
+        mixed = {
+            name: mine + (cover if mine.ndim == 2 else cover[..., None]) * (getattr(other, name) - mine)
+            for name, mine in vars(self).items()
+        }
+        return replace(self, **mixed)
+
+    def cut(self, cover: Float[np.ndarray, "h w"]) -> Self:
+        """Take the product away where ``cover`` is 1."""
+        return replace(self, alpha=self.alpha * (1 - cover))
+
+
+def plain(alpha: Float[np.ndarray, "h w"], *, colour: Colour, gloss: float = 0.0) -> Surface:
+    """Return a flat surface of one colour with the outline ``alpha``."""
+    albedo = np.broadcast_to(np.float32(colour), (*alpha.shape, 3))
+    return Surface(albedo, np.zeros_like(alpha), np.full_like(alpha, gloss), alpha)
+
+
+@lru_cache(maxsize=8)
+def grid(canvas: int) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c"]]:
+    """Return the x and y of every canvas pixel in units."""
+    axis = ((np.arange(canvas) + 0.5) / canvas * 2 - 1) * SPAN
+    x, y = np.meshgrid(axis.astype(np.float32), axis.astype(np.float32))
+    return x, y
+
+
+def per_unit(canvas: int) -> float:
+    """Return the canvas pixels per unit."""
+    return canvas / (2 * SPAN)
+
+
+def edge(distance: Float[np.ndarray, "h w"], *, canvas: int, soft: float = 0.0) -> Float[np.ndarray, "h w"]:
+    """Turn a signed distance in units (positive inside) into a cover whose rim is ``soft`` units wide, or one pixel."""
+    width = max(soft, 1 / per_unit(canvas))
+    return np.clip(distance / width + 0.5, 0, 1).astype(np.float32)
+
+
+def inside(alpha: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Return the distance in units of every covered pixel from the outline."""
+    solid = (alpha > 0.5).astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(solid, cv2.DIST_L2, 5)) / per_unit(alpha.shape[0])
+
+
+def blur(values: Float[np.ndarray, "..."], *, units: float, canvas: int) -> Float[np.ndarray, "..."]:
+    """Blur by a Gaussian whose sigma is given in units."""
+    sigma = units * per_unit(canvas)
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma)) if sigma > 0.2 else values
+
+
+def bevel(alpha: Float[np.ndarray, "h w"], *, width: float, depth: float) -> Float[np.ndarray, "h w"]:
+    """Return a relief that falls by ``depth`` over the last ``width`` units before the outline."""
+    ramp = np.clip(inside(alpha) / width, 0, 1)
+    return blur(depth * np.sin(ramp * np.pi / 2).astype(np.float32), units=width / 6, canvas=alpha.shape[0])
+
+
+def mottle(
+    rng: np.random.Generator, *, pixels: int, canvas: int, units: float
+) -> Float[np.ndarray, "pixels pixels"]:
+    """Return blurred white noise, mean 0 and deviation 1, whose grain is about ``units`` wide."""
+    step = max(1, int(units * per_unit(canvas) / 3))  # broad grain needs few samples
+    small = rng.standard_normal((pixels // step + 2, pixels // step + 2), dtype=np.float32)
+    small = np.asarray(cv2.GaussianBlur(small, (0, 0), max(units * per_unit(canvas) / step / 2, 0.3)))
+    noise = np.asarray(cv2.resize(small, (pixels, pixels), interpolation=cv2.INTER_CUBIC))
+    return (noise - noise.mean()) / noise.std()

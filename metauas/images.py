@@ -1,0 +1,105 @@
+"""Reading, resizing and writing images and masks.
+
+On disk and in synthesis an image is a NumPy array (H, W, 3), RGB; for the model it is a float32 tensor (3, H, W)
+in [0, 1]. A mask is boolean (H, W), True where something changed or is defective.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional as F
+
+from metauas.errors import InputError
+from metauas.files import atomic_path, require_file
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """Return the image files directly in ``folder``, sorted by name; hidden files are left out."""
+    files = Path(folder).iterdir()
+    return sorted(f for f in files if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
+
+
+def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Read an image as RGB bytes (H, W, 3), turned upright by its EXIF orientation.
+
+    Raises:
+        InputError: naming the file if it is missing, truncated or no image.
+    """
+    return np.asarray(_open(path).convert("RGB"))
+
+
+def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
+    """Read a mask file as booleans (H, W): every value above 0 is True (MVTec AD writes 255, others 1).
+
+    Raises:
+        InputError: naming the file if it is missing, truncated or no image.
+    """
+    return np.asarray(_open(path).convert("L")) > 0
+
+
+def _open(path: str | Path) -> Image.Image:
+    try:
+        with Image.open(require_file(path)) as image:
+            return ImageOps.exif_transpose(image)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read as an image ({error}); replace the file or take it out") from error
+
+
+def to_tensor(image: np.ndarray) -> Float[Tensor, "3 h w"]:
+    """Turn an RGB array (H, W, 3), uint8 or float in [0, 1], into a float32 tensor (3, H, W) in [0, 1]."""
+    scale = 255.0 if image.dtype == np.uint8 else 1.0
+    array = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(array / np.float32(scale))
+
+
+def to_uint8(image: np.ndarray | Tensor) -> UInt8[np.ndarray, "h w 3"]:
+    """Turn a float image in [0, 1], array (H, W, 3) or tensor (3, H, W), into RGB bytes (H, W, 3)."""
+    array = image.detach().cpu().numpy().transpose(1, 2, 0) if isinstance(image, Tensor) else image
+    if array.dtype == np.uint8:
+        return array
+    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+
+
+def resize_images(images: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 h2 w2"]:
+    """Resize to ``size`` (height, width) as the official code does: bilinear, corners not aligned, no antialiasing."""
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
+    return F.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False, antialias=False)
+
+
+def resize_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np.ndarray, "h2 w2"]:
+    """Resize a mask to ``size`` (height, width) so that it stays binary.
+
+    Nearest neighbour on growing; on shrinking a pixel is True if any of its area is, so that no thin defect is lost.
+    """
+    if mask.shape == tuple(size):
+        return mask
+    height, width = size
+    shrinks = height < mask.shape[0] or width < mask.shape[1]
+    flag = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(mask.astype(np.float32), (width, height), interpolation=flag)) > 0
+
+
+def write_png(path: str | Path, image: np.ndarray | Tensor) -> Path:
+    """Write an image (H, W, 3) / (3, H, W) or a mask (H, W) as PNG, atomically, and return the path."""
+    array = image.astype(np.uint8) * 255 if getattr(image, "dtype", None) == np.bool_ else image
+    pixels = array if isinstance(array, np.ndarray) and array.ndim == 2 else to_uint8(array)
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+    return Path(path)
+
+
+def stack_images(paths: Iterable[str | Path], *, size: int) -> Float[Tensor, "b 3 size size"]:
+    """Read images and resize each to ``size`` × ``size``."""
+    tensors = [resize_images(to_tensor(read_image(path))[None], (size, size)) for path in paths]
+    return torch.cat(tensors)

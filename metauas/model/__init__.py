@@ -1,0 +1,28 @@
+"""Model: query and prompt in, anomaly map out; checkpoints in and out."""
+
+from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAlignment
+from metauas.model.config import PRESETS, ModelConfig, model_config
+from metauas.model.network import EncodedPrompt, MetaUAS
+
+__all__ = [
+    "ALIGNMENTS",
+    "FUSIONS",
+    "PRESETS",
+    "SIMILARITIES",
+    "EncodedPrompt",
+    "FeatureAlignment",
+    "MetaUAS",
+    "ModelConfig",
+    "create_model",
+    "model_config",
+]
+
+
+def create_model(preset: str = "nano", **changes: object) -> MetaUAS:
+    """Create a network from a preset (``b4``, ``nano``), with choices of ``ModelConfig`` changed by keyword.
+
+    Raises:
+        InputError: a preset, choice or value that is not known.
+        WeightsUnavailableError: ``b4`` without a network; says the ways out.
+    """
+    return MetaUAS(model_config(preset, **changes))

@@ -1,0 +1,107 @@
+"""The feature alignment module (FAM): bring the prompt's features to the query's places (paper, section 3.3)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metauas.errors import InputError, check_choice
+
+ALIGNMENTS = ("none", "hard", "soft")
+SIMILARITIES = ("dot", "cosine")
+FUSIONS = ("concat", "add", "absdiff")
+
+
+class FeatureAlignment(nn.Module):
+    """Aligns the prompt's features of one stage to the query's.
+
+    One shared 1×1 convolution φ halves the channels of both. With s = ⟨φ(query)ᵢ, φ(prompt)ⱼ⟩ over all positions
+    i of the query and j of the prompt, the aligned feature at i is
+
+    - ``soft``: Σⱼ softmaxⱼ(s) promptⱼ, a mean of the prompt's unreduced features;
+    - ``hard``: the prompt's feature at argmaxⱼ s;
+    - ``none``: the prompt's feature at i itself.
+
+    Args:
+        channels: channels of the stage.
+        alignment: ``none``, ``hard`` or ``soft``.
+        similarity: ``dot`` (the official code: no scaling) or ``cosine`` (both sides of unit length, times a learnt
+            sharpness, without which a softmax over cosines would be nearly flat).
+    """
+
+    def __init__(self, channels: int, *, alignment: str = "soft", similarity: str = "dot") -> None:
+        super().__init__()
+        self.alignment = check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
+        self.similarity = check_choice(name="similarity", value=similarity, choices=SIMILARITIES)
+        if alignment != "none":
+            self.reduce = nn.Conv2d(channels, channels // 2, kernel_size=1)
+        if alignment == "soft" and similarity == "cosine":
+            self.log_sharpness = nn.Parameter(torch.tensor(10.0).log())
+
+    def forward(
+        self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Return the prompt's features at the query's places.
+
+        Raises:
+            InputError: ``none`` was asked for with a prompt of another size than the query.
+        """
+        if self.alignment == "none":
+            return self._unaligned(query, prompt)
+        values = prompt.flatten(2).transpose(1, 2)
+        queries, keys = self.tokens(query), self.tokens(prompt)
+        pick = self._soft if self.alignment == "soft" else _hard
+        aligned = pick(queries, keys, values)
+        return aligned.transpose(1, 2).unflatten(2, query.shape[-2:]).contiguous()
+
+    def tokens(self, feature: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c2"]:
+        """Return what is compared: reduced features, one row per position."""
+        tokens = self.reduce(feature).flatten(2).transpose(1, 2)
+        return F.normalize(tokens, dim=-1) if self.similarity == "cosine" else tokens
+
+    def attention(
+        self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]
+    ) -> Float[Tensor, "b n m"]:
+        """Return where each of the query's n positions looks among the prompt's m, rows summing to 1 (to be shown)."""
+        scores = self._sharpened(self.tokens(query)) @ self.tokens(prompt).transpose(1, 2)
+        return scores.softmax(dim=-1)
+
+    def _sharpened(self, queries: Tensor) -> Tensor:
+        return queries * self.log_sharpness.exp() if hasattr(self, "log_sharpness") else queries
+
+    def _soft(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        # scaled_dot_product_attention never holds the n × m matrix
+        return F.scaled_dot_product_attention(self._sharpened(queries), keys, values, scale=1.0)
+
+    def _unaligned(self, query: Tensor, prompt: Tensor) -> Tensor:
+        if query.shape[-2:] != prompt.shape[-2:]:
+            raise InputError(
+                f"alignment='none' compares place by place: give the prompt the query's size "
+                f"(features {tuple(prompt.shape[-2:])} and {tuple(query.shape[-2:])}), or use 'soft' or 'hard'"
+            )
+        return prompt
+
+
+def _hard(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    best = (queries @ keys.transpose(1, 2)).argmax(dim=-1)
+    return values.gather(1, best[..., None].expand(-1, -1, values.shape[-1]))
+
+
+class Fusion(nn.Module):
+    """Joins the query's features with the aligned prompt's: ``concat`` (query first), ``add`` or ``absdiff``."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = check_choice(name="fusion", value=mode, choices=FUSIONS)
+
+    def channels(self, stage: int) -> int:
+        """Channels after fusing a stage of ``stage`` channels."""
+        return 2 * stage if self.mode == "concat" else stage
+
+    def forward(
+        self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, "b c2 h w"]:
+        """Return the fused features."""
+        if self.mode == "concat":
+            return torch.cat([query, aligned], dim=1)
+        return query + aligned if self.mode == "add" else (query - aligned).abs()

@@ -1,0 +1,98 @@
+"""The U-Net decoder: fused deep features and the query's own shallow ones in, logits at full resolution out."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metauas.errors import InputError, check_choice
+from metauas.model.encoder import conv_norm_act
+
+DECODER_ATTENTIONS = ("none", "scse")
+
+
+class SpatialChannelExcitation(nn.Module):
+    """scSE: gates channels and positions, and adds both (Roy et al., MICCAI 2018).
+
+    Args:
+        channels: channels in and out.
+        reduction: bottleneck of the channel gate.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        self.channel = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // reduction, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels // reduction, channels, 1),
+            nn.Sigmoid(),
+        )
+        self.position = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Return the gated features."""
+        return x * self.channel(x) + x * self.position(x)
+
+
+class DecoderBlock(nn.Module):
+    """Enlarge, join the skip, convolve twice; attention before and after where asked for."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int, *, scale: int, attention: str) -> None:
+        super().__init__()
+        self.scale = scale
+        self.attention_in = _attention(inputs + skip, attention if skip else "none")
+        self.conv1 = conv_norm_act(inputs + skip, outputs)
+        self.conv2 = conv_norm_act(outputs, outputs)
+        self.attention_out = _attention(outputs, attention if skip else "none")
+
+    def forward(self, x: Tensor, skip: Tensor | None) -> Float[Tensor, "b c h w"]:
+        """Return (B, outputs, scale · H, scale · W)."""
+        x = F.interpolate(x, scale_factor=self.scale, mode="nearest")
+        if skip is not None:
+            x = self.attention_in(torch.cat([x, skip], dim=1))
+        return self.attention_out(self.conv2(self.conv1(x)))  # type: ignore[no-any-return]
+
+
+def _attention(channels: int, kind: str) -> nn.Module:
+    return SpatialChannelExcitation(channels) if kind == "scse" else nn.Identity()
+
+
+class UNetDecoder(nn.Module):
+    """U-Net decoder (paper, section 3.3).
+
+    Args:
+        channels: channels of the features handed in, shallow to deep, after fusion.
+        strides: their strides, shallow to deep.
+        widths: channels of the blocks, deep to shallow: one per feature below the deepest, and one more that goes
+            to full resolution where the shallowest feature is not there yet.
+        attention: ``none`` or ``scse``.
+
+    Raises:
+        InputError: the number of widths does not fit the encoder.
+    """
+
+    def __init__(
+        self, *, channels: Sequence[int], strides: Sequence[int], widths: Sequence[int], attention: str = "none"
+    ) -> None:
+        super().__init__()
+        check_choice(name="decoder_attention", value=attention, choices=DECODER_ATTENTIONS)
+        skips = [*reversed(channels[:-1])] + ([0] if strides[0] > 1 else [])
+        steps = [*reversed(strides)] + ([1] if strides[0] > 1 else [])
+        if len(widths) != len(skips):
+            raise InputError(f"decoder_channels has {len(widths)} numbers; an encoder of strides {tuple(strides)} needs {len(skips)}")
+        inputs = [channels[-1], *widths[:-1]]
+        self.blocks = nn.ModuleList(
+            DecoderBlock(i, s, o, scale=deep // shallow, attention=attention)
+            for i, s, o, deep, shallow in zip(inputs, skips, widths, steps, steps[1:], strict=False)
+        )
+        self.head = nn.Conv2d(widths[-1], 1, kernel_size=1)
+
+    def forward(self, features: Sequence[Tensor]) -> Float[Tensor, "b 1 h w"]:
+        """Return logits at full resolution from features given shallow to deep."""
+        x, *skips = reversed(features)
+        for block, skip in zip(self.blocks, [*skips, None], strict=False):
+            x = block(x, skip)
+        return self.head(x)  # type: ignore[no-any-return]

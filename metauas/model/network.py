@@ -1,0 +1,114 @@
+"""The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metauas.errors import InputError
+from metauas.model.alignment import FeatureAlignment, Fusion
+from metauas.model.config import ModelConfig
+from metauas.model.decoder import UNetDecoder
+from metauas.model.encoder import Normalise, create_encoder
+
+#: Features of a prompt, one per stage, shallow to deep.
+EncodedPrompt = tuple[Tensor, ...]
+
+
+class MetaUAS(nn.Module):
+    """Change segmentation with one normal image as the prompt (Gao, NeurIPS 2024, figure 2).
+
+    Images are float32 RGB in [0, 1], (B, 3, H, W); any size: what the encoder's stride does not divide is padded
+    and the map cropped again. A single prompt (1, 3, H, W) serves a whole batch of queries.
+
+    Args:
+        config: every choice that shapes the network.
+
+    Example:
+        >>> model = create_model("nano").eval()
+        >>> anomaly_map = model(torch.rand(2, 3, 96, 96), torch.rand(1, 3, 96, 96))  # (2, 1, 96, 96) in [0, 1]
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.normalise = Normalise()
+        self.encoder = create_encoder(config.encoder, weights=config.encoder_weights)
+        channels, count = self.encoder.channels, config.aligned_stages
+        if count >= len(channels):
+            raise InputError(f"aligned_stages={count}: encoder {config.encoder!r} allows 1 to {len(channels) - 1}")
+        self.alignments = nn.ModuleList(
+            FeatureAlignment(c, alignment=config.alignment, similarity=config.similarity) for c in channels[-count:]
+        )
+        self.fusion = Fusion(config.fusion)
+        self.decoder = UNetDecoder(
+            channels=[*channels[:-count], *(self.fusion.channels(c) for c in channels[-count:])],
+            strides=self.encoder.strides,
+            widths=config.decoder_channels,
+            attention=config.decoder_attention,
+        )
+        if config.freeze_encoder:
+            self.encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "MetaUAS":
+        """Switch to training; a frozen encoder's batch norms stay in evaluation."""
+        super().train(mode)
+        if self.config.freeze_encoder:
+            self.encoder.eval()
+        return self
+
+    def forward(self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 3 h2 w2"]) -> Float[Tensor, "b 1 h w"]:
+        """Return the anomaly map in [0, 1] at the query's resolution."""
+        return self.logits(query, prompt).sigmoid()
+
+    def logits(self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 3 h2 w2"]) -> Float[Tensor, "b 1 h w"]:
+        """Return the map before the sigmoid, for the loss.
+
+        Raises:
+            InputError: the prompts are neither one nor as many as the queries.
+        """
+        return self._decode(query, self.encode(prompt))
+
+    def encode(self, images: Float[Tensor, "b 3 h w"]) -> EncodedPrompt:
+        """Return the encoder's feature stages, shallow to deep; gradients only where the encoder learns."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
+            return tuple(self.encoder(self.normalise(self._padded(images))))
+
+    def encode_prompt(self, prompt: Float[Tensor, "b 3 h w"]) -> EncodedPrompt:
+        """Encode a prompt once, to be used for many queries."""
+        with torch.no_grad():
+            return self.encode(prompt)
+
+    @torch.no_grad()
+    def segment(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | EncodedPrompt) -> Float[Tensor, "b 1 h w"]:
+        """Return the maps of ``queries`` for a prompt image or an encoded one, without gradients."""
+        encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
+        return self._decode(queries, encoded).sigmoid()
+
+    @torch.no_grad()
+    def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Return unit vectors of the last stage, by whose cosine the nearest prompt is chosen (paper, section 3.4)."""
+        return F.normalize(self.encode(images)[-1].flatten(1), dim=1)
+
+    def _decode(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
+        features = list(self.encode(query))
+        first = len(features) - len(self.alignments)
+        for stage, align in enumerate(self.alignments, start=first):
+            shared = _as_many(prompt[stage], len(query))
+            features[stage] = self.fusion(features[stage], align(features[stage], shared))
+        height, width = query.shape[-2:]
+        return self.decoder(features)[..., :height, :width]  # type: ignore[no-any-return]
+
+    def _padded(self, images: Tensor) -> Tensor:
+        """Repeat the lower and right border until the deepest stride divides both sides."""
+        stride = self.encoder.strides[-1]
+        bottom, right = (-side % stride for side in images.shape[-2:])
+        return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+
+
+def _as_many(prompt: Tensor, queries: int) -> Tensor:
+    if len(prompt) == queries:
+        return prompt
+    if len(prompt) == 1:
+        return prompt.expand(queries, -1, -1, -1)
+    raise InputError(f"{len(prompt)} prompts for {queries} queries; give one prompt, or one for each query")

@@ -1,0 +1,106 @@
+"""Pairs as a torch dataset: the same pairs whatever the number of workers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from metauas.errors import check_choice
+from metauas.seeding import rng_for
+from metauas.synthesis.pairs import ChangePair, PairSynthesizer
+from metauas.synthesis.photographs import VALIDATION_PHOTOGRAPHS, Photographs
+from metauas.synthesis.pictures import MixedSource
+from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
+from metauas.synthesis.variation import Variation
+
+SPLITS = ("train", "validation")
+
+
+class PairDataset(Dataset[ChangePair]):
+    """``length`` pairs; number ``index`` depends on (seed, split, index) alone.
+
+    Args:
+        synthesize: makes a pair from a generator, for example a ``PairSynthesizer``.
+        length: number of pairs.
+        seed: the run's seed.
+        split: ``train`` or ``validation``; the same index gives different pairs in each.
+    """
+
+    def __init__(
+        self, synthesize: Callable[[np.random.Generator], ChangePair], *, length: int, seed: int, split: str = "train"
+    ) -> None:
+        self.synthesize = synthesize
+        self.length = length
+        self.seed = seed
+        self.split = check_choice(name="split", value=split, choices=SPLITS)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> ChangePair:
+        if not 0 <= index < self.length:
+            raise IndexError(f"pair {index} of {self.length}")
+        return self.synthesize(rng_for(self.seed, self.split, index))
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Pairs stacked: query and prompt (B, 3, H, W), mask (B, 1, H, W), kinds a tuple of B names."""
+
+    query: torch.Tensor
+    prompt: torch.Tensor
+    mask: torch.Tensor
+    kinds: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> "PairBatch":
+        """Move the tensors to a device."""
+        return PairBatch(self.query.to(device), self.prompt.to(device), self.mask.to(device), self.kinds)
+
+
+def collate(pairs: list[ChangePair]) -> PairBatch:
+    """Stack pairs of one size."""
+    return PairBatch(
+        query=torch.stack([pair.query for pair in pairs]),
+        prompt=torch.stack([pair.prompt for pair in pairs]),
+        mask=torch.stack([pair.mask for pair in pairs]),
+        kinds=tuple(pair.kind for pair in pairs),
+    )
+
+
+def embedded_synthesizer(
+    *, size: int, split: str = "train", mixture: dict[str, float] | None = None, variation: Variation | None = None
+) -> PairSynthesizer:
+    """Return the synthesizer that needs nothing but the package: scikit-image's photographs and drawn pictures.
+
+    The ``validation`` split uses photographs that the ``train`` split never shows.
+    """
+    check_choice(name="split", value=split, choices=SPLITS)
+    photographs = Photographs(names=VALIDATION_PHOTOGRAPHS) if split == "validation" else Photographs()
+    pictures = MixedSource((photographs, DrawnScenes(), DrawnTextures()), (0.4, 0.35, 0.25))
+    textures = MixedSource((DrawnTextures(), photographs), (0.7, 0.3))
+    optional = {} if mixture is None else {"mixture": mixture}
+    return PairSynthesizer(
+        pictures, textures=textures, size=size, variation=variation or Variation(), **optional
+    )
+
+
+def pair_loader(dataset: Dataset[ChangePair], *, batch_size: int, workers: int = 0) -> "DataLoader[ChangePair]":
+    """Return a loader of ``PairBatch`` in the dataset's order; the pairs do not depend on ``workers``."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
+        multiprocessing_context="forkserver" if workers > 0 else None,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """Workers share the cores with training: one thread each."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

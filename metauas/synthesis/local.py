@@ -1,0 +1,95 @@
+"""Local-region change after DRAEM (Zavrtanik et al., ICCV 2021): a region takes on a foreign appearance.
+
+A *region* says where (thresholded Perlin noise as published; strokes and spots are ours), a *filling* says what is
+seen there (a foreign texture as published; a tint or another place of the same picture are ours), and the opacity β
+says how much: ``changed = (1 − β)·image + β·filling`` inside of the region.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from metauas.errors import check_choice
+from metauas.synthesis.noise import perlin_noise
+from metauas.synthesis.objects import shape_anywhere
+from metauas.synthesis.pictures import PictureSource
+from metauas.synthesis.scenes import plain_colour
+
+Region = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def perlin_region(rng: np.random.Generator, size: int, *, threshold: float = 0.5) -> Bool[np.ndarray, "s s"]:
+    """DRAEM's region: Perlin noise on 2⁰ … 2⁵ cells per axis, turned by up to ±90°, above 0.5."""
+    cells = (int(2 ** rng.integers(0, 6)), int(2 ** rng.integers(0, 6)))
+    noise = perlin_noise(rng, shape=(size, size), cells=cells)
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), rng.uniform(-90, 90), 1.0)
+    return cv2.warpAffine(noise, turn, (size, size)) > threshold
+
+
+def stroke_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
+    """A scratch or crack: a thin line of slowly turning direction and varying width."""
+    steps = int(rng.integers(6, 40))
+    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, rng.uniform(0.05, 0.5), steps))
+    stride = size * rng.uniform(0.008, 0.03)
+    path = size * rng.uniform(0.15, 0.85, 2) + stride * np.cumsum(
+        np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0
+    )
+    canvas = np.zeros((size, size), np.uint8)
+    points = np.rint(path).astype(int).tolist()
+    for start, end in zip(points, points[1:], strict=False):
+        cv2.line(canvas, start, end, 1, thickness=int(rng.integers(1, 2 + max(1, size // 48))))
+    return canvas > 0
+
+
+def spot_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
+    """One to four spots of any outline."""
+    return np.logical_or.reduce([shape_anywhere(rng, size=size) for _ in range(int(rng.integers(1, 5)))])
+
+
+REGIONS: dict[str, Region] = {"perlin": perlin_region, "stroke": stroke_region, "spot": spot_region}
+FILLINGS = ("texture", "tint", "elsewhere")
+
+
+@dataclass(frozen=True)
+class LocalChange:
+    """Changes a local region of a picture.
+
+    Attributes:
+        textures: where foreign textures come from.
+        regions: names out of ``REGIONS``; one is drawn for each change.
+        fillings: names out of ``FILLINGS``; one is drawn for each change.
+        opacity: range of β. DRAEM: (0.2, 1); the MetaUAS reproductions: (0.3, 1); ours: (0.1, 1).
+    """
+
+    textures: PictureSource
+    regions: tuple[str, ...] = ("perlin", "stroke", "spot")
+    fillings: tuple[str, ...] = FILLINGS
+    opacity: tuple[float, float] = (0.1, 1.0)
+
+    def __post_init__(self) -> None:
+        for name in self.regions:
+            check_choice(name="regions", value=name, choices=REGIONS)
+        for name in self.fillings:
+            check_choice(name="fillings", value=name, choices=FILLINGS)
+
+    def __call__(self, image: Float32[np.ndarray, "h w 3"], *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
+        """Return ``image`` (H, W, 3) changed inside of one region and equal to the bit outside of it."""
+        region = REGIONS[str(rng.choice(self.regions))](rng, image.shape[0])
+        filling = self._filling(image, rng=rng)
+        alpha = np.float32(rng.uniform(*self.opacity)) * region.astype(np.float32)
+        if rng.random() < 0.5:  # a hard edge would be a cue of its own
+            alpha = np.where(region, cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.2)), 0)
+        return np.where(region[..., None], np.clip(image + alpha[..., None] * (filling - image), 0, 1), image)
+
+    def _filling(self, image: np.ndarray, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
+        kind, size = str(rng.choice(self.fillings)), image.shape[0]
+        if kind == "texture":
+            return self.textures.draw(rng, size=size).image
+        if kind == "tint":  # stains and burns keep the surface's pattern, paint and dirt do not
+            colour = plain_colour(rng)
+            return colour + np.float32(rng.choice([0.0, 0.7])) * (image - image.mean(axis=(0, 1)))
+        shift = [int(rng.integers(size // 8, size - size // 8)) for _ in range(2)]
+        return np.roll(image, shift, axis=(0, 1))

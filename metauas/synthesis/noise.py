@@ -1,0 +1,50 @@
+"""Perlin and fractal noise, the raw material of masks and textures."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+
+def perlin_noise(
+    rng: np.random.Generator, *, shape: tuple[int, int], cells: tuple[int, int]
+) -> Float32[np.ndarray, "h w"]:
+    """Perlin gradient noise of ``shape`` (H, W) on a lattice of ``cells`` (rows, columns), about in [-1, 1].
+
+    Perlin's interpolation is separable, so the field is a product of small matrices:
+    ``Dy·Gy·Wxᵀ + Wy·Gx·Dxᵀ``, with W the fade weights of the lattice lines, D = W times the distance to them, and
+    (Gy, Gx) unit gradients at the lattice points. That is some hundred times cheaper than four full-size
+    corner fields and gives the same numbers (Perlin, "Improving noise", SIGGRAPH 2002).
+    """
+    angle = rng.uniform(0, 2 * np.pi, size=(cells[0] + 1, cells[1] + 1)).astype(np.float32)
+    weights_y, distances_y = _lattice_weights(shape[0], cells[0])
+    weights_x, distances_x = _lattice_weights(shape[1], cells[1])
+    field = distances_y @ np.sin(angle) @ weights_x.T + weights_y @ np.cos(angle) @ distances_x.T
+    return np.float32(np.sqrt(2)) * field
+
+
+def _lattice_weights(length: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return fade weights and weights times distance, both (length, cells + 1), for one axis."""
+    position = np.linspace(0, cells, length, endpoint=False, dtype=np.float32)
+    distance = position[:, None] - np.arange(cells + 1, dtype=np.float32)
+    t = np.clip(1 - np.abs(distance), 0, 1)
+    weight = t**3 * (t * (t * 6 - 15) + 10)  # the fade curve is symmetric: f(1 - t) = 1 - f(t)
+    return weight, weight * distance
+
+
+def fractal_noise(
+    rng: np.random.Generator, *, shape: tuple[int, int], coarsest: int = 2, octaves: int = 5, falloff: float = 0.55
+) -> Float32[np.ndarray, "h w"]:
+    """Sum of ``octaves`` of smooth value noise, each of twice the frequency and ``falloff`` times the height; [0, 1]."""
+    field = np.zeros(shape, np.float32)
+    height, cells = 1.0, coarsest
+    for _ in range(octaves):
+        coarse = rng.random((min(cells, shape[0]) + 1, min(cells, shape[1]) + 1), dtype=np.float32)
+        field += height * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
+        height, cells = height * falloff, cells * 2
+    return stretch(field)
+
+
+def stretch(field: np.ndarray) -> Float32[np.ndarray, "h w"]:
+    """Shift and scale a field to exactly [0, 1]; a constant field becomes 0."""
+    low, high = float(field.min()), float(field.max())
+    return ((field - low) / max(high - low, 1e-12)).astype(np.float32)

@@ -1,0 +1,45 @@
+"""What pairs are made of: a picture, the objects in it, and where pictures come from."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with the masks of its objects.
+
+    Attributes:
+        image: (H, W, 3) float32 RGB in [0, 1].
+        objects: masks (H, W), True on one object each; may be empty.
+        name: where it comes from, for reports and for keeping training and validation apart.
+        stationary: True for a texture that looks alike everywhere, so that any other place of it is as normal.
+    """
+
+    image: Float32[np.ndarray, "h w 3"]
+    objects: tuple[Bool[np.ndarray, "h w"], ...] = field(default=())
+    name: str = ""
+    stationary: bool = False
+
+
+class PictureSource(Protocol):
+    """Anything that can hand out pictures of a wished size, as a function of the generator alone."""
+
+    def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
+        """Return a picture of ``size`` × ``size`` pixels."""
+        ...
+
+
+@dataclass(frozen=True)
+class MixedSource:
+    """Draws from several sources in given shares."""
+
+    sources: tuple[PictureSource, ...]
+    shares: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
+        """Return a picture of one of the sources, chosen by the shares."""
+        weights = np.asarray(self.shares) / np.sum(self.shares)
+        return self.sources[int(rng.choice(len(self.sources), p=weights))].draw(rng, size=size)

@@ -1,0 +1,64 @@
+"""Closed outlines: the parts of drawn scenes, and stand-ins for objects where no mask is at hand."""
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+
+def draw_shape(
+    rng: np.random.Generator, *, size: int, centre: tuple[float, float], radius: float
+) -> Bool[np.ndarray, "size size"]:
+    """Draw one filled random shape of about ``radius`` pixels around ``centre`` (x, y) into a (size, size) mask."""
+    outline = OUTLINES[int(rng.integers(len(OUTLINES)))](rng)
+    aspect = rng.uniform(0.4, 1.0)
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = (outline * [1.0, aspect]) @ turn.T * radius + np.asarray(centre)
+    return fill_polygon(points, size=size)
+
+
+def fill_polygon(points: np.ndarray, *, size: int) -> Bool[np.ndarray, "size size"]:
+    """Fill the polygon of ``points`` (n, 2), in pixels (x, y), into a (size, size) mask."""
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1)
+    return mask.astype(bool)
+
+
+def ellipse(rng: np.random.Generator) -> np.ndarray:
+    """Outline (n, 2) of a circle, the aspect being given later."""
+    t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    return np.stack([np.cos(t), np.sin(t)], axis=1)
+
+
+def superellipse(rng: np.random.Generator) -> np.ndarray:
+    """Outline (n, 2) between a rhombus and a rectangle with rounded corners."""
+    power = 2 / rng.choice([1.2, 3.0, 6.0])
+    unit = ellipse(rng)
+    return np.sign(unit) * np.abs(unit) ** power
+
+
+def polygon(rng: np.random.Generator) -> np.ndarray:
+    """Outline (n, 2) of an irregular polygon of 3 to 8 corners."""
+    corners = int(rng.integers(3, 9))
+    t = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    return np.stack([np.cos(t), np.sin(t)], axis=1) * rng.uniform(0.6, 1.0, (corners, 1))
+
+
+def cog(rng: np.random.Generator) -> np.ndarray:
+    """Outline (n, 2) of a wheel with teeth, or a star."""
+    teeth = int(rng.integers(5, 14))
+    t = np.linspace(0, 2 * np.pi, teeth * 4, endpoint=False)
+    radius = np.where(np.arange(teeth * 4) % 4 < 2, 1.0, rng.uniform(0.5, 0.9))
+    return np.stack([np.cos(t), np.sin(t)], axis=1) * radius[:, None]
+
+
+def blob(rng: np.random.Generator) -> np.ndarray:
+    """Outline (n, 2) of a smooth, lobed blob: a circle whose radius is a short Fourier series."""
+    t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    radius = 1 + sum(
+        rng.uniform(-0.25, 0.25) / k * 2 * np.cos(k * t + rng.uniform(0, 2 * np.pi)) for k in range(2, 6)
+    )
+    return np.stack([np.cos(t), np.sin(t)], axis=1) * (radius / radius.max())[:, None]
+
+
+OUTLINES = (ellipse, superellipse, polygon, cog, blob)

@@ -1,0 +1,102 @@
+"""Finding notebooks and reading their declared parameters."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebooks_folder, read_notebook
+from metauas.errors import InputError
+
+
+def test_default_folder_is_that_of_the_checkout(monkeypatch):
+    monkeypatch.delenv("METAUAS_NOTEBOOKS", raising=False)
+    assert notebooks_folder() == Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def test_missing_folder_names_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("METAUAS_NOTEBOOKS", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"nowhere does not exist.*METAUAS_NOTEBOOKS.*pip install -e"):
+        notebooks_folder()
+
+
+def test_notebooks_are_discovered_in_order(make_notebook, tmp_path, monkeypatch):
+    for name in ("10_last.ipynb", "02_model.ipynb", "01_synthesis.ipynb", "scratch.ipynb", "3_train.ipynb"):
+        make_notebook(name, "a = 1")
+    monkeypatch.setenv("METAUAS_NOTEBOOKS", str(tmp_path / "notebooks"))
+    names = ["01_synthesis.ipynb", "02_model.ipynb", "10_last.ipynb"]
+    assert [notebook.name for notebook in find_notebooks()] == names
+
+
+def test_a_folder_without_numbered_notebooks_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no notebook in .*01_synthesis\.ipynb"):
+        find_notebooks(tmp_path)
+
+
+def test_all_kinds_of_declaration(make_notebook):
+    notebook = make_notebook(
+        "01_a.ipynb",
+        '# seeds everything\nseed: int = 1  # the "=" in a comment\nshift = -0.5\nquery = "size=64"\n'
+        "seeds: list[int] = [1, -3]\nname: str | None = None\npair = (1, 2)\nfast = True",
+        "derived = seed + 1",
+    )
+    assert declared_parameters(notebook) == {
+        "seed": 1,
+        "shift": -0.5,
+        "query": "size=64",
+        "seeds": [1, -3],
+        "name": None,
+        "pair": (1, 2),
+        "fast": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "b = 1 + a",
+        "import os",
+        "b: int",
+        "b, c = 1, 2",
+        "b = c = 1",
+        "a.b = 1",
+        "b = [a]",
+        'b = f"{a}"',
+        "b += 1",
+    ],
+)
+def test_only_literals_may_be_declared(make_notebook, line):
+    with pytest.raises(InputError, match="line 2 of the cell tagged 'parameters'"):
+        declared_parameters(make_notebook("01_a.ipynb", f"a = 1\n{line}"))
+
+
+def test_a_cell_that_is_not_python_is_refused(make_notebook):
+    with pytest.raises(InputError, match=r"01_a\.ipynb: the cell tagged 'parameters' is not Python"):
+        declared_parameters(make_notebook("01_a.ipynb", "a = "))
+
+
+def test_exactly_one_tagged_cell(make_notebook):
+    with pytest.raises(InputError, match="has 0 code cells tagged 'parameters'; it needs exactly one"):
+        declared_parameters(make_notebook("01_a.ipynb", "a = 1", tags=("other",)))
+    notebook = make_notebook("01_a.ipynb", "a = 1", "b = 2")
+    notebook.write_text(
+        notebook.read_text().replace('"metadata": {},', '"metadata": {"tags": ["parameters"]},')
+    )
+    with pytest.raises(InputError, match="has 2 code cells"):
+        declared_parameters(notebook)
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "{}"])
+def test_what_is_no_notebook_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "01_broken.ipynb"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"01_broken\.ipynb is not a Jupyter notebook"):
+        read_notebook(path)
+
+
+def test_the_room_does_not_know_torch():
+    modules = ("collect", "notebooks", "pages", "parameters", "plots", "report", "runner", "sweep")
+    imports = "; ".join(f"import metauas.ablations.{module}" for module in modules)
+    code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

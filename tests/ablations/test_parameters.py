@@ -1,0 +1,136 @@
+"""Parameter files and their distribution over the notebooks."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metauas.ablations.parameters import _number_meant, read_parameters, split_parameters
+from metauas.errors import InputError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "my.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_flat_file_is_read(write):
+    text = "lr: 1.0e-4\nsteps: 20\nalignment: none\nseeds: [1, 3]\nname: null\nfast: true\n"
+    expected = {"lr": 1e-4, "steps": 20, "alignment": "none", "seeds": [1, 3], "name": None, "fast": True}
+    assert read_parameters(write(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("# only a comment", "is empty"),
+        ("- 1\n- 2", "holds a list, not a mapping"),
+        ("steps", "holds a str, not a mapping"),
+        ("a: [1", "is not valid YAML"),
+        ("train:\n  steps: 1", "'train' is nested"),
+        ("a: [[1]]", "'a' is nested"),
+        ("a: 1\na: 2", "'a' stands there 2 times"),
+        ("no: 1", "the key False is not a parameter's name"),
+        ("day: 2026-01-02", "'day' is a date to YAML .*put it in quotes"),
+        ("lr: 1e-4", r"'lr' is the text '1e-4', not a number; write 1\.0e-4"),
+        ("lrs: [1.0e-4, 2E5]", r"'lrs' is the text '2E5', not a number; write 2\.0e\+5"),
+        ("steps: '5'", "'steps' is the text '5', not a number; write 5 without quotes"),
+    ],
+)
+def test_what_is_wrong_is_named(write, text, message):
+    with pytest.raises(InputError, match=rf"(?s)my\.yaml.*{message}"):
+        read_parameters(write(text))
+
+
+def test_everything_wrong_is_listed_at_once(write):
+    with pytest.raises(InputError) as caught:
+        read_parameters(write("lr: 1e-4\nmodel: {size: 1}\nlr: 3e-4\n7: 1\n"))
+    message = str(caught.value)
+    assert "4 mistakes" in message
+    assert all(part in message for part in ("write 3.0e-4", "'model' is nested", "2 times", "the key 7"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.yaml does not exist"):
+        read_parameters(tmp_path / "nowhere.yaml")
+
+
+@given(
+    st.from_regex(r"[-+]?([0-9]{1,4}|[0-9]{1,3}\.[0-9]{0,3}|\.[0-9]{1,3})[eE][-+]?[0-9]{1,2}", fullmatch=True)
+)
+def test_the_number_proposed_is_one_to_yaml(text):
+    proposed = yaml.safe_load(_number_meant(text))
+    assert isinstance(proposed, float)
+    assert proposed == float(text)
+
+
+@given(st.from_regex(r"[a-z./_-]{0,8}", fullmatch=True))
+def test_words_are_not_taken_for_numbers(text):
+    assert _number_meant(text) is None
+
+
+@pytest.fixture
+def pair(make_notebook):
+    scalars = "lr = 1.0e-3\nsteps = 5\nname = 'a'\nfast = False\nfree = None\n"
+    declared = f"{scalars}seeds = [1]\nlimits = [0.5]\nempty = []"
+    return [make_notebook("03_train.ipynb", declared), make_notebook("04_eval.ipynb", "steps = 1\nsize = 64")]
+
+
+def test_each_notebook_gets_what_it_declares(pair):
+    train, evaluate = pair
+    split = split_parameters({"lr": 0.1, "steps": 7, "size": 32}, pair)
+    assert split == {train: {"lr": 0.1, "steps": 7}, evaluate: {"steps": 7, "size": 32}}
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_and_the_file(pair):
+    message = r"quick\.yaml: 'step' is declared by none of 03_train, 04_eval, did you mean 'steps'\?"
+    with pytest.raises(InputError, match=message):
+        split_parameters({"step": 7}, pair, source="quick.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("lr", 1),
+        ("free", "x"),
+        ("free", [1]),
+        ("seeds", []),
+        ("limits", [1, 0.5]),
+        ("empty", ["a", 1]),
+        ("fast", True),
+    ],
+)
+def test_values_that_fit(pair, key, value):
+    assert split_parameters({key: value}, pair)[pair[0]] == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("lr", "fast", "a number"),
+        ("lr", True, "a number"),
+        ("lr", None, "a number"),
+        ("steps", 1.5, "a whole number"),
+        ("steps", True, "a whole number"),
+        ("fast", 1, "true or false"),
+        ("name", False, "text .*put the word in quotes"),
+        ("name", 3, "text"),
+        ("seeds", 3, "a list of which each item is a whole number"),
+        ("seeds", [1.5], "a list of which each item is a whole number"),
+        ("empty", "a", "a list"),
+    ],
+)
+def test_values_of_another_type(pair, key, value, kind):
+    with pytest.raises(InputError, match=f"'{key}' must be {kind}"):
+        split_parameters({key: value}, pair)
+
+
+def test_all_problems_of_a_file_are_listed(pair):
+    with pytest.raises(InputError, match=r"(?s)3 mistakes.*'sizes'.*'lr'.*'size' must be"):
+        split_parameters({"lr": "a", "sizes": 1, "size": "b"}, pair)
