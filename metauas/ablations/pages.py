@@ -32,7 +32,6 @@ th, td { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid #d
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1rem 0; }
 figcaption { font-size: 0.85rem; color: #57606a; }
-.formula { vertical-align: middle; }
 .failed { color: #c62828; }
 """
 
@@ -94,11 +93,12 @@ def _formula(tex: str, *, size: float) -> str:
     picture = io.BytesIO()
     font = FontProperties(family="serif", size=size, math_fontfamily="stix")
     try:
-        math_to_image(f"${' '.join(tex.split())}$", picture, prop=font, format="svg", dpi=72)
+        depth = math_to_image(f"${' '.join(tex.split())}$", picture, prop=font, format="svg", dpi=72)
     except ValueError:  # mathtext knows only a part of TeX
         return _as_source(tex)
     data = base64.b64encode(picture.getvalue()).decode()
-    return f'<img class="formula" alt="{html.escape(tex.strip())}" src="data:image/svg+xml;base64,{data}">'
+    alt, baseline = html.escape(tex.strip()), f"vertical-align: {-depth:.2f}pt"
+    return f'<img style="{baseline}" alt="{alt}" src="data:image/svg+xml;base64,{data}">'
 
 
 def _as_source(tex: str) -> str:

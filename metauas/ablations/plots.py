@@ -28,33 +28,28 @@ def plot_factor(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-
     for metric in metrics:
         check_choice(name="metric", value=metric, choices=frame["metric"].unique())
     points = frame[frame["category"] == MEAN].assign(percent=lambda rows: rows["value"] * 100)
-    figure = Figure(figsize=(2.4 * len(metrics) + 0.4, 2.6), dpi=100, layout="constrained")
-    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    variants = list(points["variant"].unique())
+    size = (2.4 * len(metrics) + 0.4, 0.4 * len(variants) + 1.0)
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    panels = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for panel, metric in zip(panels, metrics, strict=True):
-        _draw(panel, points[points["metric"] == metric])
+        _draw(panel, points[points["metric"] == metric], variants=variants)
         panel.set_title(metric, fontsize=10)
-    panels[0].set_ylabel("percent", fontsize=9)
-    figure.supxlabel(", ".join(frame["factor"].unique()), fontsize=9)
+    panels[0].set_ylabel(", ".join(frame["factor"].unique()), fontsize=9)
+    figure.supxlabel("percent: one dot a seed, mean ± sample deviation", fontsize=8)
     return figure
 
 
-def _draw(panel: Axes, points: pd.DataFrame) -> None:
-    """Draw the seeds faintly beside mean and spread, so that neither hides the other."""
-    shared = {"data": points, "x": "variant", "y": "percent", "hue": "variant", "palette": "colorblind"}
-    sns.stripplot(**shared, ax=panel, size=4, alpha=0.5, jitter=False, legend=False)
-    sns.pointplot(
-        **shared,
-        ax=panel,
-        errorbar="sd",
-        linestyle="none",
-        marker="D",
-        markersize=5,
-        capsize=0.15,
-        err_kws={"linewidth": 1.2},
-        legend=False,
-    )
+def _draw(panel: Axes, points: pd.DataFrame, *, variants: list[str]) -> None:
+    """Draw variants as rows, so that long names stay legible; the mean stands a little below its seeds."""
+    colours = sns.color_palette("colorblind", len(variants))
+    rows = {"y": "variant", "order": variants, "hue": "variant", "hue_order": variants, "palette": colours}
+    sns.stripplot(points, x="percent", **rows, ax=panel, size=4, alpha=0.6, jitter=False, legend=False)
+    means = points.groupby("variant")["percent"].agg(["mean", "std"]).reindex(variants)
+    for row, (mean, std) in enumerate(means.itertuples(index=False)):
+        panel.errorbar(mean, row + 0.22, xerr=std, fmt="D", markersize=5, capsize=3, color=colours[row])
     panel.set(xlabel="", ylabel="")
     panel.tick_params(labelsize=8)
-    panel.yaxis.set_major_locator(MaxNLocator(5))
-    panel.margins(x=0.15)
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+    panel.set_ylim(len(means) - 0.4, -0.5)
     sns.despine(ax=panel)

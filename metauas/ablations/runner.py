@@ -16,6 +16,8 @@ from metauas.ablations.parameters import read_parameters, split_parameters
 from metauas.errors import check_choice
 from metauas.files import atomic_path, write_json
 
+STARTS = 3
+
 
 class NotebookFailedError(RuntimeError):
     """A notebook stopped with an error; what it did until then is kept as ``<stem>.failed.ipynb``."""
@@ -48,7 +50,7 @@ def run_notebook(
     write_json(target.with_name(f"{target.stem}.parameters.json"), {**declared_parameters(source), **given})
     with atomic_path(target) as temporary:
         try:
-            _execute(source, temporary, given, timeout)
+            _start(source, temporary, given, timeout)
         except Exception as error:
             cell = _failed_cell(temporary)
             temporary.replace(failed)
@@ -111,6 +113,19 @@ def kernel_environment(**variables: str) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def _start(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int) -> None:
+    """Execute a notebook; try again if its kernel died before the first cell.
+
+    Kernels choose free ports and bind them a little later, so that two started at once can clash.
+    """
+    for starts_left in reversed(range(STARTS)):
+        try:
+            return _execute(source, target, parameters, timeout)
+        except RuntimeError:
+            if _started_cells(target) or not starts_left:
+                raise
+
+
 def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int) -> None:
     papermill.execute_notebook(
         str(source),
@@ -120,6 +135,8 @@ def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout:
         progress_bar=False,
         log_output=False,
         execution_timeout=timeout,
+        # the log of the kernel program itself, which warns of its local sockets at each start
+        extra_arguments=["--IPKernelApp.log_level=50"],
         # the kernel's working folder; papermill's own `cwd` would change this process's, for all threads
         resources={"metadata": {"path": str(source.parent)}},
     )
@@ -135,15 +152,19 @@ def _choose(notebooks: Sequence[Path], only: Sequence[str] | None) -> list[Path]
 
 
 def _failed_cell(notebook: Path) -> str:
-    """Name the cell that stopped a run, counted as Jupyter shows it, from papermill's notes in the cells."""
-    cells = read_notebook(notebook).cells if notebook.stat().st_size else []
-    started = [
-        c for c in cells if c.cell_type == "code" and c.metadata.get("papermill", {}).get("start_time")
-    ]
+    """Name the cell that stopped a run, counted as Jupyter shows it."""
+    started = _started_cells(notebook)
     if not started:
         return "its kernel before the first cell"
-    first_line = next(iter(started[-1].source.splitlines()), "")
+    first_line = next(iter(started[-1].splitlines()), "")
     return f"cell {len(started)} (`{first_line}`)"
+
+
+def _started_cells(notebook: Path) -> list[str]:
+    """Return the source of each code cell that has begun to run, by papermill's notes in the cells."""
+    cells = read_notebook(notebook).cells if notebook.stat().st_size else []
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    return [cell.source for cell in code if cell.metadata.get("papermill", {}).get("start_time")]
 
 
 def _last_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 from jupyter_core.utils import ensure_event_loop
-from tqdm.auto import tqdm
+from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
 from metauas.ablations.notebooks import declared_parameters, notebooks_folder
 from metauas.ablations.parameters import read_parameters, split_parameters

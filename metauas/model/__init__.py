@@ -1,6 +1,7 @@
 """Model: query and prompt in, anomaly map out; checkpoints in and out."""
 
 from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAlignment
+from metauas.model.checkpoint import load_checkpoint, save_checkpoint
 from metauas.model.config import PRESETS, ModelConfig, model_config
 from metauas.model.network import EncodedPrompt, MetaUAS
 
@@ -14,7 +15,9 @@ __all__ = [
     "MetaUAS",
     "ModelConfig",
     "create_model",
+    "load_checkpoint",
     "model_config",
+    "save_checkpoint",
 ]
 
 

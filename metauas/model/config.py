@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from metauas.errors import InputError, did_you_mean
+from metauas.settings import Settings
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Settings):
     """The choices that make up a network.
 
     Attributes:
@@ -22,9 +23,9 @@ class ModelConfig(BaseModel):
         aligned_stages: how many of the deepest stages are aligned.
         decoder_channels: channels of the decoder's blocks, deep to shallow.
         decoder_attention: ``none`` or ``scse``.
+        distance_skip: add the distance between query and aligned prompt of each aligned stage to the logits, with
+            one learnt weight each. It points at changes from the first step on, long before a decoder has learnt to.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str
     encoder: str
@@ -36,6 +37,7 @@ class ModelConfig(BaseModel):
     aligned_stages: Annotated[int, Field(ge=1, le=4)] = 3
     decoder_channels: tuple[int, ...]
     decoder_attention: Literal["none", "scse"] = "none"
+    distance_skip: bool = False
 
 
 #: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and absolute
@@ -50,7 +52,13 @@ PRESETS = {
         decoder_attention="scse",
     ),
     "nano": ModelConfig(
-        preset="nano", encoder="nano", similarity="cosine", fusion="absdiff", decoder_channels=(72, 48, 24, 16)
+        preset="nano",
+        encoder="nano",
+        similarity="cosine",
+        fusion="absdiff",
+        aligned_stages=4,
+        decoder_channels=(96, 64, 32, 16, 8),
+        distance_skip=True,
     ),
 }
 
@@ -63,18 +71,4 @@ def model_config(preset: str, **changes: object) -> ModelConfig:
     """
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}; presets are {', '.join(PRESETS)}")
-    return parse_config({**PRESETS[preset].model_dump(), **changes})
-
-
-def parse_config(values: dict[str, object], *, origin: str = "model configuration") -> ModelConfig:
-    """Check a configuration read from a file or given by a user, listing all that is wrong in one error."""
-    try:
-        return ModelConfig.model_validate(values)
-    except ValidationError as error:
-        known = ModelConfig.model_fields
-        wrong = [
-            f"{'.'.join(map(str, item['loc']))}={item['input']!r}: {item['msg']}"
-            + (did_you_mean(str(item["loc"][0]), known) if item["type"] == "extra_forbidden" else "")
-            for item in error.errors()
-        ]
-        raise InputError(f"{origin}: " + "; ".join(wrong)) from error
+    return ModelConfig.parse({**PRESETS[preset].model_dump(), **changes}, origin="model configuration")

@@ -90,26 +90,22 @@ def _out_channels(stage: nn.Module) -> int:
 class NanoEncoder(Encoder):
     """A small residual encoder that learns from nothing on a CPU.
 
-    It starts at full resolution, so that alignment happens at strides 4, 8 and 16: defects are small, and at 96 to
-    128 pixels a grid of stride 32 would hold a dozen cells.
-
     Args:
         widths: channels of the five stages.
     """
 
-    strides = (1, 2, 4, 8, 16)
+    strides = (2, 4, 8, 16, 32)
 
-    def __init__(self, widths: tuple[int, ...] = (12, 24, 48, 72, 96)) -> None:
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96, 128)) -> None:
         super().__init__()
         self.channels = tuple(widths)
-        inputs = (3, *widths[:-1])
         self.stages = nn.ModuleList(
-            nn.Sequential(conv_norm_act(i, o, stride=1 if n == 0 else 2), *([Residual(o)] if n > 0 else []))
-            for n, (i, o) in enumerate(zip(inputs, widths, strict=True))
+            nn.Sequential(conv_norm_act(i, o, stride=2), Residual(o))
+            for i, o in zip((3, *widths[:-1]), widths, strict=True)
         )
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Return the five stages at strides 1, 2, 4, 8 and 16."""
+        """Return the five stages at strides 2, 4, 8, 16 and 32."""
         features = []
         for stage in self.stages:
             images = stage(images)

@@ -1,5 +1,7 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -47,6 +49,8 @@ class MetaUAS(nn.Module):
             widths=config.decoder_channels,
             attention=config.decoder_attention,
         )
+        if config.distance_skip:
+            self.distance = nn.Conv2d(count, 1, kernel_size=1)
         if config.freeze_encoder:
             self.encoder.requires_grad_(False)
 
@@ -93,11 +97,16 @@ class MetaUAS(nn.Module):
     def _decode(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
         features = list(self.encode(query))
         first = len(features) - len(self.alignments)
+        distances = []
         for stage, align in enumerate(self.alignments, start=first):
-            shared = _as_many(prompt[stage], len(query))
-            features[stage] = self.fusion(features[stage], align(features[stage], shared))
+            aligned = align(features[stage], _as_many(prompt[stage], len(query)))
+            distances.append((features[stage] - aligned).abs().mean(dim=1, keepdim=True))
+            features[stage] = self.fusion(features[stage], aligned)
+        logits = self.decoder(features)
+        if self.config.distance_skip:
+            logits = logits + self.distance(_enlarged(distances, size=logits.shape[-2:]))
         height, width = query.shape[-2:]
-        return self.decoder(features)[..., :height, :width]  # type: ignore[no-any-return]
+        return logits[..., :height, :width]  # type: ignore[no-any-return]
 
     def _padded(self, images: Tensor) -> Tensor:
         """Repeat the lower and right border until the deepest stride divides both sides."""
@@ -112,3 +121,7 @@ def _as_many(prompt: Tensor, queries: int) -> Tensor:
     if len(prompt) == 1:
         return prompt.expand(queries, -1, -1, -1)
     raise InputError(f"{len(prompt)} prompts for {queries} queries; give one prompt, or one for each query")
+
+
+def _enlarged(maps: list[Tensor], *, size: Sequence[int]) -> Tensor:
+    return torch.cat([F.interpolate(m, size=tuple(size), mode="bilinear", align_corners=False) for m in maps], dim=1)

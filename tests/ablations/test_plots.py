@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 
 from metauas.ablations.plots import plot_factor
 from metauas.errors import InputError
@@ -31,15 +32,14 @@ def frame():
 def test_every_seed_and_every_mean_is_drawn_in_percent(frame):
     figure = plot_factor(frame, metrics=("P-AP", "I-AUROC"))
     assert [panel.get_title() for panel in figure.axes] == ["P-AP", "I-AUROC"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(VALUES)
     for panel in figure.axes:
-        assert [label.get_text() for label in panel.get_xticklabels()] == list(VALUES)
-        points = np.concatenate(
-            [np.asarray(c.get_offsets()) for c in panel.collections if len(c.get_offsets()) > 0]
-        )
+        dots = [np.asarray(c.get_offsets()) for c in panel.collections if isinstance(c, PathCollection)]
+        points = np.concatenate(dots)
         expected = [100 * v for values in VALUES.values() for v in values]
-        assert sorted(points[:, 1].tolist()) == pytest.approx(sorted(expected))
-        heights = {round(float(y), 6) for line in panel.lines for y in np.atleast_1d(line.get_ydata())}
-        assert {72.0, 81.0, 88.0} <= heights
+        assert sorted(points[:, 0].tolist()) == pytest.approx(sorted(expected))
+        means = [float(bar.lines[0].get_xdata()[0]) for bar in panel.containers]
+        assert means == pytest.approx([72, 81, 88])
 
 
 def test_the_figure_is_small(frame):
@@ -47,6 +47,12 @@ def test_the_figure_is_small(frame):
     width, height = figure.get_size_inches() * figure.dpi
     assert width <= 600
     assert height <= 300
+
+
+def test_one_seed_and_undefined_values_are_no_obstacle(frame):
+    single = frame[frame["seed"] == 0].copy()
+    single.loc[single["metric"] == "P-AP", "value"] = np.nan
+    plot_factor(single, metrics=("I-AUROC", "P-AP")).canvas.draw()
 
 
 def test_a_metric_that_is_not_there_is_named(frame):

@@ -1,6 +1,8 @@
 """Running notebooks; each test that starts kernels costs seconds, so they are few and look at much."""
 
 import os
+import shutil
+from contextlib import nullcontext
 
 import nbformat
 import pytest
@@ -47,6 +49,31 @@ def test_a_cell_that_takes_too_long_is_stopped(make_notebook, tmp_path):
         run_notebook(notebook, output=tmp_path / "01_slow.ipynb", parameters={}, timeout=1)
     assert (tmp_path / "01_slow.failed.ipynb").is_file()
     assert not (tmp_path / "01_slow.ipynb").exists()
+
+
+@pytest.mark.parametrize(("deaths", "starts"), [(2, 3), (9, 3)])
+def test_a_kernel_that_dies_at_its_start_is_started_again_but_not_for_ever(
+    suite, tmp_path, monkeypatch, deaths, starts
+):
+    calls = []
+
+    def execute(source, target, **_):
+        calls.append(source)
+        if len(calls) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        shutil.copy(source, target)
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    outcome = (
+        pytest.raises(
+            NotebookFailedError, match="failed in its kernel before the first cell: RuntimeError: Kernel died"
+        )
+        if deaths >= starts
+        else nullcontext()
+    )
+    with outcome:
+        run_notebook(suite / "04_eval.ipynb", output=tmp_path / "04_eval.ipynb", parameters={})
+    assert len(calls) == starts
 
 
 def test_nothing_runs_when_a_parameter_is_wrong(suite, tmp_path):

@@ -1,4 +1,4 @@
-"""From surface to picture: pose, light, lens and sensor. The same view of two surfaces differs only where they do."""
+"""From surface to picture: pose, light, lens and sensor."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from metauas.eval.miniature.surface import SPAN, Colour, Surface, mottle
+from metauas.eval.miniature.surface import SPAN, Colour, Surface, mottle, rgb
+from metauas.images import to_uint8
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def draw_backdrop(
     broad = mottle(rng, pixels=size, canvas=canvas, units=0.8)
     fine = mottle(rng, pixels=size, canvas=canvas, units=0.02)
     level = rng.uniform(0.93, 1.05) * (1 + 0.012 * broad + setting.weave * fine)
-    return (level[..., None] * np.float32(setting.backdrop)).astype(np.float32)
+    return np.asarray(level[..., None] * rgb(setting.backdrop), dtype=np.float32)
 
 
 def photograph(surface: Surface, view: View) -> Float[np.ndarray, "size size 3"]:
@@ -91,15 +92,17 @@ def photograph(surface: Surface, view: View) -> Float[np.ndarray, "size size 3"]
     scene = np.asarray(cv2.GaussianBlur(scene, (0, 0), view.blur)) if view.blur > 0.2 else scene
     x, y = _positions(view.size)
     exposure = view.gain * (1 + view.fall_off[0] * x + view.fall_off[1] * y)
-    linear = np.clip(scene * exposure[..., None] * np.float32(view.cast), 0, 1)
+    linear = np.clip(scene * exposure[..., None] * rgb(view.cast), 0, 1)
     return np.asarray(cv2.pow(linear, view.gamma))
 
 
-def develop(rng: np.random.Generator, picture: Float[np.ndarray, "h w 3"], *, noise: float) -> UInt8[np.ndarray, "h w 3"]:
+def develop(
+    rng: np.random.Generator, picture: Float[np.ndarray, "h w 3"], *, noise: float
+) -> UInt8[np.ndarray, "h w 3"]:
     """Add sensor noise, stronger in the light as photons are counted, and round to bytes."""
     grain = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(noise)
     noisy = picture + grain * np.sqrt(0.3 + 0.7 * picture)
-    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+    return to_uint8(noisy)
 
 
 def posed(surface: Surface, view: View) -> Surface:
@@ -132,21 +135,21 @@ def illuminate(seen: Surface, view: View) -> Float[np.ndarray, "h w 3"]:
     broad = mirror**8
     sharp = broad**8
     lambert = 0.45 + 0.55 * facing / lz
-    return seen.albedo * lambert[..., None] + (seen.gloss * (0.18 * broad + 0.75 * sharp))[..., None]
+    highlights = seen.gloss * (0.18 * broad + 0.75 * sharp)
+    return np.asarray(seen.albedo * lambert[..., None] + highlights[..., None])
 
 
 def cast_shadow(alpha: Float[np.ndarray, "h w"], view: View) -> Float[np.ndarray, "h w"]:
-    """Return the light that reaches the backdrop: less on the side away from the lamp, and close to the product."""
+    """Return the light that reaches the backdrop: less beside the product, away from the lamp."""
     away = -np.array(view.lamp[:2]) * 0.018 * view.size / 2
-    moved = cv2.warpAffine(alpha, np.float32([[1, 0, away[0]], [0, 1, away[1]]]), alpha.shape[::-1])
+    moved = cv2.warpAffine(alpha, np.array([[1, 0, away[0]], [0, 1, away[1]]]), alpha.shape[::-1])
     soft = cv2.GaussianBlur(np.asarray(moved), (0, 0), 0.035 * view.size / 2)
-    return 1 - 0.45 * np.asarray(soft)
+    return np.asarray(1 - 0.45 * np.asarray(soft))
 
 
 def _slopes(height: Float[np.ndarray, "h w"], size: int) -> tuple[np.ndarray, np.ndarray]:
-    rise = height * np.float32(size / 4)  # central differences, two pixels of 2 / size units each
-    padded = np.pad(rise, 1, mode="edge")
-    return padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]
+    down, right = np.gradient(height * np.float32(size / 2))  # a pixel is 2 / size units wide
+    return np.asarray(right), np.asarray(down)
 
 
 def _positions(size: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from scipy import ndimage
-from skimage import data, filters, segmentation
+from skimage import filters, segmentation
 
 from metauas.eval.miniature.surface import (
     Surface,
@@ -19,11 +19,12 @@ from metauas.eval.miniature.surface import (
     per_unit,
     plain,
 )
+from metauas.eval.miniature.textures import photograph
 from metauas.seeding import rng_for
 
 TEETH = 13
 GEAR_ROOT, GEAR_TIP = 0.58, 0.76
-COIN_RADIUS = 0.36
+COIN_RADIUS = 0.34
 
 
 def polar(canvas: int) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c"]]:
@@ -35,7 +36,8 @@ def polar(canvas: int) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c
 def turning_marks(rng: np.random.Generator, radius: Float[np.ndarray, "c c"]) -> Float[np.ndarray, "c c"]:
     """Return the fine concentric grooves of a lathe, deviation 1."""
     grooves = np.asarray(cv2.GaussianBlur(rng.standard_normal((1, 260)), (0, 0), 0.8)).ravel()
-    return np.interp(radius, np.linspace(0, 1.3, 260), grooves / grooves.std()).astype(np.float32)
+    marks = np.interp(radius, np.linspace(0, 1.3, 260), grooves / grooves.std())
+    return np.asarray(marks, dtype=np.float32)
 
 
 def gear(rng: np.random.Generator, canvas: int) -> Surface:
@@ -51,7 +53,9 @@ def _gear(canvas: int) -> Surface:
     middle, swing = (GEAR_ROOT + GEAR_TIP) / 2, (GEAR_TIP - GEAR_ROOT) / 2
     rim = middle + swing * np.clip(2.0 * np.cos(TEETH * turn) + 0.1, -1, 1)
     key = np.minimum(0.05 - np.abs(x), 0.215 - np.abs(y + 0.03))
-    holes = [np.hypot(x - 0.355 * np.cos(a), y - 0.355 * np.sin(a)) - 0.072 for a in np.arange(5) * 2 * np.pi / 5]
+    holes = [
+        np.hypot(x - 0.355 * np.cos(a), y - 0.355 * np.sin(a)) - 0.072 for a in np.arange(5) * 2 * np.pi / 5
+    ]
     alpha = edge(np.minimum.reduce([rim - radius, radius - 0.15, -key, *holes]), canvas=canvas)
     web = blur(edge(np.minimum(radius - 0.245, 0.475 - radius), canvas=canvas), units=0.01, canvas=canvas)
     marks = turning_marks(rng, radius)
@@ -86,30 +90,35 @@ def _nut(canvas: int) -> Surface:
     surface = plain(hexagon, colour=(0.68, 0.52, 0.25), gloss=0.6).lift(height.astype(np.float32))
     surface = surface.lift(bevel(hexagon, width=0.03, depth=0.02))
     surface = surface.shade(1 + 0.03 * wear + 0.025 * grain - 0.25 * bore - 0.55 * depth)
-    return surface.polish(edge(0.24 - radius, canvas=canvas, soft=0.06), 0.15).cut(edge(0.19 - radius, canvas=canvas))
+    return surface.polish(edge(0.24 - radius, canvas=canvas, soft=0.06), 0.15).cut(
+        edge(0.19 - radius, canvas=canvas)
+    )
 
 
 # radius, RGB and relief of a brown glass bottle from the middle of its mouth to its shoulder
 BOTTLE_PROFILE = np.array(
     [
-        (0.00, 0.07, 0.05, 0.04, -0.30),
-        (0.24, 0.11, 0.07, 0.05, -0.30),
-        (0.33, 0.32, 0.20, 0.11, -0.26),
-        (0.37, 0.10, 0.05, 0.03, -0.12),
-        (0.41, 0.30, 0.16, 0.08, 0.00),
-        (0.46, 0.52, 0.31, 0.17, 0.03),
-        (0.52, 0.40, 0.21, 0.10, 0.01),
-        (0.55, 0.12, 0.06, 0.03, -0.06),
-        (0.60, 0.28, 0.14, 0.06, -0.07),
-        (0.68, 0.42, 0.24, 0.12, -0.09),
-        (0.74, 0.20, 0.10, 0.05, -0.13),
-        (0.80, 0.34, 0.18, 0.09, -0.20),
+        (0.00, 0.10, 0.06, 0.04, -0.30),
+        (0.22, 0.07, 0.04, 0.03, -0.30),
+        (0.31, 0.20, 0.10, 0.04, -0.28),
+        (0.36, 0.34, 0.17, 0.06, -0.24),
+        (0.385, 0.05, 0.02, 0.01, -0.12),
+        (0.42, 0.16, 0.07, 0.03, 0.00),
+        (0.48, 0.30, 0.13, 0.05, 0.03),
+        (0.54, 0.20, 0.08, 0.03, 0.01),
+        (0.57, 0.04, 0.02, 0.01, -0.05),
+        (0.61, 0.12, 0.05, 0.02, -0.06),
+        (0.68, 0.27, 0.12, 0.05, -0.08),
+        (0.75, 0.13, 0.05, 0.02, -0.12),
+        (0.80, 0.05, 0.02, 0.01, -0.18),
     ]
 )
+# radius, width and strength of the ring lamp's reflections
+BOTTLE_REFLECTIONS = ((0.325, 0.006, 0.25), (0.435, 0.010, 0.75), (0.515, 0.006, 0.40), (0.655, 0.014, 0.45))
 
 
 def bottle(rng: np.random.Generator, canvas: int) -> Surface:
-    """The mouth of a brown glass bottle from above."""
+    """The mouth of a brown glass bottle from above, under a ring lamp."""
     return _bottle(canvas)
 
 
@@ -117,27 +126,35 @@ def bottle(rng: np.random.Generator, canvas: int) -> Surface:
 def _bottle(canvas: int) -> Surface:
     rng = rng_for("bottle")
     radius, turn = polar(canvas)
-    uneven = radius + 0.004 * np.sin(3 * turn) + 0.003 * mottle(rng, pixels=canvas, canvas=canvas, units=0.2)
-    rings = [np.interp(uneven, BOTTLE_PROFILE[:, 0], column) for column in BOTTLE_PROFILE[:, 1:].T]
-    albedo = np.stack(rings[:3], axis=-1).astype(np.float32)
-    # light that travels inside the glass gathers at the far side
-    glow = 1 + 0.35 * np.cos(turn - 0.8) * edge(uneven - 0.39, canvas=canvas, soft=0.1)
-    height = blur(rings[3].astype(np.float32), units=0.012, canvas=canvas)
+    uneven = radius + 0.003 * np.sin(3 * turn) + 0.002 * mottle(rng, pixels=canvas, canvas=canvas, units=0.2)
+    red, green, blue, height = (
+        np.interp(uneven, BOTTLE_PROFILE[:, 0], part) for part in BOTTLE_PROFILE[:, 1:].T
+    )
+    albedo = blur(np.stack([red, green, blue], axis=-1).astype(np.float32), units=0.008, canvas=canvas)
+    # light that travels inside the glass gathers at one side
+    glow = 1 + 0.45 * np.cos(turn - 0.8) * edge(uneven - 0.39, canvas=canvas, soft=0.1)
     alpha = edge(0.80 - radius, canvas=canvas, soft=0.012)
-    surface = plain(alpha, colour=(0, 0, 0), gloss=0.75).paint(np.ones_like(alpha), blur(albedo, units=0.008, canvas=canvas))
-    return surface.lift(height).shade(glow.astype(np.float32)).polish(edge(0.33 - radius, canvas=canvas, soft=0.08), 0.1)
+    surface = plain(alpha, colour=(0.0, 0.0, 0.0), gloss=0.6).paint(np.ones_like(alpha), albedo)
+    surface = surface.shade(glow.astype(np.float32)).lift(
+        blur(height.astype(np.float32), units=0.012, canvas=canvas)
+    )
+    for middle, width, strength in BOTTLE_REFLECTIONS:
+        uneven_light = 0.7 + 0.3 * np.cos(2 * turn + 9 * middle)
+        ring = strength * uneven_light * np.exp(-(((uneven - middle) / width) ** 2))
+        surface = surface.paint(ring.astype(np.float32), (0.96, 0.90, 0.80))
+    return surface.polish(edge(0.36 - radius, canvas=canvas, soft=0.06), 0.08)
 
 
 def coin(rng: np.random.Generator, canvas: int) -> Surface:
     """Four antique coins, each always in its place but turned a little."""
     x, _ = grid(canvas)
     nothing = np.zeros_like(x)
-    surface = plain(nothing, colour=(0, 0, 0))
+    surface = plain(nothing, colour=(0.0, 0.0, 0.0))
     places = [(0.44 * column, 0.44 * row) for row, column in product((-1, 1), repeat=2)]
     for cutting, (u, v) in zip(coin_cuttings(), places, strict=True):
         # from units around the coin's place to the pixels of its cutting
         angle, scale = rng.uniform(-0.15, 0.15), cutting.shape[0] / (2 * COIN_RADIUS) / per_unit(canvas)
-        shift = rng.normal(0, 0.008, size=2) + (u, v)
+        shift = np.array((u, v)) + rng.normal(0, 0.008, size=2)
         matrix = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         middle = (shift * per_unit(canvas)) + (canvas - 1) / 2
         offset = np.full(2, (cutting.shape[0] - 1) / 2) - matrix @ middle
@@ -160,7 +177,7 @@ def _lay_coin(surface: Surface, placed: Float[np.ndarray, "c c 2"]) -> Surface:
 @lru_cache(maxsize=1)
 def coin_cuttings() -> list[Float[np.ndarray, "n n 2"]]:
     """Cut four large coins out of scikit-image's photograph: grey and cover, square, each coin filling it."""
-    grey = data.coins()
+    grey = photograph("coins")
     cover = coin_cover(grey)
     _, _, boxes, _ = cv2.connectedComponentsWithStats(cover)
     largest = sorted(boxes[1:].tolist(), key=lambda box: -box[cv2.CC_STAT_AREA])[:4]
@@ -175,8 +192,11 @@ def coin_cuttings() -> list[Float[np.ndarray, "n n 2"]]:
 
 
 def coin_cover(grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Segment the coins, 1 inside: flood the gradient from surely dark and surely bright pixels, then fill holes."""
+    """Segment the coins, 1 inside: flood the gradient from surely dark and bright pixels, fill holes."""
     markers = np.where(grey < 30, 1, np.where(grey > 150, 2, 0))
-    flooded = segmentation.watershed(filters.sobel(grey), markers) == 2
+    gradient = filters.sobel(grey)  # type: ignore[no-untyped-call]
+    flooded = segmentation.watershed(gradient, markers) == 2  # type: ignore[no-untyped-call]
     solid = ndimage.binary_fill_holes(flooded).astype(np.uint8)
-    return np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))))
+    return np.asarray(
+        cv2.morphologyEx(solid, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
+    )

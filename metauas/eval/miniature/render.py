@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from metauas.errors import InputError, check_choice
-from metauas.eval.miniature.camera import develop, draw_view, photograph
-from metauas.eval.miniature.catalogue import CATALOGUE, CATEGORIES
-from metauas.eval.miniature.surface import SPAN
+from metauas.eval.miniature.camera import View, develop, draw_view, photograph
+from metauas.eval.miniature.catalogue import CATALOGUE, CATEGORIES, Defect
+from metauas.eval.miniature.surface import Surface
 from metauas.seeding import rng_for
 
 VISIBLE = 6 / 255  # what differs by less in every channel drowns in the sensor's noise
@@ -19,6 +19,7 @@ AREA = (0.0025, 0.12)  # shares of the image that a defect may mark
 ATTEMPTS = 40
 CANVAS_PER_PIXEL = 1.5
 SMALLEST_SIZE = 32
+Key = tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,26 @@ def render_sample(*, category: str, split: str, index: int, seed: int = 0, size:
     key = (seed, "miniature", category, split, index)
     surface = entry.draw(rng_for(*key, "product"), round(size * CANVAS_PER_PIXEL))
     view = draw_view(rng_for(*key, "view"), setting=entry.setting, size=size)
-    ideal = flawless = photograph(surface, view)
-    mask = np.zeros((size, size), dtype=np.bool_)
+    flawless = photograph(surface, view)
     damage = entry.defects.get(split.removeprefix("test/"))
-    if damage is not None:
-        for attempt in range(ATTEMPTS):
-            ideal = photograph(damage(rng_for(*key, "defect", attempt), surface), view)
-            mask = visible_change(flawless, ideal)
-            if AREA[0] <= mask.mean() <= AREA[1]:
-                break
-        else:
-            raise RuntimeError(f"no visible {split} of {category} in {ATTEMPTS} attempts at {size} px, seed {seed}")
+    if damage is None:
+        ideal, mask = flawless, np.zeros((size, size), dtype=np.bool_)
+    else:
+        ideal, mask = _visible_defect(damage, surface=surface, view=view, flawless=flawless, key=key)
     image = develop(rng_for(*key, "noise"), ideal, noise=view.noise)
     return Sample(image=image, mask=mask, flawless=flawless, ideal=ideal)
+
+
+def _visible_defect(
+    damage: Defect, *, surface: Surface, view: View, flawless: np.ndarray, key: Key
+) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    """Draw a defect again and again until a fair share of the picture shows it."""
+    for attempt in range(ATTEMPTS):
+        ideal = photograph(damage(rng_for(*key, "defect", attempt), surface), view)
+        mask = visible_change(flawless, ideal)
+        if AREA[0] <= mask.mean() <= AREA[1]:
+            return ideal, mask
+    raise RuntimeError(f"no visible defect in {ATTEMPTS} attempts for {key} at {view.size} pixels")
 
 
 def render_category(
@@ -94,7 +102,7 @@ def check_size(size: int) -> None:
 def visible_change(
     before: Float[np.ndarray, "h w 3"], after: Float[np.ndarray, "h w 3"]
 ) -> Bool[np.ndarray, "h w"]:
-    """Mark the pixels that differ by more than ``VISIBLE`` in any channel, without specks and with holes closed."""
+    """Mark what differs by more than ``VISIBLE`` in any channel; drop specks, close small holes."""
     changed = np.abs(after - before).max(axis=-1) > VISIBLE
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     closed = np.asarray(cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_CLOSE, kernel)) > 0

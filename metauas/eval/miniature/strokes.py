@@ -6,16 +6,20 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-from metauas.eval.miniature.surface import SPAN, Surface, grid, inside, per_unit
+from metauas.eval.miniature.surface import ANYWHERE, SPAN, Span, Surface, grid, inside, per_unit
 
 OVERSAMPLING = 3  # lines are a few pixels wide, so they are drawn finer and averaged
 Point = tuple[float, float]
 
 
 def spot(
-    rng: np.random.Generator, surface: Surface, *, margin: float = 0.05, ring: tuple[float, float] = (0.0, 2.0)
+    rng: np.random.Generator,
+    surface: Surface,
+    *,
+    margin: float = 0.05,
+    ring: Span = ANYWHERE,
 ) -> Point:
-    """Draw a point on the product, ``margin`` units from its outline, in view, within a ring around the middle."""
+    """Draw a point of the product in view, ``margin`` units from its outline, in a ring around the middle."""
     x, y = grid(surface.canvas)
     radius = np.hypot(x, y)
     in_view = np.maximum(np.abs(x), np.abs(y)) < 0.75
@@ -31,9 +35,15 @@ def pick(rng: np.random.Generator, allowed: Bool[np.ndarray, "c c"]) -> Point:
 
 
 def blob(
-    rng: np.random.Generator, canvas: int, centre: Point, *, radius: float, rough: float = 0.22, stretch: float = 1.0
+    rng: np.random.Generator,
+    canvas: int,
+    centre: Point,
+    *,
+    radius: float,
+    rough: float = 0.22,
+    stretch: float = 1.0,
 ) -> Float[np.ndarray, "c c"]:
-    """Return the signed distance (roughly, positive inside) to a lobed outline, stretched along a random axis."""
+    """Return roughly the signed distance (positive inside) to a lobed outline stretched along some axis."""
     x, y = grid(canvas)
     heading = rng.uniform(0, np.pi)
     along = (x - centre[0]) * np.cos(heading) + (y - centre[1]) * np.sin(heading)
@@ -45,7 +55,9 @@ def blob(
     return np.asarray(reach - np.hypot(along, across), dtype=np.float32)
 
 
-def lobes(rng: np.random.Generator, *, waves: tuple[int, int] = (2, 9), samples: int = 2048) -> Float[np.ndarray, "n"]:
+def lobes(
+    rng: np.random.Generator, *, waves: tuple[int, int] = (2, 9), samples: int = 2048
+) -> Float[np.ndarray, " n"]:
     """Return a random periodic function around the circle, finer waves being smaller."""
     turn = np.arange(samples) * (2 * np.pi / samples)
     orders = np.arange(*waves)
@@ -60,29 +72,41 @@ def drops(
     x, y = grid(canvas)
     places = np.asarray(centre) + rng.normal(0, spread, size=(count, 2))
     sizes = rng.uniform(0.012, 0.04, size=count)
-    return np.max([r - np.hypot(x - u, y - v) for (u, v), r in zip(places, sizes, strict=True)], axis=0)
+    return np.asarray(
+        np.max([r - np.hypot(x - u, y - v) for (u, v), r in zip(places, sizes, strict=True)], axis=0)
+    )
 
 
 def wander(
-    rng: np.random.Generator, start: Point, *, heading: float, length: float, bend: float, jag: float = 0.0, steps: int = 30
+    rng: np.random.Generator,
+    start: Point,
+    *,
+    heading: float,
+    length: float,
+    bend: float,
+    jag: float = 0.0,
+    steps: int = 30,
 ) -> Float[np.ndarray, "n 2"]:
     """Return the points of a path that changes its direction at random.
 
     ``bend`` is the deviation in radians that adds up over its length, ``jag`` that of each step by itself.
     """
-    turns = heading + np.cumsum(rng.normal(0, bend / np.sqrt(steps), size=steps)) + rng.normal(0, jag, size=steps)
-    moves = rng.uniform(0.5, 1.5, size=(steps, 1)) * length / steps * np.stack([np.cos(turns), np.sin(turns)], axis=1)
-    return np.asarray(start) + np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
+    turns = (
+        heading + np.cumsum(rng.normal(0, bend / np.sqrt(steps), size=steps)) + rng.normal(0, jag, size=steps)
+    )
+    strides = length / steps * rng.uniform(0.5, 1.5, size=(steps, 1))
+    moves = strides * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    return np.cumsum(np.concatenate([np.array([start]), moves]), axis=0)
 
 
 def arc(
     rng: np.random.Generator, middle: Point, *, length: float, bend: float, steps: int = 24
 ) -> Float[np.ndarray, "n 2"]:
-    """Return the points of a smooth arc through ``middle`` that turns by up to ``bend`` radians on its way."""
+    """Return the points of an arc through ``middle`` that turns by up to ``bend`` radians on its way."""
     turns = rng.uniform(0, 2 * np.pi) + np.linspace(-0.5, 0.5, steps) * rng.uniform(-bend, bend)
     moves = length / steps * np.stack([np.cos(turns), np.sin(turns)], axis=1)
     points = np.cumsum(moves, axis=0)
-    return np.asarray(middle) + points - points[steps // 2]
+    return np.asarray(points - points[steps // 2] + np.asarray(middle))
 
 
 def line(canvas: int, points: Float[np.ndarray, "n 2"], widths: Sequence[float]) -> Float[np.ndarray, "c c"]:
@@ -101,7 +125,8 @@ def taper(points: Float[np.ndarray, "n 2"], *, width: float, rng: np.random.Gene
     """Return one width per segment: thin ends, a full middle, uneven pressure."""
     along = np.linspace(0, np.pi, len(points) - 1)
     pressure = np.interp(along, np.linspace(0, np.pi, 6), rng.uniform(0.6, 1.2, size=6))
-    return (width * (0.25 + 0.75 * np.sin(along)) * pressure).tolist()
+    widths: list[float] = (width * (0.25 + 0.75 * np.sin(along)) * pressure).tolist()
+    return widths
 
 
 def facets(
@@ -122,6 +147,7 @@ def shard(rng: np.random.Generator, canvas: int, centre: Point, *, radius: float
     count = int(rng.integers(4, 7))
     angles = np.arange(count) * 2 * np.pi / count + rng.uniform(-0.35, 0.35, size=count)
     sides = [
-        rng.uniform(0.55, 1.1) * radius - (x - centre[0]) * np.cos(a) - (y - centre[1]) * np.sin(a) for a in angles
+        rng.uniform(0.55, 1.1) * radius - (x - centre[0]) * np.cos(a) - (y - centre[1]) * np.sin(a)
+        for a in angles
     ]
     return np.asarray(np.minimum.reduce(sides), dtype=np.float32)

@@ -1,12 +1,11 @@
 """What the camera looks at: a surface with colour, relief, gloss and outline, in length units of the picture.
 
-One unit is half the side of the picture, so the view spans -1 … 1 in x (right) and y (down). Surfaces are drawn on
-a slightly larger square canvas, -SPAN … SPAN, so that turning and shifting brings no empty corners into view.
+One unit is half the side of the picture, so the view spans -1 … 1 in x (right) and y (down). Surfaces are
+drawn on a slightly larger square canvas, -SPAN … SPAN, so that turning brings no empty corners into view.
 """
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self
 
 import cv2
 import numpy as np
@@ -14,6 +13,14 @@ from jaxtyping import Float
 
 SPAN = 1.3
 Colour = tuple[float, float, float]
+Span = tuple[float, float]
+"""Smallest and largest value, in units."""
+ANYWHERE: Span = (0.0, 2.0)
+
+
+def rgb(colour: Colour) -> Float[np.ndarray, "3"]:
+    """Return a colour as an array that multiplies images."""
+    return np.array(colour, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -35,30 +42,32 @@ class Surface:
     @property
     def canvas(self) -> int:
         """Side of the canvas in pixels."""
-        return self.height.shape[0]
+        return int(self.height.shape[0])
 
-    def paint(self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]) -> Self:
+    def paint(
+        self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]
+    ) -> "Surface":
         """Lay ``colour`` over the albedo with opacity ``cover``."""
         wanted = np.asarray(colour, dtype=np.float32)
         return replace(self, albedo=self.albedo + cover[..., None] * (wanted - self.albedo))
 
-    def shade(self, factor: Float[np.ndarray, "h w"]) -> Self:
+    def shade(self, factor: Float[np.ndarray, "h w"]) -> "Surface":
         """Multiply the albedo."""
         return replace(self, albedo=np.clip(self.albedo * factor[..., None], 0, 1))
 
-    def lift(self, offset: Float[np.ndarray, "h w"]) -> Self:
+    def lift(self, offset: Float[np.ndarray, "h w"]) -> "Surface":
         """Add to the relief."""
         return replace(self, height=self.height + offset)
 
-    def level(self, cover: Float[np.ndarray, "h w"], height: float) -> Self:
+    def level(self, cover: Float[np.ndarray, "h w"], height: float) -> "Surface":
         """Replace the relief by one height where ``cover`` is 1."""
         return replace(self, height=self.height + cover * np.float32(height - self.height))
 
-    def polish(self, cover: Float[np.ndarray, "h w"], gloss: float) -> Self:
+    def polish(self, cover: Float[np.ndarray, "h w"], gloss: float) -> "Surface":
         """Set the gloss where ``cover`` is 1."""
         return replace(self, gloss=self.gloss + cover * np.float32(gloss - self.gloss))
 
-    def replaced(self, cover: Float[np.ndarray, "h w"], other: Self) -> Self:
+    def replaced(self, cover: Float[np.ndarray, "h w"], other: "Surface") -> "Surface":
         """Show ``other`` where ``cover`` is 1."""
         mixed = {
             name: mine + (cover if mine.ndim == 2 else cover[..., None]) * (getattr(other, name) - mine)
@@ -66,14 +75,14 @@ class Surface:
         }
         return replace(self, **mixed)
 
-    def cut(self, cover: Float[np.ndarray, "h w"]) -> Self:
+    def cut(self, cover: Float[np.ndarray, "h w"]) -> "Surface":
         """Take the product away where ``cover`` is 1."""
         return replace(self, alpha=self.alpha * (1 - cover))
 
 
 def plain(alpha: Float[np.ndarray, "h w"], *, colour: Colour, gloss: float = 0.0) -> Surface:
     """Return a flat surface of one colour with the outline ``alpha``."""
-    albedo = np.broadcast_to(np.float32(colour), (*alpha.shape, 3))
+    albedo = np.broadcast_to(rgb(colour), (*alpha.shape, 3))
     return Surface(albedo, np.zeros_like(alpha), np.full_like(alpha, gloss), alpha)
 
 
@@ -91,7 +100,7 @@ def per_unit(canvas: int) -> float:
 
 
 def edge(distance: Float[np.ndarray, "h w"], *, canvas: int, soft: float = 0.0) -> Float[np.ndarray, "h w"]:
-    """Turn a signed distance in units (positive inside) into a cover whose rim is ``soft`` units wide, or one pixel."""
+    """Turn a signed distance (positive inside) into a cover whose rim is ``soft`` units or one pixel wide."""
     width = max(soft, 1 / per_unit(canvas))
     return np.clip(distance / width + 0.5, 0, 1).astype(np.float32)
 
@@ -122,4 +131,4 @@ def mottle(
     small = rng.standard_normal((pixels // step + 2, pixels // step + 2), dtype=np.float32)
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), max(units * per_unit(canvas) / step / 2, 0.3)))
     noise = np.asarray(cv2.resize(small, (pixels, pixels), interpolation=cv2.INTER_CUBIC))
-    return (noise - noise.mean()) / noise.std()
+    return np.asarray((noise - noise.mean()) / noise.std())

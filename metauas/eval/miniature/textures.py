@@ -1,6 +1,5 @@
-"""Endless materials: three photographs from scikit-image's wheel and a drawn weave; every image is another crop."""
+"""Endless materials: three photographs from scikit-image and a drawn weave; every image is another crop."""
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -47,13 +46,17 @@ def crop(rng: np.random.Generator, sheet: Surface, canvas: int) -> Surface:
     return Surface(sheet.albedo[window], sheet.height[window], sheet.gloss[window], sheet.alpha[window])
 
 
+def photograph(name: str) -> UInt8[np.ndarray, "h w"]:
+    """Return one of the grey photographs that scikit-image ships."""
+    return np.asarray(getattr(data, name)())
+
+
 @lru_cache(maxsize=8)
 def photograph_sheet(name: str, stops: Stops, canvas: int) -> Surface:
     """Colour one of scikit-image's grey photographs; its relief is already in its shading."""
     pixels = round(canvas * CANVASES_PER_SHEET)
-    load: Callable[[], UInt8[np.ndarray, "h w"]] = getattr(data, name)
     flag = cv2.INTER_AREA if pixels < 512 else cv2.INTER_CUBIC
-    grey = np.asarray(cv2.resize(load().astype(np.float32), (pixels, pixels), interpolation=flag))
+    grey = np.asarray(cv2.resize(photograph(name).astype(np.float32), (pixels, pixels), interpolation=flag))
     low, middle, high = np.percentile(grey, (0.5, 50, 99.5))
     tones = [np.interp(grey, (low, middle, high), channel) for channel in zip(*stops, strict=True)]
     flat = np.zeros((pixels, pixels), np.float32)
@@ -99,4 +102,4 @@ def thread_relief(
     """Return 0 … 1: a round thread that dives under its neighbours every fourth crossing."""
     profile = 1 - (2 * np.mod(across, 1) - 1) ** 2
     dive = np.sin(np.pi * np.mod(along + np.floor(across) + phase, 4) / 2)
-    return np.sqrt(np.clip(profile, 0, 1)) * (0.6 + 0.4 * np.clip(dive, 0, 1))
+    return np.asarray(np.sqrt(np.clip(profile, 0, 1)) * (0.6 + 0.4 * np.clip(dive, 0, 1)))

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from metauas.errors import InputError
-from metauas.eval.pro import aupro
-from metauas.eval.ranking import auroc, average_precision, f1_max, rank
+from metauas.metrics.pro import aupro
+from metauas.metrics.ranking import auroc, average_precision, f1_max, rank
 
 METRICS = ("I-AUROC", "I-AP", "I-F1max", "P-AUROC", "P-AP", "P-F1max", "AUPRO")
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-from metauas.eval.ranking import Ranking
+from metauas.metrics.ranking import Ranking
 
 
 def aupro(ranking: Ranking, masks: Bool[np.ndarray, "n h w"], *, limit: float) -> float:

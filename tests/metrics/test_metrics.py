@@ -12,7 +12,7 @@ from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from metauas.errors import InputError
-from metauas.eval.metrics import METRICS, average_metrics, compute_metrics
+from metauas.metrics import METRICS, average_metrics, compute_metrics
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "metrics"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"no reference values in {REFERENCE}")

@@ -1,0 +1,42 @@
+# One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
+.DEFAULT_GOAL := help
+.PHONY: help run test lab bench lint env lock
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
+
+run: env ## run the five notebooks without network or data sets, into runs/offline (index.html is the report)
+	$(BIN)/metauas run --params params/offline.yaml --out runs/offline
+
+test: lint ## lint, then every test, then every notebook
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -p no:xdist \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+lab: env ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+bench: env ## run every benchmark of speed and memory
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+lint: env ## ruff and mypy, changing nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+env: $(READY)
+
+# redone only if the pinned versions or the package's own metadata changed
+$(READY): requirements.lock pyproject.toml
+	python3 -m venv .venv
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps -e .
+	touch $@
+
+lock: ## pin what pyproject.toml asks for into requirements.lock, keeping pins that still fit
+	$(BIN)/uv pip compile --universal -p 3.11 pyproject.toml --extra diffusion --group dev \
+		-o requirements.lock --no-annotate --no-header

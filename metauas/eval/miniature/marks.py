@@ -1,0 +1,137 @@
+"""Marks that a surface takes: scratches, cracks, dents, stains, paint, rust; each returns another surface.
+
+A defect is called with a generator and the surface, before pose, light and camera. Lengths are in units, half
+the side of the picture: a blob of radius 0.1 covers 0.8 % of it.
+"""
+
+import numpy as np
+
+from metauas.eval.miniature.strokes import arc, blob, drops, facets, line, spot, taper, wander
+from metauas.eval.miniature.surface import ANYWHERE, Colour, Span, Surface, blur, edge, mottle, rgb
+
+
+def scratch(
+    rng: np.random.Generator, surface: Surface, *, colour: Colour, width: float = 0.022, ring: Span = ANYWHERE
+) -> Surface:
+    """Draw one to three curved scratches, the first the deepest, with a burr on either side."""
+    middle = spot(rng, surface, ring=ring)
+    for depth in (1.0, 0.7, 0.5)[: rng.integers(1, 4)]:
+        path = arc(rng, middle, length=rng.uniform(0.45, 0.8) * depth, bend=1.2)
+        cover = line(surface.canvas, path, taper(path, width=width * depth, rng=rng)) * depth
+        surface = surface.paint(0.85 * cover, colour)
+        surface = surface.lift(-0.012 * blur(cover, units=0.006, canvas=surface.canvas))
+        middle = (middle[0] + rng.normal(0, 0.06), middle[1] + rng.normal(0, 0.06))
+    return surface
+
+
+def crack(rng: np.random.Generator, surface: Surface, *, colour: Colour, width: float = 0.026) -> Surface:
+    """Draw a jagged crack that branches on its way."""
+    start, heading = spot(rng, surface), rng.uniform(0, 2 * np.pi)
+    trunk = wander(rng, start, heading=heading, length=rng.uniform(0.8, 1.2), bend=0.5, jag=0.6)
+    paths = [(trunk, width)]
+    for _ in range(rng.integers(1, 4)):
+        fork = tuple(trunk[rng.integers(6, 24)].tolist())
+        aside = heading + rng.choice((-1, 1)) * rng.uniform(0.5, 1.1)
+        branch = wander(rng, fork, heading=aside, length=rng.uniform(0.2, 0.45), bend=0.5, jag=0.6, steps=12)
+        paths.append((branch, 0.6 * width))
+    cover = np.zeros_like(surface.height)
+    for path, full in paths:
+        widths = np.linspace(full, 0.25 * full, len(path) - 1) * rng.uniform(0.6, 1.3, size=len(path) - 1)
+        cover = np.maximum(cover, line(surface.canvas, path, widths.tolist()))
+    sunk = blur(cover, units=0.006, canvas=surface.canvas)
+    return surface.paint(0.92 * cover, colour).polish(cover, 0.0).lift(-0.02 * sunk)
+
+
+def chip(
+    rng: np.random.Generator, surface: Surface, *, colour: Colour, radius: Span = (0.13, 0.2)
+) -> Surface:
+    """Break a flake out of a brittle material: a pit of raw, faceted fracture."""
+    centre, size = spot(rng, surface), rng.uniform(*radius)
+    distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3, stretch=rng.uniform(1.0, 1.7))
+    cover = edge(distance, canvas=surface.canvas, soft=0.015)
+    tone, relief = facets(rng, surface.canvas, centre, radius=size, count=16)
+    grain = mottle(rng, pixels=surface.canvas, canvas=surface.canvas, units=0.02)
+    raw = rgb(colour) * (0.65 + 0.35 * tone + 0.12 * grain)[..., None]
+    pit = -0.035 * np.clip(distance / 0.04, 0, 1) + cover * (0.35 * relief + 0.003 * grain)
+    return surface.paint(cover, np.clip(raw, 0, 1).astype(np.float32)).lift(pit.astype(np.float32))
+
+
+def dent(
+    rng: np.random.Generator, surface: Surface, *, depth: float = 0.06, ring: Span = ANYWHERE
+) -> Surface:
+    """Hit the surface: an oval hollow with a raised lip, seen only by its shading."""
+    centre, size = spot(rng, surface, ring=ring, margin=0.08), rng.uniform(0.09, 0.13)
+    distance = blob(rng, surface.canvas, centre, radius=size, rough=0.0, stretch=rng.uniform(1.0, 1.7))
+    far = 1 - distance / size  # 0 in the middle, 1 at the rim
+    hollow = -np.exp(-((far / 0.62) ** 4)) + 0.25 * np.exp(-(((far - 1.05) / 0.25) ** 2))
+    return surface.lift((depth * rng.uniform(0.8, 1.2) * hollow).astype(np.float32)).shade(
+        (1 - 0.12 * np.exp(-((far / 0.62) ** 4))).astype(np.float32)
+    )
+
+
+def stain(
+    rng: np.random.Generator,
+    surface: Surface,
+    *,
+    colour: Colour,
+    radius: Span = (0.16, 0.28),
+    gloss: float = 0.0,
+) -> Surface:
+    """Soak the material with a liquid: darker, darkest at the rim where it dried, droplets around."""
+    centre, size = spot(rng, surface), rng.uniform(*radius)
+    distance = blob(rng, surface.canvas, centre, radius=size, stretch=rng.uniform(1.0, 1.6))
+    distance = np.maximum(distance, drops(rng, surface.canvas, centre, spread=1.1 * size, count=4))
+    cover = edge(distance, canvas=surface.canvas, soft=0.035)
+    rim = np.exp(-(((distance - 0.03) / 0.025) ** 2)) * cover
+    strength = (0.8 * cover + 0.2 * rim) * (
+        1 + 0.08 * mottle(rng, pixels=surface.canvas, canvas=surface.canvas, units=0.1)
+    )
+    soaked = surface.albedo * rgb(colour)
+    return surface.paint(np.clip(strength, 0, 1).astype(np.float32), soaked).polish(
+        cover, gloss + float(surface.gloss.mean())
+    )
+
+
+def paint_spot(rng: np.random.Generator, surface: Surface, *, colours: tuple[Colour, ...]) -> Surface:
+    """Splash paint or ink: one opaque spot with a few drops, which follows the material's light and dark."""
+    centre, size = spot(rng, surface), rng.uniform(0.1, 0.18)
+    distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3)
+    distance = np.maximum(distance, drops(rng, surface.canvas, centre, spread=1.3 * size, count=6))
+    cover = edge(distance, canvas=surface.canvas, soft=0.02)
+    light = surface.albedo.mean(axis=-1, keepdims=True) / surface.albedo.mean()
+    tinted = rgb(colours[rng.integers(len(colours))]) * np.clip(0.3 + 0.7 * light, 0, 1.4)
+    return surface.paint(0.9 * cover, np.clip(tinted, 0, 1).astype(np.float32)).polish(cover, 0.25)
+
+
+def crust(
+    rng: np.random.Generator, surface: Surface, *, colours: tuple[Colour, Colour], ring: Span = ANYWHERE
+) -> Surface:
+    """Let rust or verdigris grow: grainy, dull, dense in the middle and dotted at the rim."""
+    canvas = surface.canvas
+    centre, size = spot(rng, surface, ring=ring), rng.uniform(0.14, 0.24)
+    distance = blob(rng, canvas, centre, radius=size, rough=0.35, stretch=rng.uniform(1.0, 1.8))
+    grain = mottle(rng, pixels=canvas, canvas=canvas, units=0.035) + 0.6 * mottle(
+        rng, pixels=canvas, canvas=canvas, units=0.012
+    )
+    cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(
+        distance + 0.03, canvas=canvas, soft=0.06
+    )
+    share = np.clip(0.5 + 0.3 * grain, 0, 1)[..., None]
+    tone = share * rgb(colours[0]) + (1 - share) * rgb(colours[1])
+    crusted = surface.paint(0.9 * cover.astype(np.float32), tone.astype(np.float32)).polish(
+        cover.astype(np.float32), 0.03
+    )
+    return crusted.lift((0.004 * cover * grain).astype(np.float32))
+
+
+def dry_patch(rng: np.random.Generator, surface: Surface) -> Surface:
+    """Let a patch of lawn die: straw instead of green, bare earth in the deepest gaps."""
+    canvas = surface.canvas
+    distance = blob(
+        rng, canvas, spot(rng, surface), radius=rng.uniform(0.2, 0.3), rough=0.3, stretch=rng.uniform(1, 1.6)
+    )
+    light = surface.albedo.mean(axis=-1, keepdims=True)
+    straw = np.clip(light * rgb((1.30, 1.12, 0.78)) + rgb((0.08, 0.05, 0.02)), 0, 1)
+    # single blades at the rim are either dead or alive
+    cover = edge(distance + 0.25 * (light[..., 0] - light.mean()), canvas=canvas, soft=0.06)
+    return surface.paint(0.85 * cover, straw.astype(np.float32))

@@ -1,0 +1,161 @@
+"""The miniature on disk, in MVTec AD's layout: written whole or not at all, and only once."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from metauas.errors import InputError
+from metauas.eval.miniature.catalogue import CATEGORIES, DEFECTS
+from metauas.eval.miniature.render import check_size, render_category
+from metauas.files import write_json, write_text
+
+VERSION = 1  # to be raised with every change that changes a pixel
+CARD = "miniature.json"
+
+README = """Miniature: a small anomaly detection benchmark in the layout of MVTec AD.
+
+<category>/train/good/000.png            flawless images, one of which is the prompt
+<category>/test/good/000.png             flawless images under test
+<category>/test/<defect>/000.png         defective images under test
+<category>/ground_truth/<defect>/000_mask.png   255 where the defect is visible, else 0
+
+version {version}, seed {seed}, {size} x {size} pixels
+{train} train/good, {good} test/good and {defect} images per defect
+
+Four categories are made from photographs that scikit-image ships: brick and gravel (CC0Textures, CC0),
+grass (linolafett on DeviantArt, CC0), coin (Brooklyn Museum, no known copyright restrictions).
+The others are drawn.
+"""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many images each category has.
+
+    Attributes:
+        train: flawless images in ``train/good``.
+        good: flawless images in ``test/good``.
+        defect: defective images in each ``test/<defect>``.
+    """
+
+    train: int = 12
+    good: int = 12
+    defect: int = 6
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 1:
+                raise InputError(f"Counts({name}={value}) leaves a folder empty; give at least 1")
+
+    def of(self, split: str) -> int:
+        """Return how many images the folder ``split`` holds, for example ``test/good``."""
+        return {"train/good": self.train, "test/good": self.good}.get(split, self.defect)
+
+
+def write_miniature(
+    root: str | Path, *, seed: int = 0, size: int = 256, counts: Counts | None = None
+) -> Path:
+    """Write the whole benchmark into a new folder ``root`` and return it.
+
+    If ``root`` already holds the same benchmark, nothing is done. The folder appears under its name only when
+    it is complete.
+
+    Args:
+        root: folder to make; its parents are made if they are missing.
+        seed: seed of every image.
+        size: side of the images in pixels.
+        counts: images per category, ``Counts()`` if None.
+
+    Raises:
+        InputError: if ``root`` exists and is anything else (it is left as it is), or the size is too small.
+    """
+    target, amount = Path(root), counts or Counts()
+    check_size(size)
+    card = describe(seed=seed, size=size, counts=amount)
+    if _holds(target, card):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".tmp-miniature-"))
+    try:
+        _fill(draft, seed=seed, size=size, counts=amount)
+        write_json(draft / CARD, card)
+        draft.chmod(0o755)  # mkdtemp's 0700 would hide the data from the rest of a lab
+        _move(draft, target, card)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # gone already if it was moved
+    return target
+
+
+def describe(*, seed: int, size: int, counts: Counts) -> dict[str, Any]:
+    """Return what identifies a benchmark: version, seed, size, counts, categories and their defects."""
+    return {
+        "benchmark": "metauas miniature",
+        "version": VERSION,
+        "seed": seed,
+        "size": size,
+        "counts": asdict(counts),
+        "defects": {category: list(DEFECTS[category]) for category in CATEGORIES},
+    }
+
+
+def layout(counts: Counts) -> Iterator[tuple[str, str, int]]:
+    """Yield category, folder below it (such as ``test/crack``) and number of images."""
+    for category in CATEGORIES:
+        for split in ("train/good", "test/good", *(f"test/{defect}" for defect in DEFECTS[category])):
+            yield category, split, counts.of(split)
+
+
+def _fill(draft: Path, *, seed: int, size: int, counts: Counts) -> None:
+    for category, split, count in layout(counts):
+        samples = render_category(category, split=split, count=count, seed=seed, size=size)
+        for index, sample in enumerate(samples):
+            _save(draft / category / split / f"{index:03d}.png", sample.image)
+            if sample.mask.any():
+                truth = draft / category / split.replace("test", "ground_truth", 1)
+                _save(truth / f"{index:03d}_mask.png", sample.mask.astype(np.uint8) * 255)
+    text = README.format(version=VERSION, seed=seed, size=size, **asdict(counts))
+    write_text(draft / "README.txt", text)
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, compress_level=1)  # noise hardly compresses, but costs time
+
+
+def _holds(target: Path, card: dict[str, Any]) -> bool:
+    """Return True if ``target`` is this very benchmark, False if it is free; else raise InputError."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return False
+    found = _read_card(target / CARD)
+    if found == card:
+        return True
+    what = "another miniature" if found else "something else"
+    differs = "".join(
+        f", {key} {found[key]!r}" for key in ("version", "seed", "size", "counts") if key in found
+    )
+    raise InputError(f"{target} already holds {what}{differs}; give a folder that does not exist yet")
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # not ours: a file of the same name that is no JSON
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _move(draft: Path, target: Path, card: dict[str, Any]) -> None:
+    try:
+        draft.replace(target)
+    except OSError:
+        if not _holds(target, card):  # otherwise another process has just finished the same benchmark
+            raise

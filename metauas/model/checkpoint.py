@@ -1,0 +1,115 @@
+"""Checkpoints: a folder with ``model.safetensors`` and, for people, ``config.json``.
+
+The weights file holds its configuration in its own header as well, so that it is complete by itself and the two can
+never disagree: the header is what is read.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from metauas.errors import InputError
+from metauas.files import atomic_path, require_file, write_json
+from metauas.model.config import ModelConfig
+from metauas.model.network import MetaUAS
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+_SHOWN = 5  # names listed in an error before "and n more"
+
+
+def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
+    """Write weights and configuration into ``folder``, each file atomically, and return the folder."""
+    target = Path(folder)
+    config = model.config.model_dump()
+    write_tensors(target / WEIGHTS_NAME, model.state_dict(), header={"config": config})
+    write_json(target / CONFIG_NAME, config)
+    return target
+
+
+def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
+    """Load a network from a checkpoint folder or its weights file, in evaluation mode, on the CPU.
+
+    Args:
+        path: the folder written by ``save_checkpoint``, or the ``.safetensors`` file in it.
+        preset: if given, the preset that the checkpoint must be of.
+
+    Raises:
+        InputError: the file is missing, damaged, of another preset, or does not fit its own configuration.
+    """
+    header, tensors = read_tensors(weights_file(path))
+    config = _config_of(header, path=path)
+    if preset is not None and config.preset != preset:
+        raise InputError(f"checkpoint {path} is of preset {config.preset!r}, not {preset!r}; set preset={config.preset!r}")
+    model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
+    load_state(model, tensors, origin=str(path))
+    model.config = config
+    return model.eval()
+
+
+def weights_file(path: str | Path) -> Path:
+    """Return the weights file that ``path``, a checkpoint folder or the file itself, stands for."""
+    given = Path(path)
+    return require_file(
+        given / WEIGHTS_NAME if given.is_dir() else given,
+        hint=f"give a checkpoint folder with {WEIGHTS_NAME} in it, as 03_train writes, or that file",
+    )
+
+
+def load_state(model: torch.nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> None:
+    """Load all tensors, refusing partial matches.
+
+    Raises:
+        InputError: listing what is missing, unexpected or of another shape.
+    """
+    expected = model.state_dict()
+    wrong = {
+        "missing": sorted(expected.keys() - tensors.keys()),
+        "unexpected": sorted(tensors.keys() - expected.keys()),
+        "of another shape": sorted(
+            f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+            for name in expected.keys() & tensors.keys()
+            if expected[name].shape != tensors[name].shape
+        ),
+    }
+    if any(wrong.values()):
+        raise InputError(f"{origin} does not fit this network: " + "; ".join(f"{k}: {_some(v)}" for k, v in wrong.items() if v))
+    model.load_state_dict(dict(tensors))
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON header into one safetensors file, atomically."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(contiguous, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read the header and the tensors of a safetensors file; nothing in it is executed.
+
+    Raises:
+        InputError: the file is damaged or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = {key: json.loads(value) for key, value in (file.metadata() or {}).items() if key != "format"}
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}); it may be incomplete: copy it anew") from error
+
+
+def _config_of(header: Mapping[str, Any], *, path: str | Path) -> ModelConfig:
+    if "config" not in header:
+        raise InputError(f"{path} holds no metauas configuration; only checkpoints written by metauas can be loaded")
+    return ModelConfig.parse(header["config"], origin=f"configuration in {path}")
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,7 @@
+"""Training: pairs and a model in, a checkpoint and learning curves out."""
+
+from metauas.train.loop import TrainResult, train, training_pairs
+from metauas.train.settings import TrainSettings
+from metauas.train.validation import validate
+
+__all__ = ["TrainResult", "TrainSettings", "train", "training_pairs", "validate"]

@@ -1,0 +1,69 @@
+"""What a training run is made of."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from metauas.model.config import ModelConfig, model_config
+from metauas.settings import Settings
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+#: Choices of the network that a training run may change in its preset; None keeps the preset's own.
+NETWORK_CHOICES = ("encoder_weights", "alignment", "similarity", "fusion", "aligned_stages")
+
+
+class TrainSettings(Settings):
+    """All settings of a training run.
+
+    Attributes:
+        preset: ``nano`` or ``b4``.
+        encoder_weights: ``imagenet``, ``random`` or a file; None keeps the preset's.
+        alignment: ``none``, ``hard``, ``soft``; None keeps the preset's.
+        similarity: ``dot``, ``cosine``; None keeps the preset's.
+        fusion: ``concat``, ``add``, ``absdiff``; None keeps the preset's.
+        aligned_stages: deepest stages that are aligned; None keeps the preset's.
+        photographs: a folder of images to make pairs from; None uses those inside scikit-image.
+        size: side of query, prompt and mask, pixels.
+        steps: optimiser steps.
+        batch_size: pairs per step, over all processes.
+        learning_rate: AdamW's, the peak of the schedule.
+        weight_decay: AdamW's.
+        schedule: ``one-cycle`` (warm-up over 15 % of the steps, then cosine to 0) or ``constant`` (the paper's).
+        rotation: degrees, to either side, by which query and prompt are turned.
+        shift: share of the side, to either side, by which they are shifted.
+        mixture: shares of the kinds of change; None keeps the default.
+        validation_pairs: held-out pairs, made from photographs that training never shows.
+        validate_every: steps between validations; the checkpoint is saved then.
+        workers: loader processes; the pairs do not depend on them.
+        seed: of pairs, weights and order.
+        mixed_precision: ``no``, ``bf16`` or ``fp16``.
+    """
+
+    preset: Literal["nano", "b4"] = "nano"
+    encoder_weights: str | None = None
+    alignment: Literal["none", "hard", "soft"] | None = None
+    similarity: Literal["dot", "cosine"] | None = None
+    fusion: Literal["concat", "add", "absdiff"] | None = None
+    aligned_stages: int | None = None
+    photographs: str | None = None
+    size: Annotated[int, Field(ge=32, le=4096)] = 96
+    steps: Positive = 200
+    batch_size: Positive = 12
+    learning_rate: Annotated[float, Field(gt=0)] = 2.0e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
+    shift: Share = 0.05
+    mixture: dict[str, float] | None = None
+    validation_pairs: Positive = 64
+    validate_every: Positive = 100
+    workers: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+
+    def network(self) -> ModelConfig:
+        """Return the preset with this run's choices."""
+        changes: dict[str, Any] = {name: getattr(self, name) for name in NETWORK_CHOICES}
+        return model_config(self.preset, **{name: value for name, value in changes.items() if value is not None})

@@ -1,0 +1,49 @@
+"""Every parameter file means what it says: its keys are declared, its values fit, its variants differ."""
+
+from pathlib import Path
+
+import pytest
+
+from metauas.ablations.notebooks import declared_parameters, find_notebooks
+from metauas.ablations.parameters import read_parameters, split_parameters
+from metauas.ablations.sweep import plan_runs
+
+PARAMS = Path(__file__).parents[1] / "params"
+FILES = sorted(PARAMS.rglob("*.yaml"))
+FACTORS = sorted(folder for folder in PARAMS.iterdir() if folder.is_dir())
+
+
+def name(path):
+    return path.relative_to(PARAMS).as_posix()
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_every_key_is_declared_by_a_notebook(file):
+    given = split_parameters(read_parameters(file), find_notebooks(), source=file)
+    assert any(given.values())
+
+
+@pytest.mark.parametrize("factor", FACTORS, ids=name)
+def test_every_variant_is_a_run_of_its_own(factor):
+    files = sorted(factor.glob("*.yaml"))
+    runs = plan_runs(files, seeds=[1])
+    assert [run.name for run in runs] == [f"{factor.name}/{file.stem}" for file in files]
+    assert len({run.digest() for run in runs}) == len(files) > 1
+
+
+@pytest.mark.parametrize(
+    ("factor", "variants"),
+    [("alignment", {"none", "hard", "soft"}), ("prompt", {"random", "nearest", "pool"})],
+)
+def test_the_ablations_of_the_paper_are_there(factor, variants):
+    for variant in variants:
+        assert variant in read_parameters(PARAMS / factor / f"{variant}.yaml").values()
+
+
+def test_every_file_is_where_it_is_found():
+    stray = [name(path) for path in PARAMS.rglob("*") if path.is_file() and path not in FILES]
+    assert not stray
+
+
+def test_every_notebook_can_be_told_where_to_write():
+    assert all("run_dir" in declared_parameters(notebook) for notebook in find_notebooks())
