@@ -31,9 +31,7 @@ def collect_metrics(folder: str | Path) -> pd.DataFrame:
     files = sorted(require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"))
     rows = [row for file in files for row in _rows(file)]
     if not rows:
-        raise InputError(
-            f"no metrics in {folder}; it should hold <factor>/<variant>/seed-<seed>/{METRICS_FILE}"
-        )
+        raise InputError(f"no metrics in {folder}; it should hold <factor>/<variant>/seed-<seed>/{METRICS_FILE}")
     frame = pd.DataFrame(rows)
     if frame["condition"].isna().all():
         return frame.drop(columns="condition")
@@ -66,9 +64,7 @@ def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[rows, list(frame["metric"].unique())].rename_axis(columns=None).reset_index()
 
 
-def format_mean_std(
-    mean: float | None, std: float | None = None, *, scale: float = 100.0, digits: int = 1
-) -> str:
+def format_mean_std(mean: float | None, std: float | None = None, *, scale: float = 100.0, digits: int = 1) -> str:
     """Format ``mean ± std`` times ``scale`` (percent); an undefined spread is left out, a mean is ``–``."""
     if mean is None or math.isnan(mean):
         return "–"

@@ -2,13 +2,13 @@
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from metauas.errors import InputError
+from metauas.errors import InputError, did_you_mean
 from metauas.files import require_file
 
 PATTERN = "[0-9][0-9]_*.ipynb"
@@ -95,3 +95,20 @@ def _assignment(statement: ast.stmt, *, notebook: str | Path) -> Iterator[tuple[
             f"{notebook}: line {statement.lineno} of the cell tagged {TAG!r} is `{ast.unparse(statement)}`; "
             "only `name = literal` may stand there, so derive other values in the next cell"
         ) from error
+
+
+def check_injected(cells: Sequence[str]) -> None:
+    """Refuse parameters that papermill has injected and no notebook declares; papermill itself only warns.
+
+    Call it in the cell after the parameters, ``check_injected(In)``: ``In`` is Jupyter's list of executed cells.
+
+    Raises:
+        InputError: naming each unknown parameter and the nearest one that exists.
+    """
+    known = {name for notebook in find_notebooks() for name in declared_parameters(notebook)}
+    injected = [ast.parse(cell) for cell in cells if cell.startswith("# Parameters")]
+    targets = [t for tree in injected for s in tree.body if isinstance(s, ast.Assign) for t in s.targets]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    unknown = [f"{name!r} is not known{did_you_mean(name, known)}" for name in names if name not in known]
+    if unknown:
+        raise InputError("parameters given to this notebook: " + "; ".join(unknown))

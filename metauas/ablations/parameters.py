@@ -30,13 +30,9 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from error
     if not content:
-        raise InputError(
-            f"{path} is empty; write one `name: value` a line, or give no file to use the defaults"
-        )
+        raise InputError(f"{path} is empty; write one `name: value` a line, or give no file to use the defaults")
     if not isinstance(content, dict):
-        raise InputError(
-            f"{path} holds a {type(content).__name__}, not a mapping; write one `name: value` a line"
-        )
+        raise InputError(f"{path} holds a {type(content).__name__}, not a mapping; write one `name: value` a line")
     _refuse([*_doubled_keys(text), *(p for item in content.items() for p in _wrong_item(*item))], source=path)
     return content
 
@@ -62,9 +58,7 @@ def split_parameters(
     known = {name for defaults in declared.values() for name in defaults}
     names = ", ".join(notebook.stem for notebook in declared)
     problems = [
-        f"{key!r} is declared by none of {names}{did_you_mean(key, known)}"
-        for key in parameters
-        if key not in known
+        f"{key!r} is declared by none of {names}{did_you_mean(key, known)}" for key in parameters if key not in known
     ]
     given = {
         notebook: {key: value for key, value in parameters.items() if key in defaults}

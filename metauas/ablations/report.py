@@ -61,9 +61,7 @@ def _notebook_links(folder: Path) -> str:
     lines = []
     for notebook in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
         target = write_notebook_page(notebook, notebook.with_suffix(".html"))
-        failed = (
-            ' <span class="failed">stopped with an error</span>' if notebook.stem.endswith(".failed") else ""
-        )
+        failed = ' <span class="failed">stopped with an error</span>' if notebook.stem.endswith(".failed") else ""
         name = html.escape(notebook.stem.removesuffix(".failed"))
         lines.append(f'<li><a href="{html.escape(target.name)}">{name}</a>{failed}</li>')
     return "\n".join(["<ul>", *lines, "</ul>"]) if lines else ""

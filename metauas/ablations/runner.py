@@ -13,7 +13,7 @@ from rich.console import Console
 
 from metauas.ablations.notebooks import declared_parameters, find_notebooks, read_notebook
 from metauas.ablations.parameters import read_parameters, split_parameters
-from metauas.errors import check_choice
+from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
 
 STARTS = 3
@@ -38,12 +38,14 @@ def run_notebook(
         timeout: seconds that one cell may take.
 
     Raises:
-        InputError: for a parameter that the notebook does not declare or of another type; nothing has run
-        then.
+        InputError: before anything runs, for a parameter that the notebook does not declare or of another
+            type, or if ``output`` is the notebook itself.
         NotebookFailedError: naming notebook, cell and error; the notebook so far is ``<stem>.failed.ipynb``.
     """
     source, target = Path(notebook).resolve(), Path(output).resolve()
     given = split_parameters(parameters, [source])[source]
+    if target == source:
+        raise InputError(f"the output {target} is the notebook itself; choose another folder")
     failed = target.with_name(f"{target.stem}.failed.ipynb")
     for stale in (target, failed):
         stale.unlink(missing_ok=True)
@@ -54,9 +56,7 @@ def run_notebook(
         except Exception as error:
             cell = _failed_cell(temporary)
             temporary.replace(failed)
-            raise NotebookFailedError(
-                f"{source.name} failed in {cell}: {_last_line(error)}; see {failed}"
-            ) from error
+            raise NotebookFailedError(f"{source.name} failed in {cell}: {_last_line(error)}; see {failed}") from error
     return target
 
 
@@ -79,7 +79,7 @@ def run_suite(
 
     Raises:
         InputError: before any work, if a key of the file is declared by no notebook or a value has another
-        type.
+            type.
         NotebookFailedError: at the first notebook that fails; the later ones are not run.
     """
     notebooks = find_notebooks()
@@ -94,9 +94,7 @@ def run_suite(
             console.print(f"{number}/{len(chosen)}  {notebook.stem} …", end=" ")
             start = time.perf_counter()
             values = {**given[notebook], "run_dir": str(folder)}
-            executed.append(
-                run_notebook(notebook, output=folder / notebook.name, parameters=values, timeout=timeout)
-            )
+            executed.append(run_notebook(notebook, output=folder / notebook.name, parameters=values, timeout=timeout))
             console.print(f"{time.perf_counter() - start:.1f} s")
     return executed
 
@@ -120,10 +118,12 @@ def _start(source: Path, target: Path, parameters: Mapping[str, Any], timeout: i
     """
     for starts_left in reversed(range(STARTS)):
         try:
-            return _execute(source, target, parameters, timeout)
+            _execute(source, target, parameters, timeout)
         except RuntimeError:
             if _started_cells(target) or not starts_left:
                 raise
+        else:
+            return
 
 
 def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int) -> None:

@@ -46,9 +46,7 @@ class Run:
 
     def digest(self) -> str:
         """Return a hash of all resolved parameters and of the package's version; folders do not count."""
-        resolved = {
-            stem: {**declared_parameters(_notebook(stem)), **v} for stem, v in self.parameters.items()
-        }
+        resolved = {stem: {**declared_parameters(_notebook(stem)), **v} for stem, v in self.parameters.items()}
         text = json.dumps([version("metauas"), resolved], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -73,9 +71,7 @@ def plan_runs(
             that no run can use, the same factor and variant twice, or no file or no seed at all.
     """
     if not files or not seeds:
-        raise InputError(
-            f"an ablation needs parameter files and seeds; got {len(files)} files and {len(seeds)} seeds"
-        )
+        raise InputError(f"an ablation needs parameter files and seeds; got {len(files)} files and {len(seeds)} seeds")
     pair = [_notebook(TRAIN), _notebook(EVAL)]
     common = split_parameters(overrides or {}, pair, source="overrides")
     runs = []
@@ -185,14 +181,10 @@ def _check_distinct(runs: Sequence[Run]) -> None:
     names = [(run.name, run.seed) for run in runs]
     for name, seed in names:
         if names.count((name, seed)) > 1:
-            raise InputError(
-                f"{name} with seed {seed} is asked for twice; both would write to the same folder"
-            )
+            raise InputError(f"{name} with seed {seed} is asked for twice; both would write to the same folder")
 
 
 def _check_used(overrides: Mapping[str, Any], runs: Sequence[Run]) -> None:
     used = {key for run in runs for given in run.parameters.values() for key in given}
     for key in overrides.keys() - used:
-        raise InputError(
-            f"the override {key!r} would have no effect: none of these runs trains, which alone uses it"
-        )
+        raise InputError(f"the override {key!r} would have no effect: none of these runs trains, which alone uses it")

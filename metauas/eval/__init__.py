@@ -1,1 +1,32 @@
 """Evaluation: checkpoint and benchmark in, seven metrics per category, maps and report out."""
+
+from metauas.eval.baselines import BASELINES
+from metauas.eval.evaluation import OURS, Evaluation, evaluate
+from metauas.eval.examples import Example, draw_examples
+from metauas.eval.layouts import LAYOUTS, Benchmark, Category, Sample, read_mvtec
+from metauas.eval.miniature import write_miniature
+from metauas.eval.prompts import PROMPTS
+from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
+from metauas.eval.sources import open_benchmark
+from metauas.metrics import METRICS, compute_metrics
+
+__all__ = [
+    "BASELINES",
+    "LAYOUTS",
+    "METRICS",
+    "OURS",
+    "PROMPTS",
+    "PROMPT_SEEDS",
+    "Benchmark",
+    "Category",
+    "EvalSettings",
+    "Evaluation",
+    "Example",
+    "Sample",
+    "compute_metrics",
+    "draw_examples",
+    "evaluate",
+    "open_benchmark",
+    "read_mvtec",
+    "write_miniature",
+]

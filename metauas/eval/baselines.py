@@ -15,9 +15,7 @@ BLUR = 0.02  # standard deviation as a share of the shorter side: 5 pixels at 25
 SSIM_WINDOW = 7  # scikit-image's default
 
 
-def pixel_difference(
-    queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]
-) -> Float[Tensor, "b 1 h w"]:
+def pixel_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     """Return the absolute difference, mean over the channels, blurred by 2 % of the shorter side.
 
     Args:
@@ -33,9 +31,7 @@ def pixel_difference(
     return _compare_each(_blurred_difference, queries, prompt)
 
 
-def ssim_difference(
-    queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]
-) -> Float[Tensor, "b 1 h w"]:
+def ssim_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     """Return (1 - SSIM) / 2 per pixel, mean over the channels, by scikit-image (Wang et al., 2004).
 
     Arguments, result and errors are those of :func:`pixel_difference`; below 7 × 7 pixels is an error too.
@@ -51,13 +47,9 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def _compare_each(
-    compare: Callable[[np.ndarray, np.ndarray], np.ndarray], queries: Tensor, prompt: Tensor
-) -> Tensor:
+def _compare_each(compare: Callable[[np.ndarray, np.ndarray], np.ndarray], queries: Tensor, prompt: Tensor) -> Tensor:
     if prompt.shape[0] not in (1, queries.shape[0]):
-        raise InputError(
-            f"{prompt.shape[0]} prompts for {queries.shape[0]} queries; give one, or one for each"
-        )
+        raise InputError(f"{prompt.shape[0]} prompts for {queries.shape[0]} queries; give one, or one for each")
     if prompt.shape[-2:] != queries.shape[-2:]:
         sizes = f"prompt is {tuple(prompt.shape[-2:])}, queries are {tuple(queries.shape[-2:])}"
         raise InputError(f"{sizes}; resize both to one size with metauas.images.resize_images")

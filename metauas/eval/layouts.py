@@ -84,9 +84,7 @@ LAYOUTS: dict[str, Callable[[str | Path, Sequence[str] | None], Benchmark]] = {
 }
 
 
-def load_sample(
-    sample: Sample, size: int
-) -> tuple[Float[Tensor, "3 size size"], Bool[np.ndarray, "size size"]]:
+def load_sample(sample: Sample, size: int) -> tuple[Float[Tensor, "3 size size"], Bool[np.ndarray, "size size"]]:
     """Read the image, float32 in [0, 1], and the mask of a sample, both resized to ``size`` × ``size``.
 
     Raises:

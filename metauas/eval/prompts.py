@@ -97,14 +97,10 @@ def _check_pool(pool: Mapping[str, Sequence[Path]]) -> None:
         raise InputError("the pool of prompts is empty; give the normal images of at least one category")
     for name, paths in pool.items():
         if not paths:
-            raise InputError(
-                f"the pool holds no image of category {name!r}; add some or take the category out"
-            )
+            raise InputError(f"the pool holds no image of category {name!r}; add some or take the category out")
 
 
-def _unit_vectors(
-    embed: Callable[[Tensor], Tensor], images: Float[Tensor, "b 3 h w"]
-) -> Float[Tensor, "b d"]:
+def _unit_vectors(embed: Callable[[Tensor], Tensor], images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
     with torch.no_grad():
         vectors = embed(images).float().cpu()
     if not vectors.isfinite().all():  # NaN would win every comparison

@@ -46,9 +46,7 @@ def compute_metrics(
     """
     _check_arrays(maps, masks, labels)
     if not 0 < pro_limit <= 1:
-        raise InputError(
-            f"pro_limit={pro_limit} is no false-positive rate; give a number in (0, 1], usually 0.3"
-        )
+        raise InputError(f"pro_limit={pro_limit} is no false-positive rate; give a number in (0, 1], usually 0.3")
     highest = maps.max(axis=(1, 2))
     _check_not_nan("maps", highest)  # the maximum of a map is NaN if any of its pixels is
     if scores is not None:

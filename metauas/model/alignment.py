@@ -11,6 +11,8 @@ ALIGNMENTS = ("none", "hard", "soft")
 SIMILARITIES = ("dot", "cosine")
 FUSIONS = ("concat", "add", "absdiff")
 
+_SHARPNESS = 30.0  # at the start, with cosines: about what training settles at in shallow stages
+
 
 class FeatureAlignment(nn.Module):
     """Aligns the prompt's features of one stage to the query's.
@@ -36,11 +38,9 @@ class FeatureAlignment(nn.Module):
         if alignment != "none":
             self.reduce = nn.Conv2d(channels, channels // 2, kernel_size=1)
         if alignment == "soft" and similarity == "cosine":
-            self.log_sharpness = nn.Parameter(torch.tensor(10.0).log())
+            self.log_sharpness = nn.Parameter(torch.tensor(_SHARPNESS).log())
 
-    def forward(
-        self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]
-    ) -> Float[Tensor, "b c h w"]:
+    def forward(self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b c h w"]:
         """Return the prompt's features at the query's places.
 
         Raises:
@@ -55,7 +55,7 @@ class FeatureAlignment(nn.Module):
         return aligned.transpose(1, 2).unflatten(2, query.shape[-2:]).contiguous()
 
     def tokens(self, feature: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c2"]:
-        """Return what is compared: reduced features, one row per position."""
+        """Return what is compared: reduced features, one row per position, of unit length for cosines."""
         tokens = self.reduce(feature).flatten(2).transpose(1, 2)
         return F.normalize(tokens, dim=-1) if self.similarity == "cosine" else tokens
 
@@ -98,9 +98,7 @@ class Fusion(nn.Module):
         """Channels after fusing a stage of ``stage`` channels."""
         return 2 * stage if self.mode == "concat" else stage
 
-    def forward(
-        self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"]
-    ) -> Float[Tensor, "b c2 h w"]:
+    def forward(self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
         """Return the fused features."""
         if self.mode == "concat":
             return torch.cat([query, aligned], dim=1)

@@ -46,7 +46,9 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
     header, tensors = read_tensors(weights_file(path))
     config = _config_of(header, path=path)
     if preset is not None and config.preset != preset:
-        raise InputError(f"checkpoint {path} is of preset {config.preset!r}, not {preset!r}; set preset={config.preset!r}")
+        raise InputError(
+            f"checkpoint {path} is of preset {config.preset!r}, not {preset!r}; set preset={config.preset!r}"
+        )
     model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
     load_state(model, tensors, origin=str(path))
     model.config = config
@@ -79,7 +81,9 @@ def load_state(model: torch.nn.Module, tensors: Mapping[str, Tensor], *, origin:
         ),
     }
     if any(wrong.values()):
-        raise InputError(f"{origin} does not fit this network: " + "; ".join(f"{k}: {_some(v)}" for k, v in wrong.items() if v))
+        raise InputError(
+            f"{origin} does not fit this network: " + "; ".join(f"{k}: {_some(v)}" for k, v in wrong.items() if v)
+        )
     model.load_state_dict(dict(tensors))
 
 
@@ -101,7 +105,9 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             header = {key: json.loads(value) for key, value in (file.metadata() or {}).items() if key != "format"}
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as safetensors ({error}); it may be incomplete: copy it anew") from error
+        raise InputError(
+            f"{path} cannot be read as safetensors ({error}); it may be incomplete: copy it anew"
+        ) from error
 
 
 def _config_of(header: Mapping[str, Any], *, path: str | Path) -> ModelConfig:

@@ -70,5 +70,7 @@ def model_config(preset: str, **changes: object) -> ModelConfig:
         InputError: the preset or a choice is not known, or a value is not allowed; names it and what would be right.
     """
     if preset not in PRESETS:
-        raise InputError(f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}; presets are {', '.join(PRESETS)}")
+        raise InputError(
+            f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}; presets are {', '.join(PRESETS)}"
+        )
     return ModelConfig.parse({**PRESETS[preset].model_dump(), **changes}, origin="model configuration")

@@ -75,14 +75,21 @@ class UNetDecoder(nn.Module):
     """
 
     def __init__(
-        self, *, channels: Sequence[int], strides: Sequence[int], widths: Sequence[int], attention: str = "none"
+        self,
+        *,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        widths: Sequence[int],
+        attention: str = "none",
     ) -> None:
         super().__init__()
         check_choice(name="decoder_attention", value=attention, choices=DECODER_ATTENTIONS)
         skips = [*reversed(channels[:-1])] + ([0] if strides[0] > 1 else [])
         steps = [*reversed(strides)] + ([1] if strides[0] > 1 else [])
         if len(widths) != len(skips):
-            raise InputError(f"decoder_channels has {len(widths)} numbers; an encoder of strides {tuple(strides)} needs {len(skips)}")
+            raise InputError(
+                f"decoder_channels has {len(widths)} numbers; an encoder of strides {tuple(strides)} needs {len(skips)}"
+            )
         inputs = [channels[-1], *widths[:-1]]
         self.blocks = nn.ModuleList(
             DecoderBlock(i, s, o, scale=deep // shallow, attention=attention)

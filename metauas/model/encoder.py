@@ -4,6 +4,7 @@ import timm
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from metauas.errors import InputError, WeightsUnavailableError, did_you_mean
 from metauas.files import require_file
@@ -90,8 +91,11 @@ def _out_channels(stage: nn.Module) -> int:
 class NanoEncoder(Encoder):
     """A small residual encoder that learns from nothing on a CPU.
 
+    Every stage hands on the image itself as well, averaged to the stage's resolution: what changed in colour can be
+    compared from the first step on, before any convolution has learnt to see.
+
     Args:
-        widths: channels of the five stages.
+        widths: channels of the five stages, the three of the image included.
     """
 
     strides = (2, 4, 8, 16, 32)
@@ -100,16 +104,17 @@ class NanoEncoder(Encoder):
         super().__init__()
         self.channels = tuple(widths)
         self.stages = nn.ModuleList(
-            nn.Sequential(conv_norm_act(i, o, stride=2), Residual(o))
+            nn.Sequential(conv_norm_act(i, o - 3, stride=2), Residual(o - 3))
             for i, o in zip((3, *widths[:-1]), widths, strict=True)
         )
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Return the five stages at strides 2, 4, 8, 16 and 32."""
-        features = []
+        features, feature = [], images
         for stage in self.stages:
-            images = stage(images)
-            features.append(images)
+            images = F.avg_pool2d(images, 2)
+            feature = torch.cat([stage(feature), images], dim=1)
+            features.append(feature)
         return features
 
 
@@ -163,7 +168,11 @@ def create_timm(name: str, *, weights: str, **options: object) -> nn.Module:
     overlay = {} if weights == "imagenet" else {"file": str(require_file(weights, hint=_WAYS_OUT))}
     try:
         return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)  # type: ignore[no-any-return]
-    except (OSError, RuntimeError, ValueError) as error:  # hub, HTTP and state-dict errors are all among these
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # hub, HTTP and state-dict errors are all among these
         raise WeightsUnavailableError(f"weights {weights!r} of encoder {name!r}: {error}; {_WAYS_OUT}") from error
 
 

@@ -1,17 +1,18 @@
 """Pairs as a torch dataset: the same pairs whatever the number of workers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from metauas.errors import check_choice
+from metauas.errors import InputError, check_choice
 from metauas.seeding import rng_for
-from metauas.synthesis.pairs import ChangePair, PairSynthesizer
-from metauas.synthesis.photographs import VALIDATION_PHOTOGRAPHS, Photographs
+from metauas.synthesis.pairs import ChangePair, PairSynthesizer, select_kinds
+from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
 from metauas.synthesis.pictures import MixedSource
 from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.variation import Variation
@@ -30,7 +31,12 @@ class PairDataset(Dataset[ChangePair]):
     """
 
     def __init__(
-        self, synthesize: Callable[[np.random.Generator], ChangePair], *, length: int, seed: int, split: str = "train"
+        self,
+        synthesize: Callable[[np.random.Generator], ChangePair],
+        *,
+        length: int,
+        seed: int,
+        split: str = "train",
     ) -> None:
         self.synthesize = synthesize
         self.length = length
@@ -71,20 +77,44 @@ def collate(pairs: list[ChangePair]) -> PairBatch:
 
 
 def embedded_synthesizer(
-    *, size: int, split: str = "train", mixture: dict[str, float] | None = None, variation: Variation | None = None
+    *,
+    size: int,
+    split: str = "train",
+    kinds: Sequence[str] | None = None,
+    variation: Variation | None = None,
+    photographs: str | Path | None = None,
 ) -> PairSynthesizer:
-    """Return the synthesizer that needs nothing but the package: scikit-image's photographs and drawn pictures.
+    """Return the synthesizer of photographs and drawn pictures; without ``photographs`` the package is all it needs.
 
-    The ``validation`` split uses photographs that the ``train`` split never shows.
+    Args:
+        size: side of query, prompt and mask, pixels.
+        split: ``train`` or ``validation``; validation uses photographs that training never shows.
+        kinds: the kinds of change wanted, in their default proportions; None takes all.
+        variation: how far prompt and query may differ without a change.
+        photographs: a folder of images to use instead of scikit-image's; every 20th by name is held out.
+
+    Raises:
+        InputError: an unknown split or kind, or a folder without images.
     """
     check_choice(name="split", value=split, choices=SPLITS)
-    photographs = Photographs(names=VALIDATION_PHOTOGRAPHS) if split == "validation" else Photographs()
-    pictures = MixedSource((photographs, DrawnScenes(), DrawnTextures()), (0.4, 0.35, 0.25))
-    textures = MixedSource((DrawnTextures(), photographs), (0.7, 0.3))
-    optional = {} if mixture is None else {"mixture": mixture}
+    photos = _photographs(photographs, split=split)
     return PairSynthesizer(
-        pictures, textures=textures, size=size, variation=variation or Variation(), **optional
+        MixedSource((photos, DrawnScenes(), DrawnTextures()), (0.4, 0.35, 0.25)),
+        textures=MixedSource((DrawnTextures(), photos), (0.7, 0.3)),
+        size=size,
+        mixture=select_kinds(kinds),
+        variation=variation or Variation(),
     )
+
+
+def _photographs(folder: str | Path | None, *, split: str) -> Photographs:
+    if folder is None:
+        return Photographs(names=VALIDATION_PHOTOGRAPHS if split == "validation" else TRAINING_PHOTOGRAPHS)
+    names = Photographs.from_folder(folder).names
+    if len(names) < 2:
+        raise InputError(f"folder {folder} holds one image; give at least two, as one is held out for validation")
+    held_out = names[:: min(20, len(names))]
+    return Photographs(names=held_out if split == "validation" else tuple(n for n in names if n not in held_out))
 
 
 def pair_loader(dataset: Dataset[ChangePair], *, batch_size: int, workers: int = 0) -> "DataLoader[ChangePair]":

@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float32
 from metauas.errors import check_choice
 
 
+METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
+
+
 class Inpainter(Protocol):
     """Anything that fills a masked region from its surroundings.
 
@@ -31,10 +34,8 @@ class OpenCVInpainter:
         grain: puts the surroundings' fine grain back on the smooth filling, so that smoothness is not the cue.
     """
 
-    METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
-
     def __init__(self, *, method: str = "telea", radius: float = 3.0, grain: bool = True) -> None:
-        self.flag = self.METHODS[check_choice(name="method", value=method, choices=self.METHODS)]
+        self.flag = METHODS[check_choice(name="method", value=method, choices=METHODS)]
         self.radius = radius
         self.grain = grain
 

@@ -7,6 +7,7 @@ says how much: ``changed = (1 − β)·image + β·filling`` inside of the regio
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def stroke_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"
     )
     canvas = np.zeros((size, size), np.uint8)
     points = np.rint(path).astype(int).tolist()
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         cv2.line(canvas, start, end, 1, thickness=int(rng.integers(1, 2 + max(1, size // 48))))
     return canvas > 0
 
@@ -75,7 +76,9 @@ class LocalChange:
         for name in self.fillings:
             check_choice(name="fillings", value=name, choices=FILLINGS)
 
-    def __call__(self, image: Float32[np.ndarray, "h w 3"], *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
+    def __call__(
+        self, image: Float32[np.ndarray, "h w 3"], *, rng: np.random.Generator
+    ) -> Float32[np.ndarray, "h w 3"]:
         """Return ``image`` (H, W, 3) changed inside of one region and equal to the bit outside of it."""
         region = REGIONS[str(rng.choice(self.regions))](rng, image.shape[0])
         filling = self._filling(image, rng=rng)

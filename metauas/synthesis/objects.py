@@ -9,9 +9,7 @@ from metauas.synthesis.pictures import Picture
 from metauas.synthesis.shapes import draw_shape
 
 
-def choose_objects(
-    picture: Picture, *, rng: np.random.Generator, largest: int = 3
-) -> Bool[np.ndarray, "h w"]:
+def choose_objects(picture: Picture, *, rng: np.random.Generator, largest: int = 3) -> Bool[np.ndarray, "h w"]:
     """Return the union (H, W) of one to ``largest`` of the picture's objects, or of a drawn shape if it has none."""
     if not picture.objects:
         return shape_anywhere(rng, size=picture.image.shape[0])
@@ -21,14 +19,12 @@ def choose_objects(
 
 
 def shape_anywhere(rng: np.random.Generator, *, size: int) -> Bool[np.ndarray, "size size"]:
-    """Return the mask of one drawn shape of 3 to 14 % of the side in radius, its centre in the middle three quarters."""
+    """Return the mask of one drawn shape, 3 to 14 % of the side in radius, its centre in the middle 70 %."""
     centre = rng.uniform(0.15, 0.85, 2) * size
     return draw_shape(rng, size=size, centre=(centre[0], centre[1]), radius=size * rng.uniform(0.03, 0.14))
 
 
-def remove_objects(
-    picture: Picture, *, rng: np.random.Generator, inpainter: Inpainter
-) -> Float32[np.ndarray, "h w 3"]:
+def remove_objects(picture: Picture, *, rng: np.random.Generator, inpainter: Inpainter) -> Float32[np.ndarray, "h w 3"]:
     """Return the picture with one to three objects inpainted away, their soft outlines included.
 
     Read one way round the pair is a disappearance, read the other way an appearance.

@@ -1,6 +1,6 @@
 """Pairs with a known change: the training data of MetaUAS (paper, section 3.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -45,7 +45,13 @@ class ChangePair:
 
 
 #: Half object-level, half local (paper, section 4.1), with some unchanged pairs taken from both.
-DEFAULT_MIXTURE = {"appearance": 0.15, "disappearance": 0.15, "exchange": 0.15, "local": 0.45, "unchanged": 0.1}
+DEFAULT_MIXTURE = {
+    "appearance": 0.15,
+    "disappearance": 0.15,
+    "exchange": 0.15,
+    "local": 0.45,
+    "unchanged": 0.1,
+}
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,18 @@ def visible_change(
     return (closed & near_solid & (difference > 0)).astype(bool)
 
 
+def select_kinds(kinds: Sequence[str] | None) -> dict[str, float]:
+    """Return the default shares of some kinds of change; None takes all.
+
+    Raises:
+        InputError: naming an unknown kind.
+    """
+    if kinds is None:
+        return dict(DEFAULT_MIXTURE)
+    check_mixture(dict.fromkeys(kinds, 1.0))
+    return {kind: DEFAULT_MIXTURE[kind] for kind in kinds}
+
+
 def check_mixture(mixture: Mapping[str, float]) -> None:
     """Check the shares of the kinds of change.
 
@@ -160,7 +178,9 @@ def check_mixture(mixture: Mapping[str, float]) -> None:
     """
     for kind, share in mixture.items():
         if kind not in KINDS:
-            raise InputError(f"unknown kind of change {kind!r}{did_you_mean(kind, KINDS)}; kinds are {', '.join(KINDS)}")
+            raise InputError(
+                f"unknown kind of change {kind!r}{did_you_mean(kind, KINDS)}; kinds are {', '.join(KINDS)}"
+            )
         if not share >= 0:
             raise InputError(f"share of {kind!r} is {share}; shares are numbers from 0 up")
     if not sum(mixture.values()) > 0:

@@ -70,7 +70,7 @@ def _part(rng: np.random.Generator, *, size: int, body: np.ndarray | None) -> Bo
 def paint(
     rng: np.random.Generator, *, image: Float32[np.ndarray, "s s 3"], part: Bool[np.ndarray, "s s"]
 ) -> Float32[np.ndarray, "s s 3"]:
-    """Lay a part of random material on ``image``: plain or textured, lit from one side, with a soft edge and a shadow."""
+    """Lay a part of random material on ``image``: plain or textured, lit from one side, with a soft, darker edge."""
     size = image.shape[0]
     textured = rng.random() < 0.4
     material = draw_texture(rng, size=size) if textured else plain_colour(rng)

@@ -18,7 +18,6 @@ from metauas.files import write_json, write_text
 from metauas.model import MetaUAS, save_checkpoint
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, PairDataset, embedded_synthesizer, pair_loader
-from metauas.synthesis.dataset import synthesizer_from_folder
 from metauas.synthesis.variation import Variation
 from metauas.train.settings import TrainSettings
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
@@ -98,12 +97,13 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> PairData
     Raises:
         InputError: the folder of photographs is missing or empty.
     """
-    variation = Variation(rotation=settings.rotation, shift=settings.shift)
-    options: dict[str, Any] = {"size": settings.size, "mixture": settings.mixture, "variation": variation}
-    if settings.photographs is None:
-        synthesize = embedded_synthesizer(split=split, **options)
-    else:
-        synthesize = synthesizer_from_folder(settings.photographs, split=split, **options)
+    synthesize = embedded_synthesizer(
+        size=settings.size,
+        split=split,
+        kinds=settings.kinds,
+        variation=Variation(rotation=settings.rotation, shift=settings.shift),
+        photographs=settings.photographs,
+    )
     length = settings.validation_pairs if split == "validation" else settings.steps * settings.batch_size
     return PairDataset(synthesize, length=length, seed=settings.seed, split=split)
 
@@ -190,6 +190,4 @@ class _Run:
     def _save(self, progress: Progress) -> None:
         if self.accelerator.is_main_process:
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            save_state(
-                self.folder, model=self.model, optimizer=optimizer, progress=progress, settings=self.settings
-            )
+            save_state(self.folder, model=self.model, optimizer=optimizer, progress=progress, settings=self.settings)

@@ -33,7 +33,7 @@ class TrainSettings(Settings):
         schedule: ``one-cycle`` (warm-up over 15 % of the steps, then cosine to 0) or ``constant`` (the paper's).
         rotation: degrees, to either side, by which query and prompt are turned.
         shift: share of the side, to either side, by which they are shifted.
-        mixture: shares of the kinds of change; None keeps the default.
+        kinds: the kinds of change to train on, in their default proportions; None takes all.
         validation_pairs: held-out pairs, made from photographs that training never shows.
         validate_every: steps between validations; the checkpoint is saved then.
         workers: loader processes; the pairs do not depend on them.
@@ -56,7 +56,7 @@ class TrainSettings(Settings):
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
     shift: Share = 0.05
-    mixture: dict[str, float] | None = None
+    kinds: tuple[str, ...] | None = None
     validation_pairs: Positive = 64
     validate_every: Positive = 100
     workers: Annotated[int, Field(ge=0)] = 0

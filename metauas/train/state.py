@@ -25,7 +25,12 @@ class Progress:
 
 
 def save_state(
-    folder: str | Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: TrainSettings
+    folder: str | Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    settings: TrainSettings,
 ) -> None:
     """Write weights, optimiser and progress into ``folder``, atomically.
 

@@ -80,9 +80,7 @@ def test_exactly_one_tagged_cell(make_notebook):
     with pytest.raises(InputError, match="has 0 code cells tagged 'parameters'; it needs exactly one"):
         declared_parameters(make_notebook("01_a.ipynb", "a = 1", tags=("other",)))
     notebook = make_notebook("01_a.ipynb", "a = 1", "b = 2")
-    notebook.write_text(
-        notebook.read_text().replace('"metadata": {},', '"metadata": {"tags": ["parameters"]},')
-    )
+    notebook.write_text(notebook.read_text().replace('"metadata": {},', '"metadata": {"tags": ["parameters"]},'))
     with pytest.raises(InputError, match="has 2 code cells"):
         declared_parameters(notebook)
 

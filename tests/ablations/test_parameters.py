@@ -61,9 +61,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_parameters(tmp_path / "nowhere.yaml")
 
 
-@given(
-    st.from_regex(r"[-+]?([0-9]{1,4}|[0-9]{1,3}\.[0-9]{0,3}|\.[0-9]{1,3})[eE][-+]?[0-9]{1,2}", fullmatch=True)
-)
+@given(st.from_regex(r"[-+]?([0-9]{1,4}|[0-9]{1,3}\.[0-9]{0,3}|\.[0-9]{1,3})[eE][-+]?[0-9]{1,2}", fullmatch=True))
 def test_the_number_proposed_is_one_to_yaml(text):
     proposed = yaml.safe_load(_number_meant(text))
     assert isinstance(proposed, float)

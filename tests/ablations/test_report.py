@@ -61,9 +61,7 @@ def test_a_notebook_page_loads_nothing_and_sets_its_formulas(notebook):
     ]
     assert [p["alt"] for p in pictures] == [r"\frac{1}{n}\sum_i x_i", "Figure under Training"]
     text = page.read_text()
-    assert (
-        r"<code>\begin{aligned} a &amp;= b \end{aligned}</code>" in text
-    )  # mathtext cannot set it: legible source
+    assert r"<code>\begin{aligned} a &amp;= b \end{aligned}</code>" in text  # mathtext cannot set it: legible source
     assert "<code>$HOME</code>" in text
     assert "loss &lt;0.5&gt;" in text
 

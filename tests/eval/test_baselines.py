@@ -82,9 +82,7 @@ def test_blur_is_two_percent_of_the_shorter_side():
 
 def test_ssim_is_that_of_scikit_image():
     query, prompt = random_images(1), random_images(1, seed=1)
-    _, similarity = structural_similarity(
-        query[0].numpy(), prompt[0].numpy(), channel_axis=0, data_range=1, full=True
-    )
+    _, similarity = structural_similarity(query[0].numpy(), prompt[0].numpy(), channel_axis=0, data_range=1, full=True)
     found = ssim_difference(query, prompt)[0, 0].numpy()
     np.testing.assert_allclose(found, (1 - similarity.mean(axis=0)) / 2, atol=1e-6)
 

@@ -123,9 +123,7 @@ def test_same_seed_same_bytes_on_disk(root: Path, tmp_path: Path) -> None:
 def test_an_image_depends_on_its_own_name_only() -> None:
     first = render_sample(category="nut", split="test/dent", index=2, size=64)
     render_sample(category="weave", split="test/hole", index=0, size=64)
-    np.testing.assert_array_equal(
-        render_sample(category="nut", split="test/dent", index=2, size=64).image, first.image
-    )
+    np.testing.assert_array_equal(render_sample(category="nut", split="test/dent", index=2, size=64).image, first.image)
     for other in ({"seed": 1}, {"index": 3}, {"split": "test/good"}):
         changed = {"category": "nut", "split": "test/dent", "index": 2, "seed": 0, "size": 64, **other}
         assert not np.array_equal(render_sample(**changed).image, first.image)

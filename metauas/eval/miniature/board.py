@@ -124,9 +124,7 @@ def bare(canvas: int) -> Surface:
     return _letter(surface)
 
 
-def _box(
-    x: np.ndarray, y: np.ndarray, half_width: float, half_height: float, rounding: float = 0.0
-) -> np.ndarray:
+def _box(x: np.ndarray, y: np.ndarray, half_width: float, half_height: float, rounding: float = 0.0) -> np.ndarray:
     """Return the signed distance to a box around the origin, positive inside."""
     dx, dy = np.abs(x) - half_width + rounding, np.abs(y) - half_height + rounding
     outside = np.hypot(np.clip(dx, 0, None), np.clip(dy, 0, None))
@@ -142,9 +140,7 @@ def _traces(surface: Surface, rng: np.random.Generator) -> Surface:
         bends = np.array([(0, 0), (run - slant, 0), (run, np.sign(drop) * abs(slant)), (run, drop)])
         bends = np.clip(bends + np.array((u, v)), (-0.84, -0.64), (0.84, 0.64))
         cover = np.maximum(cover, line(surface.canvas, bends, [0.016] * 3))
-        holes = np.maximum(
-            holes, edge(0.022 - np.hypot(x - bends[-1, 0], y - bends[-1, 1]), canvas=surface.canvas)
-        )
+        holes = np.maximum(holes, edge(0.022 - np.hypot(x - bends[-1, 0], y - bends[-1, 1]), canvas=surface.canvas))
     surface = surface.paint(cover, (0.12, 0.42, 0.24)).lift(0.002 * cover)
     return surface.paint(holes, (0.55, 0.52, 0.36))
 
@@ -155,17 +151,13 @@ def _letter(surface: Surface) -> Surface:
     ink = np.zeros_like(x)
     for part in PARTS:
         frame = np.abs(_box(x - part.x, y - part.y, part.half_width + 0.045, part.half_height + 0.04))
-        ink = np.maximum(
-            ink, edge(0.005 - frame, canvas=surface.canvas) * (part.kind not in ("chip", "header"))
-        )
+        ink = np.maximum(ink, edge(0.005 - frame, canvas=surface.canvas) * (part.kind not in ("chip", "header")))
     paper = np.zeros((surface.canvas * 2, surface.canvas * 2), np.uint8)
     scale = per_unit(surface.canvas) * 2
     for text, u, v, size in (("MT-09", 0.10, -0.575, 0.11), ("REV C", -0.50, 0.635, 0.075)):
         place_at = (round((u + SPAN) * scale), round((v + SPAN) * scale))
         cv2.putText(paper, text, place_at, cv2.FONT_HERSHEY_SIMPLEX, size * scale / 22, 255, 2, cv2.LINE_AA)
-    text_ink = (
-        np.asarray(cv2.resize(paper, x.shape[::-1], interpolation=cv2.INTER_AREA)).astype(np.float32) / 255
-    )
+    text_ink = np.asarray(cv2.resize(paper, x.shape[::-1], interpolation=cv2.INTER_AREA)).astype(np.float32) / 255
     return surface.paint(0.85 * np.maximum(ink, text_ink), (0.86, 0.88, 0.84))
 
 
@@ -185,9 +177,7 @@ def _slab(
     return surface.paint(cover, colour).polish(cover, gloss).level(cover, 0.012).lift(0.5 * height * relief)
 
 
-def _round(
-    surface: Surface, part: Part, *, share: float, colour: Colour, height: float, gloss: float
-) -> Surface:
+def _round(surface: Surface, part: Part, *, share: float, colour: Colour, height: float, gloss: float) -> Surface:
     disc = replace(part, half_width=part.half_width * share, half_height=part.half_width * share)
     return _slab(surface, disc, colour=colour, height=height, gloss=gloss, rounding=disc.half_width)
 
@@ -214,20 +204,15 @@ def _legs(part: Part) -> list[Part]:
     if part.kind == "crystal":
         return [_inner(part, 0.0, v, 0.03, 0.03) for v in (-0.07, 0.07)]
     if part.kind in ("chip", "driver"):
-        rows = [
-            _inner(part, u, s * h, 0.014, 0.042) for u in np.linspace(-w + 0.03, w - 0.03, 6) for s in (-1, 1)
-        ]
-        sides = [
-            _inner(part, s * w, v, 0.042, 0.014) for v in np.linspace(-h + 0.03, h - 0.03, 6) for s in (-1, 1)
-        ]
+        rows = [_inner(part, u, s * h, 0.014, 0.042) for u in np.linspace(-w + 0.03, w - 0.03, 6) for s in (-1, 1)]
+        sides = [_inner(part, s * w, v, 0.042, 0.014) for v in np.linspace(-h + 0.03, h - 0.03, 6) for s in (-1, 1)]
         return rows + (sides if part.kind == "chip" else [])
     return [_inner(part, s * w, 0.0, 0.03, h) for s in (-1, 1)]
 
 
 def _pads(surface: Surface, part: Part) -> Surface:
     wider = [
-        replace(leg, half_width=leg.half_width + 0.006, half_height=leg.half_height + 0.006)
-        for leg in _legs(part)
+        replace(leg, half_width=leg.half_width + 0.006, half_height=leg.half_height + 0.006) for leg in _legs(part)
     ]
     cover = _boxes(wider, canvas=surface.canvas)
     return surface.paint(cover, (0.74, 0.66, 0.44)).polish(cover, 0.45)
@@ -263,9 +248,7 @@ def place(surface: Surface, part: Part) -> Surface:
         laid = _round(surface, part, share=1.0, colour=(0.10, 0.11, 0.16), height=0.08, gloss=0.4)
         return _round(laid, part, share=0.86, colour=(0.66, 0.67, 0.69), height=0.03, gloss=0.5)
     if part.kind == "crystal":
-        return _slab(
-            surface, part, colour=(0.62, 0.62, 0.61), height=0.06, gloss=0.7, rounding=part.half_width
-        )
+        return _slab(surface, part, colour=(0.62, 0.62, 0.61), height=0.06, gloss=0.7, rounding=part.half_width)
     if part.kind == "header":
         return _feet(_slab(surface, part, colour=(0.82, 0.80, 0.74), height=0.06, gloss=0.2), part)
     colour = {"resistor": BLACK, "capacitor": (0.62, 0.46, 0.28), "diode": (0.62, 0.10, 0.08)}[part.kind]

@@ -73,9 +73,7 @@ def missing_piece(rng: np.random.Generator, surface: Surface) -> Surface:
     return surface.cut(np.asarray(cv2.dilate(gone, np.ones((5, 5), np.uint8))).astype(np.float32))
 
 
-def broken_edge(
-    rng: np.random.Generator, surface: Surface, *, fracture: Colour, radius: Span = (0.1, 0.17)
-) -> Surface:
+def broken_edge(rng: np.random.Generator, surface: Surface, *, fracture: Colour, radius: Span = (0.1, 0.17)) -> Surface:
     """Break a piece off the rim; the fracture shows raw material."""
     canvas, centre, size = surface.canvas, outline_point(rng, surface), rng.uniform(*radius)
     distance = shard(rng, canvas, centre, radius=size)
@@ -108,9 +106,7 @@ def broken_glass(rng: np.random.Generator, surface: Surface, *, ring: Span, radi
 def broken_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root: float) -> Surface:
     """Break one or two neighbouring teeth off a gear near the root; the stump is rough."""
     canvas, count = surface.canvas, 1 if rng.random() < 0.7 else 2
-    radius, away = around_tooth(
-        surface, middle=(int(rng.integers(teeth)) + (count - 1) / 2) * 2 * np.pi / teeth
-    )
+    radius, away = around_tooth(surface, middle=(int(rng.integers(teeth)) + (count - 1) / 2) * 2 * np.pi / teeth)
     half = count * np.pi / teeth
     jags = lobes(rng, waves=(10, 45), samples=720)
     stump = root + rng.uniform(0.0, 0.05) + 0.05 * jags[(away * 360 / np.pi).astype(np.int32) % 720]
@@ -157,9 +153,7 @@ def outline_point(rng: np.random.Generator, surface: Surface) -> Point:
     return pick(rng, near_rim & outer)
 
 
-def around_tooth(
-    surface: Surface, *, middle: float
-) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c"]]:
+def around_tooth(surface: Surface, *, middle: float) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c"]]:
     """Return every pixel's distance from the gear's middle and its angle from the direction ``middle``."""
     x, y = grid(surface.canvas)
     angle = np.arctan2(y, x) - np.float32(middle)

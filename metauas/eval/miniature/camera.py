@@ -72,9 +72,7 @@ def draw_view(rng: np.random.Generator, *, setting: Setting, size: int) -> View:
     )
 
 
-def draw_backdrop(
-    rng: np.random.Generator, *, setting: Setting, size: int
-) -> Float[np.ndarray, "size size 3"]:
+def draw_backdrop(rng: np.random.Generator, *, setting: Setting, size: int) -> Float[np.ndarray, "size size 3"]:
     """Draw a backdrop of uneven brightness with a fine grain."""
     canvas = round(size * SPAN)  # one picture pixel per canvas pixel
     broad = mottle(rng, pixels=size, canvas=canvas, units=0.8)

@@ -56,9 +56,7 @@ CATALOGUE: Mapping[str, Category] = {
         defects={
             "broken_large": partial(breakage.broken_glass, ring=(0.42, 0.72), radius=(0.19, 0.27)),
             "broken_small": partial(breakage.broken_glass, ring=(0.40, 0.56), radius=(0.08, 0.12)),
-            "contamination": partial(
-                foreign.fibre, colours=LINT, width=0.03, length=(0.4, 0.7), ring=(0.0, 0.25)
-            ),
+            "contamination": partial(foreign.fibre, colours=LINT, width=0.03, length=(0.4, 0.7), ring=(0.0, 0.25)),
         },
     ),
     "brick": Category(

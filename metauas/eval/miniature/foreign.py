@@ -27,9 +27,7 @@ def fibre(
     )
     path = np.asarray(cv2.GaussianBlur(path, (1, 9), 2, borderType=cv2.BORDER_REPLICATE))
     cover = line(surface.canvas, path, [width] * (len(path) - 1)) * surface.alpha
-    return lay_on(
-        surface, cover, colour=colours[rng.integers(len(colours))], height=0.6 * width, round_over=width / 3
-    )
+    return lay_on(surface, cover, colour=colours[rng.integers(len(colours))], height=0.6 * width, round_over=width / 3)
 
 
 def foil(
@@ -38,9 +36,7 @@ def foil(
     """Drop a creased scrap of metal or foil on the product."""
     centre = spot(rng, surface, ring=ring)
     size = radius * rng.uniform(0.8, 1.25)
-    cover = edge(shard(rng, surface.canvas, centre, radius=size), canvas=surface.canvas) * (
-        surface.alpha > 0.5
-    )
+    cover = edge(shard(rng, surface.canvas, centre, radius=size), canvas=surface.canvas) * (surface.alpha > 0.5)
     tone, relief = facets(rng, surface.canvas, centre, radius=size, count=8)
     laid = lay_on(surface, cover, colour=colour, height=0.02, round_over=0.008)
     creased = laid.lift((cover * 0.6 * relief).astype(np.float32)).shade(1 + cover * 0.35 * (tone - 1))

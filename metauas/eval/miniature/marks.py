@@ -42,9 +42,7 @@ def crack(rng: np.random.Generator, surface: Surface, *, colour: Colour, width: 
     return surface.paint(0.92 * cover, colour).polish(cover, 0.0).lift(-0.02 * sunk)
 
 
-def chip(
-    rng: np.random.Generator, surface: Surface, *, colour: Colour, radius: Span = (0.13, 0.2)
-) -> Surface:
+def chip(rng: np.random.Generator, surface: Surface, *, colour: Colour, radius: Span = (0.13, 0.2)) -> Surface:
     """Break a flake out of a brittle material: a pit of raw, faceted fracture."""
     centre, size = spot(rng, surface), rng.uniform(*radius)
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3, stretch=rng.uniform(1.0, 1.7))
@@ -56,9 +54,7 @@ def chip(
     return surface.paint(cover, np.clip(raw, 0, 1).astype(np.float32)).lift(pit.astype(np.float32))
 
 
-def dent(
-    rng: np.random.Generator, surface: Surface, *, depth: float = 0.06, ring: Span = ANYWHERE
-) -> Surface:
+def dent(rng: np.random.Generator, surface: Surface, *, depth: float = 0.06, ring: Span = ANYWHERE) -> Surface:
     """Hit the surface: an oval hollow with a raised lip, seen only by its shading."""
     centre, size = spot(rng, surface, ring=ring, margin=0.08), rng.uniform(0.09, 0.13)
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.0, stretch=rng.uniform(1.0, 1.7))
@@ -113,9 +109,7 @@ def crust(
     grain = mottle(rng, pixels=canvas, canvas=canvas, units=0.035) + 0.6 * mottle(
         rng, pixels=canvas, canvas=canvas, units=0.012
     )
-    cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(
-        distance + 0.03, canvas=canvas, soft=0.06
-    )
+    cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(distance + 0.03, canvas=canvas, soft=0.06)
     share = np.clip(0.5 + 0.3 * grain, 0, 1)[..., None]
     tone = share * rgb(colours[0]) + (1 - share) * rgb(colours[1])
     crusted = surface.paint(0.9 * cover.astype(np.float32), tone.astype(np.float32)).polish(

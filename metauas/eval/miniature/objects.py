@@ -53,9 +53,7 @@ def _gear(canvas: int) -> Surface:
     middle, swing = (GEAR_ROOT + GEAR_TIP) / 2, (GEAR_TIP - GEAR_ROOT) / 2
     rim = middle + swing * np.clip(2.0 * np.cos(TEETH * turn) + 0.1, -1, 1)
     key = np.minimum(0.05 - np.abs(x), 0.215 - np.abs(y + 0.03))
-    holes = [
-        np.hypot(x - 0.355 * np.cos(a), y - 0.355 * np.sin(a)) - 0.072 for a in np.arange(5) * 2 * np.pi / 5
-    ]
+    holes = [np.hypot(x - 0.355 * np.cos(a), y - 0.355 * np.sin(a)) - 0.072 for a in np.arange(5) * 2 * np.pi / 5]
     alpha = edge(np.minimum.reduce([rim - radius, radius - 0.15, -key, *holes]), canvas=canvas)
     web = blur(edge(np.minimum(radius - 0.245, 0.475 - radius), canvas=canvas), units=0.01, canvas=canvas)
     marks = turning_marks(rng, radius)
@@ -90,9 +88,7 @@ def _nut(canvas: int) -> Surface:
     surface = plain(hexagon, colour=(0.68, 0.52, 0.25), gloss=0.6).lift(height.astype(np.float32))
     surface = surface.lift(bevel(hexagon, width=0.03, depth=0.02))
     surface = surface.shade(1 + 0.03 * wear + 0.025 * grain - 0.25 * bore - 0.55 * depth)
-    return surface.polish(edge(0.24 - radius, canvas=canvas, soft=0.06), 0.15).cut(
-        edge(0.19 - radius, canvas=canvas)
-    )
+    return surface.polish(edge(0.24 - radius, canvas=canvas, soft=0.06), 0.15).cut(edge(0.19 - radius, canvas=canvas))
 
 
 # radius, RGB and relief of a brown glass bottle from the middle of its mouth to its shoulder
@@ -127,17 +123,13 @@ def _bottle(canvas: int) -> Surface:
     rng = rng_for("bottle")
     radius, turn = polar(canvas)
     uneven = radius + 0.003 * np.sin(3 * turn) + 0.002 * mottle(rng, pixels=canvas, canvas=canvas, units=0.2)
-    red, green, blue, height = (
-        np.interp(uneven, BOTTLE_PROFILE[:, 0], part) for part in BOTTLE_PROFILE[:, 1:].T
-    )
+    red, green, blue, height = (np.interp(uneven, BOTTLE_PROFILE[:, 0], part) for part in BOTTLE_PROFILE[:, 1:].T)
     albedo = blur(np.stack([red, green, blue], axis=-1).astype(np.float32), units=0.008, canvas=canvas)
     # light that travels inside the glass gathers at one side
     glow = 1 + 0.45 * np.cos(turn - 0.8) * edge(uneven - 0.39, canvas=canvas, soft=0.1)
     alpha = edge(0.80 - radius, canvas=canvas, soft=0.012)
     surface = plain(alpha, colour=(0.0, 0.0, 0.0), gloss=0.6).paint(np.ones_like(alpha), albedo)
-    surface = surface.shade(glow.astype(np.float32)).lift(
-        blur(height.astype(np.float32), units=0.012, canvas=canvas)
-    )
+    surface = surface.shade(glow.astype(np.float32)).lift(blur(height.astype(np.float32), units=0.012, canvas=canvas))
     for middle, width, strength in BOTTLE_REFLECTIONS:
         uneven_light = 0.7 + 0.3 * np.cos(2 * turn + 9 * middle)
         ring = strength * uneven_light * np.exp(-(((uneven - middle) / width) ** 2))
@@ -197,6 +189,4 @@ def coin_cover(grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
     gradient = filters.sobel(grey)  # type: ignore[no-untyped-call]
     flooded = segmentation.watershed(gradient, markers) == 2  # type: ignore[no-untyped-call]
     solid = ndimage.binary_fill_holes(flooded).astype(np.uint8)
-    return np.asarray(
-        cv2.morphologyEx(solid, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
-    )
+    return np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))))

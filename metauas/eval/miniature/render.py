@@ -80,9 +80,7 @@ def _visible_defect(
     raise RuntimeError(f"no visible defect in {ATTEMPTS} attempts for {key} at {view.size} pixels")
 
 
-def render_category(
-    category: str, *, split: str, count: int, seed: int = 0, size: int = 256
-) -> Iterator[Sample]:
+def render_category(category: str, *, split: str, count: int, seed: int = 0, size: int = 256) -> Iterator[Sample]:
     """Yield the first ``count`` images of one folder of one category; see ``render_sample``."""
     for index in range(count):
         yield render_sample(category=category, split=split, index=index, seed=seed, size=size)
@@ -99,9 +97,7 @@ def check_size(size: int) -> None:
         raise InputError(f"size={size} is too small to show a defect; give at least {SMALLEST_SIZE} pixels")
 
 
-def visible_change(
-    before: Float[np.ndarray, "h w 3"], after: Float[np.ndarray, "h w 3"]
-) -> Bool[np.ndarray, "h w"]:
+def visible_change(before: Float[np.ndarray, "h w 3"], after: Float[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
     """Mark what differs by more than ``VISIBLE`` in any channel; drop specks, close small holes."""
     changed = np.abs(after - before).max(axis=-1) > VISIBLE
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))

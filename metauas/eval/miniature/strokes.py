@@ -55,9 +55,7 @@ def blob(
     return np.asarray(reach - np.hypot(along, across), dtype=np.float32)
 
 
-def lobes(
-    rng: np.random.Generator, *, waves: tuple[int, int] = (2, 9), samples: int = 2048
-) -> Float[np.ndarray, " n"]:
+def lobes(rng: np.random.Generator, *, waves: tuple[int, int] = (2, 9), samples: int = 2048) -> Float[np.ndarray, " n"]:
     """Return a random periodic function around the circle, finer waves being smaller."""
     turn = np.arange(samples) * (2 * np.pi / samples)
     orders = np.arange(*waves)
@@ -72,9 +70,7 @@ def drops(
     x, y = grid(canvas)
     places = np.asarray(centre) + rng.normal(0, spread, size=(count, 2))
     sizes = rng.uniform(0.012, 0.04, size=count)
-    return np.asarray(
-        np.max([r - np.hypot(x - u, y - v) for (u, v), r in zip(places, sizes, strict=True)], axis=0)
-    )
+    return np.asarray(np.max([r - np.hypot(x - u, y - v) for (u, v), r in zip(places, sizes, strict=True)], axis=0))
 
 
 def wander(
@@ -91,9 +87,7 @@ def wander(
 
     ``bend`` is the deviation in radians that adds up over its length, ``jag`` that of each step by itself.
     """
-    turns = (
-        heading + np.cumsum(rng.normal(0, bend / np.sqrt(steps), size=steps)) + rng.normal(0, jag, size=steps)
-    )
+    turns = heading + np.cumsum(rng.normal(0, bend / np.sqrt(steps), size=steps)) + rng.normal(0, jag, size=steps)
     strides = length / steps * rng.uniform(0.5, 1.5, size=(steps, 1))
     moves = strides * np.stack([np.cos(turns), np.sin(turns)], axis=1)
     return np.cumsum(np.concatenate([np.array([start]), moves]), axis=0)
@@ -147,7 +141,6 @@ def shard(rng: np.random.Generator, canvas: int, centre: Point, *, radius: float
     count = int(rng.integers(4, 7))
     angles = np.arange(count) * 2 * np.pi / count + rng.uniform(-0.35, 0.35, size=count)
     sides = [
-        rng.uniform(0.55, 1.1) * radius - (x - centre[0]) * np.cos(a) - (y - centre[1]) * np.sin(a)
-        for a in angles
+        rng.uniform(0.55, 1.1) * radius - (x - centre[0]) * np.cos(a) - (y - centre[1]) * np.sin(a) for a in angles
     ]
     return np.asarray(np.minimum.reduce(sides), dtype=np.float32)

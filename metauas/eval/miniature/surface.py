@@ -44,9 +44,7 @@ class Surface:
         """Side of the canvas in pixels."""
         return int(self.height.shape[0])
 
-    def paint(
-        self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]
-    ) -> "Surface":
+    def paint(self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]) -> "Surface":
         """Lay ``colour`` over the albedo with opacity ``cover``."""
         wanted = np.asarray(colour, dtype=np.float32)
         return replace(self, albedo=self.albedo + cover[..., None] * (wanted - self.albedo))
@@ -123,9 +121,7 @@ def bevel(alpha: Float[np.ndarray, "h w"], *, width: float, depth: float) -> Flo
     return blur(depth * np.sin(ramp * np.pi / 2).astype(np.float32), units=width / 6, canvas=alpha.shape[0])
 
 
-def mottle(
-    rng: np.random.Generator, *, pixels: int, canvas: int, units: float
-) -> Float[np.ndarray, "pixels pixels"]:
+def mottle(rng: np.random.Generator, *, pixels: int, canvas: int, units: float) -> Float[np.ndarray, "pixels pixels"]:
     """Return blurred white noise, mean 0 and deviation 1, whose grain is about ``units`` wide."""
     step = max(1, int(units * per_unit(canvas) / 3))  # broad grain needs few samples
     small = rng.standard_normal((pixels // step + 2, pixels // step + 2), dtype=np.float32)

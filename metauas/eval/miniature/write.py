@@ -59,9 +59,7 @@ class Counts:
         return {"train/good": self.train, "test/good": self.good}.get(split, self.defect)
 
 
-def write_miniature(
-    root: str | Path, *, seed: int = 0, size: int = 256, counts: Counts | None = None
-) -> Path:
+def write_miniature(root: str | Path, *, seed: int = 0, size: int = 256, counts: Counts | None = None) -> Path:
     """Write the whole benchmark into a new folder ``root`` and return it.
 
     If ``root`` already holds the same benchmark, nothing is done. The folder appears under its name only when
@@ -137,9 +135,7 @@ def _holds(target: Path, card: dict[str, Any]) -> bool:
     if found == card:
         return True
     what = "another miniature" if found else "something else"
-    differs = "".join(
-        f", {key} {found[key]!r}" for key in ("version", "seed", "size", "counts") if key in found
-    )
+    differs = "".join(f", {key} {found[key]!r}" for key in ("version", "seed", "size", "counts") if key in found)
     raise InputError(f"{target} already holds {what}{differs}; give a folder that does not exist yet")
 
 
