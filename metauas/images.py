@@ -33,7 +33,7 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         InputError: naming the file if it is missing, truncated or no image.
     """
-    return np.asarray(_open(path).convert("RGB"))
+    return np.asarray(_eight_bits(_open(path)).convert("RGB"))
 
 
 def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
@@ -49,10 +49,17 @@ def _open(path: str | Path) -> Image.Image:
     try:
         with Image.open(require_file(path)) as image:
             return ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read as an image ({error}); replace the file or take it out") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey values to bytes; Pillow would clip them, to white almost everywhere."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def to_tensor(image: np.ndarray) -> Float[Tensor, "3 h w"]:
@@ -92,7 +99,8 @@ def resize_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np
 
 def write_png(path: str | Path, image: np.ndarray | Tensor) -> Path:
     """Write an image (H, W, 3) / (3, H, W) or a mask (H, W) as PNG, atomically, and return the path."""
-    array = image.astype(np.uint8) * 255 if getattr(image, "dtype", None) == np.bool_ else image
+    is_mask = isinstance(image, np.ndarray) and image.dtype == np.bool_
+    array = np.asarray(image, dtype=np.uint8) * 255 if is_mask else image
     pixels = array if isinstance(array, np.ndarray) and array.ndim == 2 else to_uint8(array)
     with atomic_path(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")

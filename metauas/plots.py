@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import matplotlib.pyplot as plt
@@ -12,6 +12,8 @@ import seaborn as sns
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch import Tensor
 
 from metauas.files import atomic_path
@@ -23,6 +25,7 @@ _CELL = 1.25  # inches per picture; small, so that committed notebooks stay ligh
 _OUTLINE = "#00e5ff"
 
 
+@runtime_checkable
 class _Pair(Protocol):
     query: Tensor
     prompt: Tensor
@@ -30,12 +33,19 @@ class _Pair(Protocol):
     kind: str
 
 
+@runtime_checkable
 class _Example(Protocol):
     title: str
     query: Tensor
     prompt: Tensor
     mask: np.ndarray
     map: np.ndarray
+
+
+def notebook_style() -> None:
+    """Let notebooks store figures as small JPEGs, so that executed notebooks stay light enough to be committed."""
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})  # type: ignore[no-untyped-call]
+    plt.rcParams["figure.dpi"] = 80
 
 
 def show_pairs(pairs: Sequence[Any], *, across: int = 2, titles: Sequence[str] | None = None) -> Figure:
@@ -54,6 +64,25 @@ def _pair_row(pair: _Pair, title: str) -> tuple[str, list[np.ndarray]]:
         difference / max(0.3, difference.max()),
     ]
     return title, pictures
+
+
+def show_pictures(pictures: Sequence[Any], *, across: int = 6) -> Figure:
+    """Show pictures (``Picture``) with the outlines of their objects."""
+    rows = []
+    for picture in pictures:
+        image = to_uint8(picture.image)
+        for mask in picture.objects:
+            image = outline(image, mask)
+        rows.append((picture.name, [image]))
+    return picture_grid(rows, headings=("",), across=across)
+
+
+def show_fields(fields: Mapping[str, np.ndarray]) -> Figure:
+    """Show named pictures or fields in one row; fields (H, W) share one scale, from 0 to their common maximum."""
+    flat = [np.asarray(field) for field in fields.values()]
+    highest = max((float(field.max()) for field in flat if field.ndim == 2), default=1.0)
+    shown = [field / (highest or 1) if field.ndim == 2 else field for field in flat]
+    return picture_grid([(name, [f]) for name, f in zip(fields, shown, strict=True)], headings=("",), across=len(shown))
 
 
 def show_examples(examples: Sequence[Any], *, across: int = 2) -> Figure:
@@ -87,7 +116,7 @@ def picture_grid(
         axis.set_axis_off()
     for number, (title, pictures) in enumerate(rows):
         line, block = divmod(number, across)
-        cells = axes[line, block * columns : (block + 1) * columns]
+        cells = list(axes[line, block * columns : (block + 1) * columns])
         _fill_row(cells, pictures, headings=headings if line == 0 else None)
         cells[0].text(0, -0.04, title, transform=cells[0].transAxes, fontsize=7, va="top")
     figure.subplots_adjust(
@@ -136,13 +165,58 @@ def show_learning_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def show_bars(values: Mapping[str, float], *, label: str) -> Figure:
-    """Draw one horizontal bar for each name."""
-    figure, axis = plt.subplots(figsize=(6, 0.32 * len(values) + 0.7), layout="constrained")
-    sns.barplot(x=list(values.values()), y=list(values), ax=axis, color="#4c72b0")
-    axis.set(xlabel=label, ylabel="")
+def show_areas(described: pd.DataFrame) -> Figure:
+    """Draw how much of the query is changed, one dot a pair, for each kind (rows of ``describe_pairs``)."""
+    changed = described[described["changed area"] > 0]
+    figure, axis = plt.subplots(figsize=(6.5, 2.4), layout="constrained")
+    sns.stripplot(changed, x="changed area", y="kind", hue="kind", palette="colorblind", size=3, alpha=0.6, ax=axis)
+    axis.set(xscale="log", xlabel="changed area, percent of the query (logarithmic)", ylabel="")
     sns.despine(figure)
     return figure
+
+
+def show_network(model: Any, *, size: int) -> Figure:
+    """Draw a ``MetaUAS`` network from its live modules: encoder stages, alignment and decoder blocks.
+
+    Heights stand for resolution, widths for channels (both on a logarithmic scale).
+    """
+    figure, axis = plt.subplots(figsize=(8.6, 3.6), layout="constrained")
+    strides, channels = model.encoder.strides, model.encoder.channels
+    first = len(strides) - len(model.alignments)
+    places = np.arange(len(strides)) * 1.15
+    for stage, (x, stride, width) in enumerate(zip(places, strides, channels, strict=True)):
+        grid = size // stride
+        _box(axis, x, 2.3, grid, width, colour="#4c72b0", text=f"{width}\n{grid}²")
+        _box(axis, x, 0.5, grid, width, colour="#55a868", text=f"{width}\n{grid}²")
+        if stage >= first:
+            axis.annotate("", (x, 1.72), (x, 1.08), arrowprops={"arrowstyle": "->", "color": "#c44e52"})
+            axis.text(x + 0.06, 1.4, "FAM", fontsize=7, color="#c44e52", va="center")
+    _decoder_boxes(axis, model, size=size, start=places[-1] + 1.5)
+    axis.text(-0.75, 2.3, "query", ha="right", va="center", fontsize=9)
+    axis.text(-0.75, 0.5, "prompt", ha="right", va="center", fontsize=9)
+    axis.text(places[2], 3.25, f"encoder ({model.config.encoder}), the same for both", ha="center", fontsize=8)
+    axis.set(xlim=(-1.6, places[-1] + 1.6 + 1.15 * (len(model.decoder.blocks) + 0.8)), ylim=(-0.3, 3.5))
+    axis.set_axis_off()
+    return figure
+
+
+def _decoder_boxes(axis: Axes, model: Any, *, size: int, start: float) -> None:
+    grid = size // model.encoder.strides[-1]
+    for number, block in enumerate(model.decoder.blocks):
+        grid *= block.scale
+        width = block.conv2[0].out_channels
+        _box(axis, start + 1.15 * number, 2.3, grid, width, colour="#8172b2", text=f"{width}\n{grid}²")
+    end = start + 1.15 * len(model.decoder.blocks)
+    axis.text((start + end) / 2 - 0.5, 3.25, "decoder; skips from the stages", ha="center", fontsize=8)
+    _box(axis, end, 2.3, size, 1, colour="#c44e52", text="")
+    axis.text(end + 0.15, 2.3, f"map\n{size}²", fontsize=7, va="center")
+    axis.annotate("", (start - 0.6, 2.3), (start - 0.95, 2.3), arrowprops={"arrowstyle": "->"})
+
+
+def _box(axis: Axes, x: float, y: float, grid: int, channels: int, *, colour: str, text: str) -> None:
+    height, width = 0.28 + 0.13 * np.log2(grid), 0.12 + 0.07 * np.log2(channels)
+    axis.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, color=colour, alpha=0.85))
+    axis.text(x, y, text, ha="center", va="center", fontsize=6.5, color="white")
 
 
 def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:

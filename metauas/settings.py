@@ -1,11 +1,14 @@
 """Settings checked at the door: all that is wrong in one error, before any work."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metauas.errors import InputError, did_you_mean
+
+# not typing.Self, which shape checks at run time cannot follow in a method
+AnySettings = TypeVar("AnySettings", bound="Settings")
 
 
 class Settings(BaseModel):
@@ -14,7 +17,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], *, origin: str) -> Self:
+    def parse(cls: type[AnySettings], values: Mapping[str, Any], *, origin: str) -> AnySettings:
         """Check ``values``.
 
         Raises:
@@ -25,6 +28,15 @@ class Settings(BaseModel):
         except ValidationError as error:
             wrong = [_explained(dict(item), cls.model_fields) for item in error.errors()]
             raise InputError(f"{origin}: " + "; ".join(wrong)) from error
+
+    @classmethod
+    def pick(cls: type[AnySettings], names: Mapping[str, Any], *, origin: str) -> AnySettings:
+        """Take this class's fields out of ``names``, such as a notebook's ``globals()``, and check them.
+
+        Raises:
+            InputError: as ``parse``, and for a field that has no default and is not among the names.
+        """
+        return cls.parse({name: names[name] for name in cls.model_fields if name in names}, origin=origin)
 
 
 def _explained(item: dict[str, Any], known: Mapping[str, Any]) -> str:

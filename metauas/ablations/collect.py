@@ -11,6 +11,7 @@ from metauas.errors import InputError
 from metauas.files import read_json, require_folder
 
 METRICS_FILE = "04_eval/metrics.json"
+PLAIN = "plain"  # the condition of a file's main block, where any file names conditions
 MEAN = "mean"  # the name under which the mean over categories stands among them
 
 
@@ -35,7 +36,7 @@ def collect_metrics(folder: str | Path) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     if frame["condition"].isna().all():
         return frame.drop(columns="condition")
-    return frame.fillna({"condition": "plain"})
+    return frame.fillna({"condition": PLAIN})
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from metauas.ablations.collect import MEAN
-from metauas.errors import check_choice
+from metauas.ablations.collect import MEAN, PLAIN
+from metauas.errors import InputError, check_choice
 
 
 def plot_factor(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-AP", "AUPRO")) -> Figure:
@@ -37,6 +37,40 @@ def plot_factor(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-
         panel.set_title(metric, fontsize=10)
     panels[0].set_ylabel(", ".join(frame["factor"].unique()), fontsize=9)
     figure.supxlabel("percent: one dot a seed, mean ± sample deviation", fontsize=8)
+    return figure
+
+
+def natural(frame: pd.DataFrame, factor: str) -> pd.DataFrame:
+    """Return the rows of one factor under its main condition: prompts as they are."""
+    rows = frame[frame["factor"] == factor]
+    return rows[rows["condition"] == PLAIN] if "condition" in rows else rows
+
+
+def plot_conditions(frame: pd.DataFrame, *, metric: str) -> Figure:
+    """Draw one metric of every variant over its conditions: mean and, as a band, sample deviation over seeds.
+
+    Args:
+        frame: rows of one factor of the table of ``collect_metrics``, with several conditions.
+        metric: the metric to draw.
+
+    Raises:
+        InputError: for a metric that is not in the table, or runs without conditions.
+    """
+    check_choice(name="metric", value=metric, choices=frame["metric"].unique())
+    if "condition" not in frame:
+        raise InputError("these runs have one condition only; give 04_eval several `rotations`")
+    chosen = (frame["category"] == MEAN) & (frame["metric"] == metric) & (frame["condition"] != PLAIN)
+    points = frame[chosen].assign(percent=lambda rows: rows["value"] * 100)
+    figure = Figure(figsize=(5.2, 2.8), dpi=100, layout="constrained")
+    panel = figure.subplots()
+    sns.lineplot(
+        points, x="condition", y="percent", hue="variant", style="variant", markers=True, dashes=False,
+        errorbar="sd", palette="colorblind", ax=panel,
+    )  # fmt: skip
+    panel.set(xlabel="", ylabel=f"{metric}, percent")
+    panel.tick_params(labelsize=8)
+    panel.legend(frameon=False, fontsize=8)
+    sns.despine(ax=panel)
     return figure
 
 

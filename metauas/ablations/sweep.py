@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pandas as pd
 from jupyter_core.utils import ensure_event_loop
 from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
-from metauas.ablations.notebooks import declared_parameters, notebooks_folder
+from metauas.ablations.notebooks import declared_parameters, notebooks_folder, read_notebook
 from metauas.ablations.parameters import read_parameters, split_parameters
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
 from metauas.errors import InputError
@@ -45,10 +45,24 @@ class Run:
         return Path(out).resolve() / self.name / f"seed-{self.seed}"
 
     def digest(self) -> str:
-        """Return a hash of all resolved parameters and of the package's version; folders do not count."""
+        """Return a hash of all resolved parameters, the package's code and its notebooks; folders do not count."""
         resolved = {stem: {**declared_parameters(_notebook(stem)), **v} for stem, v in self.parameters.items()}
-        text = json.dumps([version("metauas"), resolved], sort_keys=True)
+        text = json.dumps([version("metauas"), _code(notebooks_folder()), resolved], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def factor_files(factor: str) -> list[Path]:
+    """Return the parameter files of a factor, ``params/<factor>/*.yaml`` beside the notebooks, sorted by name.
+
+    Raises:
+        InputError: naming the factors that exist.
+    """
+    root = notebooks_folder().parent / "params"
+    files = sorted((root / factor).glob("*.yaml"))
+    if not files:
+        known = sorted(folder.name for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
+        raise InputError(f"no parameter file in {root / factor}; factors are {', '.join(known) or 'none'}")
+    return files
 
 
 def plan_runs(
@@ -98,7 +112,7 @@ def run_ablation(
 ) -> pd.DataFrame:
     """Run every file under every seed and return one row a run, in the order of files and seeds.
 
-    A run that is done already (same parameters and package version in its ``run.json``) is kept. A run that
+    A run that is done already (same parameters and code, by its ``run.json``) is kept. A run that
     fails does not stop the others: it is in the table with its error, and the caller decides.
 
     Args:
@@ -162,6 +176,16 @@ def _run_chain(run: Run, *, out: str | Path, timeout: int) -> str:
 def _is_done(run: Run, out: str | Path) -> bool:
     record = run.folder(out) / "run.json"
     return record.is_file() and read_json(record).get("digest") == run.digest()
+
+
+@cache
+def _code(notebooks: Path) -> str:
+    """Return a hash of the package's source files and the notebooks' code, so that changed code is run anew."""
+    package = Path(__file__).parents[1]
+    sources = [file.read_bytes() for file in sorted(package.rglob("*.py"))]
+    cells = [cell for stem in (TRAIN, EVAL) for cell in read_notebook(notebooks / f"{stem}.ipynb").cells]
+    sources += [cell.source.encode() for cell in cells if cell.cell_type == "code"]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 
 def _notebook(stem: str) -> Path:

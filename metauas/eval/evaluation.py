@@ -7,10 +7,16 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from metauas.errors import InputError
 from metauas.eval.baselines import BASELINES
 from metauas.eval.layouts import Benchmark, Category
-from metauas.eval.segmentation import PromptChooser, Segmenter, load_category, load_prompts, segment_all
+from metauas.eval.segmentation import (
+    PromptChooser,
+    Segmenter,
+    check_evaluation_mode,
+    load_category,
+    load_prompts,
+    segment_all,
+)
 from metauas.eval.settings import EvalSettings
 from metauas.metrics import METRICS, compute_metrics
 from metauas.model import MetaUAS
@@ -26,7 +32,7 @@ class Evaluation:
     Attributes:
         values: one row a number: method, condition, category, seed, metric, value.
         settings: what it was made with.
-        right_class: share of prompts taken from the query's own class.
+        right_class: share of prompts taken from the query's own class, mean over categories.
     """
 
     values: pd.DataFrame
@@ -79,8 +85,7 @@ def evaluate(model: MetaUAS, benchmark: Benchmark, settings: EvalSettings, *, ba
     Raises:
         InputError: an image cannot be read, or the network is still in training mode.
     """
-    if model.training:
-        raise InputError("the network is in training mode; call model.eval() first")
+    check_evaluation_mode(model)
     chooser = PromptChooser(benchmark, settings, embed=model.embed)
     methods: dict[str, Segmenter] = {OURS: model.segment, **(BASELINES if baselines else {})}
     rows: list[dict[str, Any]] = []

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metauas.eval.layouts import Benchmark, Category, load_sample
 from metauas.eval.prompts import random_prompts
+from metauas.eval.segmentation import check_evaluation_mode
 from metauas.images import stack_images
 from metauas.model import MetaUAS
 from metauas.seeding import rng_for
@@ -29,7 +30,12 @@ class Example:
 def draw_examples(
     model: MetaUAS, benchmark: Benchmark, *, size: int, seed: int, per_category: int = 1
 ) -> list[Example]:
-    """Segment ``per_category`` random defective images of each category, with a random prompt of the seed."""
+    """Segment ``per_category`` random defective images of each category, with a random prompt of the seed.
+
+    Raises:
+        InputError: an image cannot be read, or the network is still in training mode.
+    """
+    check_evaluation_mode(model)
     return [
         example
         for category in benchmark.categories
@@ -45,7 +51,7 @@ def _of_category(model: MetaUAS, category: Category, *, size: int, seed: int, co
     examples = []
     for sample in (defective[int(index)] for index in chosen):
         query, mask = load_sample(sample, size)
-        anomaly_map = model.segment(query[None], prompt)[0, 0].numpy()
+        anomaly_map = model.segment(query[None], prompt)[0, 0].cpu().numpy()
         title = f"{category.name}: {sample.defect}"
         examples.append(Example(title, sample.path, query, prompt[0], mask, anomaly_map))
     return examples

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torchvision.transforms.functional import rotate
+from torchvision.transforms.functional import InterpolationMode, rotate
 
+from metauas.errors import InputError
 from metauas.eval.layouts import Benchmark, Category, load_sample
 from metauas.eval.prompts import NearestPrompts, random_prompts
 from metauas.eval.settings import EvalSettings
 from metauas.images import stack_images
+from metauas.model import MetaUAS
 
 #: Queries (B, 3, H, W) and prompts (1 or B, 3, H, W) in, maps (B, 1, H, W) out.
 Segmenter = Callable[[Tensor, Tensor], Tensor]
@@ -34,6 +36,16 @@ class TestImages:
     images: Float[Tensor, "n 3 h w"]
     masks: Bool[np.ndarray, "n h w"]
     labels: Bool[np.ndarray, " n"]
+
+
+def check_evaluation_mode(model: MetaUAS) -> None:
+    """Refuse a network whose batch norms would look at the test images, and change by it.
+
+    Raises:
+        InputError: the network is still in training mode.
+    """
+    if model.training:
+        raise InputError("the network is in training mode; call model.eval() first")
 
 
 def load_category(category: Category, *, size: int) -> TestImages:
@@ -66,11 +78,15 @@ def segment_all(
 
 
 def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor, "b 3 h w"]:
-    """Turn prompts about their centre; the corners that become empty take the border's mean colour."""
+    """Turn prompts counter-clockwise about their centre; empty corners take the mean colour of the own border."""
     if degrees == 0:
         return prompts
-    border = torch.cat([prompts[..., 0, :], prompts[..., -1, :], prompts[..., 0], prompts[..., -1]], dim=-1)
-    return rotate(prompts, degrees, fill=border.mean(dim=(0, 2)).tolist())
+    return torch.stack([_turned(prompt, degrees=degrees) for prompt in prompts])
+
+
+def _turned(prompt: Float[Tensor, "3 h w"], *, degrees: float) -> Float[Tensor, "3 h w"]:
+    border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
+    return rotate(prompt, degrees, interpolation=InterpolationMode.BILINEAR, fill=border.mean(dim=1).tolist())
 
 
 class PromptChooser:

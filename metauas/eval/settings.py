@@ -19,7 +19,6 @@ class EvalSettings(Settings):
         seeds: prompt seeds of ``random``; ``nearest`` and ``pool`` do not depend on them.
         size: side to which images and masks are resized, pixels.
         rotations: degrees by which prompts are turned; one condition each, the first is the main one.
-        categories: names of the categories to evaluate; None takes all.
         batch_size: queries at once.
     """
 
@@ -27,5 +26,4 @@ class EvalSettings(Settings):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = PROMPT_SEEDS
     size: Annotated[int, Field(ge=32, le=4096)] = 256
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
-    categories: tuple[str, ...] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 16

@@ -19,14 +19,14 @@ def open_benchmark(
     Args:
         data: ``miniature`` (drawn into the cache folder on first use), or the folder of a benchmark.
         layout: how that folder is laid out, one of ``LAYOUTS``.
-        categories: names of the categories wanted; None takes all.
+        categories: names of the categories wanted; None or an empty list takes all.
 
     Raises:
         InputError: the folder or layout is not known, or the benchmark is not complete; names what is wrong.
     """
     reader = LAYOUTS[check_choice(name="layout", value=layout, choices=LAYOUTS)]
     root = write_miniature(miniature_folder()) if str(data) == MINIATURE else Path(data)
-    return reader(root, categories)
+    return reader(root, categories or None)
 
 
 def miniature_folder() -> Path:

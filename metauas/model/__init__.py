@@ -3,6 +3,7 @@
 from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAlignment
 from metauas.model.checkpoint import load_checkpoint, save_checkpoint
 from metauas.model.config import PRESETS, ModelConfig, model_config
+from metauas.model.description import attention_of, describe_parameters, describe_stages, residual_of
 from metauas.model.network import EncodedPrompt, MetaUAS
 
 __all__ = [
@@ -14,9 +15,13 @@ __all__ = [
     "FeatureAlignment",
     "MetaUAS",
     "ModelConfig",
+    "attention_of",
     "create_model",
+    "describe_parameters",
+    "describe_stages",
     "load_checkpoint",
     "model_config",
+    "residual_of",
     "save_checkpoint",
 ]
 

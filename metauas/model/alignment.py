@@ -37,6 +37,8 @@ class FeatureAlignment(nn.Module):
         self.similarity = check_choice(name="similarity", value=similarity, choices=SIMILARITIES)
         if alignment != "none":
             self.reduce = nn.Conv2d(channels, channels // 2, kernel_size=1)
+        if alignment == "hard":
+            self.reduce.requires_grad_(False)  # a choice has no gradient: φ stays as it starts
         if alignment == "soft" and similarity == "cosine":
             self.log_sharpness = nn.Parameter(torch.tensor(_SHARPNESS).log())
 
@@ -59,11 +61,18 @@ class FeatureAlignment(nn.Module):
         tokens = self.reduce(feature).flatten(2).transpose(1, 2)
         return F.normalize(tokens, dim=-1) if self.similarity == "cosine" else tokens
 
-    def attention(
-        self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]
-    ) -> Float[Tensor, "b n m"]:
-        """Return where each of the query's n positions looks among the prompt's m, rows summing to 1 (to be shown)."""
+    def attention(self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b n m"]:
+        """Return where each of the query's n positions looks among the prompt's m, rows summing to 1 (to be shown).
+
+        Raises:
+            InputError: as ``forward``.
+        """
+        if self.alignment == "none":
+            positions = self._unaligned(query, prompt)[0, 0].numel()
+            return torch.eye(positions).to(query).expand(len(query), -1, -1)
         scores = self._sharpened(self.tokens(query)) @ self.tokens(prompt).transpose(1, 2)
+        if self.alignment == "hard":
+            return F.one_hot(scores.argmax(dim=-1), scores.shape[-1]).to(scores)
         return scores.softmax(dim=-1)
 
     def _sharpened(self, queries: Tensor) -> Tensor:

@@ -23,8 +23,6 @@ class ModelConfig(Settings):
         aligned_stages: how many of the deepest stages are aligned.
         decoder_channels: channels of the decoder's blocks, deep to shallow.
         decoder_attention: ``none`` or ``scse``.
-        distance_skip: add the distance between query and aligned prompt of each aligned stage to the logits, with
-            one learnt weight each. It points at changes from the first step on, long before a decoder has learnt to.
     """
 
     preset: str
@@ -37,7 +35,6 @@ class ModelConfig(Settings):
     aligned_stages: Annotated[int, Field(ge=1, le=4)] = 3
     decoder_channels: tuple[int, ...]
     decoder_attention: Literal["none", "scse"] = "none"
-    distance_skip: bool = False
 
 
 #: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and absolute
@@ -58,7 +55,6 @@ PRESETS = {
         fusion="absdiff",
         aligned_stages=4,
         decoder_channels=(96, 64, 32, 16, 8),
-        distance_skip=True,
     ),
 }
 

@@ -23,11 +23,12 @@ class SpatialChannelExcitation(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
+        narrow = max(1, channels // reduction)
         self.channel = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, channels // reduction, 1),
+            nn.Conv2d(channels, narrow, 1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels // reduction, channels, 1),
+            nn.Conv2d(narrow, channels, 1),
             nn.Sigmoid(),
         )
         self.position = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
@@ -53,7 +54,7 @@ class DecoderBlock(nn.Module):
         x = F.interpolate(x, scale_factor=self.scale, mode="nearest")
         if skip is not None:
             x = self.attention_in(torch.cat([x, skip], dim=1))
-        return self.attention_out(self.conv2(self.conv1(x)))  # type: ignore[no-any-return]
+        return self.attention_out(self.conv2(self.conv1(x)))
 
 
 def _attention(channels: int, kind: str) -> nn.Module:
@@ -102,4 +103,4 @@ class UNetDecoder(nn.Module):
         x, *skips = reversed(features)
         for block, skip in zip(self.blocks, [*skips, None], strict=False):
             x = block(x, skip)
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)

@@ -1,16 +1,21 @@
 """Encoders: an image in, five feature stages out, shallow to deep."""
 
+from typing import cast
+
 import timm
 import torch
 from jaxtyping import Float
+from timm.models import EfficientNet, FeatureListNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metauas.errors import InputError, WeightsUnavailableError, did_you_mean
-from metauas.files import require_file
+from metauas.errors import InputError, did_you_mean
+from metauas.model.pretrained import create_timm
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_PROBE = 64  # side in pixels of the blank image that a new timm encoder is tried on
 
 
 class Encoder(nn.Module):
@@ -32,9 +37,11 @@ class Encoder(nn.Module):
 class TimmEncoder(Encoder):
     """Any timm model that can hand out its feature stages; the last five are used."""
 
+    body: FeatureListNet  # or one of its kin, with the same members
+
     def __init__(self, name: str, *, weights: str) -> None:
         super().__init__()
-        self.body = create_timm(name, weights=weights, features_only=True)
+        self.body = cast(FeatureListNet, create_timm(name, weights=weights, features_only=True))
         self.channels = tuple(self.body.feature_info.channels()[-5:])
         self.strides = tuple(self.body.feature_info.reduction()[-5:])
 
@@ -51,9 +58,11 @@ class EfficientNetEncoder(Encoder):
     agree with the official network's.
     """
 
+    body: EfficientNet
+
     def __init__(self, name: str, *, weights: str) -> None:
         super().__init__()
-        self.body = create_timm(name, weights=weights, num_classes=0)
+        self.body = cast(EfficientNet, create_timm(name, weights=weights, num_classes=0))
         ends, strides = _stage_ends(self.body.blocks)
         self.ends = ends
         stem = self.body.conv_stem.out_channels
@@ -158,28 +167,25 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
     if not timm.is_model(name):
         raise InputError(f"encoder {name!r} is not known to timm{did_you_mean(name, ['nano', *timm.list_models()])}")
     family = EfficientNetEncoder if "efficientnet" in name and "v2" not in name else TimmEncoder
-    return family(name, weights=weights)
-
-
-def create_timm(name: str, *, weights: str, **options: object) -> nn.Module:
-    """Create a timm model through timm's own loader, turning its many failures into one clear error."""
-    if weights == "random":
-        return timm.create_model(name, pretrained=False, **options)  # type: ignore[no-any-return]
-    overlay = {} if weights == "imagenet" else {"file": str(require_file(weights, hint=_WAYS_OUT))}
     try:
-        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)  # type: ignore[no-any-return]
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # hub, HTTP and state-dict errors are all among these
-        raise WeightsUnavailableError(f"weights {weights!r} of encoder {name!r}: {error}; {_WAYS_OUT}") from error
+        encoder = family(name, weights=weights)
+        _check_stages(encoder)
+    except (AssertionError, RuntimeError) as error:  # what timm's models raise for what they cannot do
+        raise InputError(
+            f"encoder {name!r} does not hand out feature stages for images of any size ({error}); "
+            "choose a convolutional one, such as 'resnet18'"
+        ) from error
+    return encoder
 
 
-_WAYS_OUT = (
-    "without a network, set encoder_weights to the path of a weights file of this encoder, "
-    "or to 'random', or use the preset 'nano', which needs none"
-)
+@torch.no_grad()
+def _check_stages(encoder: Encoder) -> None:
+    """Try a blank image: some models of timm want one fixed size, or hand out what they do not declare."""
+    found = [tuple(stage.shape) for stage in encoder.eval()(torch.zeros(1, 3, _PROBE, _PROBE))]
+    encoder.train()
+    declared = [(1, c, _PROBE // s, _PROBE // s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
+    if found != declared:
+        raise RuntimeError(f"stages of shape {found} instead of {declared}")
 
 
 class Normalise(nn.Module):

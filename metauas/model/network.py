@@ -1,7 +1,5 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -49,8 +47,6 @@ class MetaUAS(nn.Module):
             widths=config.decoder_channels,
             attention=config.decoder_attention,
         )
-        if config.distance_skip:
-            self.distance = nn.Conv2d(count, 1, kernel_size=1)
         if config.freeze_encoder:
             self.encoder.requires_grad_(False)
 
@@ -74,9 +70,13 @@ class MetaUAS(nn.Module):
         return self._decode(query, self.encode(prompt))
 
     def encode(self, images: Float[Tensor, "b 3 h w"]) -> EncodedPrompt:
-        """Return the encoder's feature stages, shallow to deep; gradients only where the encoder learns."""
+        """Return the encoder's feature stages, shallow to deep; gradients only where the encoder learns.
+
+        Images are moved to the network's device.
+        """
+        moved = self._padded(images.to(self.normalise.mean.device))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
-            return tuple(self.encoder(self.normalise(self._padded(images))))
+            return tuple(self.encoder(self.normalise(moved)))
 
     def encode_prompt(self, prompt: Float[Tensor, "b 3 h w"]) -> EncodedPrompt:
         """Encode a prompt once, to be used for many queries."""
@@ -97,16 +97,11 @@ class MetaUAS(nn.Module):
     def _decode(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
         features = list(self.encode(query))
         first = len(features) - len(self.alignments)
-        distances = []
         for stage, align in enumerate(self.alignments, start=first):
             aligned = align(features[stage], _as_many(prompt[stage], len(query)))
-            distances.append((features[stage] - aligned).abs().mean(dim=1, keepdim=True))
             features[stage] = self.fusion(features[stage], aligned)
-        logits = self.decoder(features)
-        if self.config.distance_skip:
-            logits = logits + self.distance(_enlarged(distances, size=logits.shape[-2:]))
         height, width = query.shape[-2:]
-        return logits[..., :height, :width]  # type: ignore[no-any-return]
+        return self.decoder(features)[..., :height, :width]
 
     def _padded(self, images: Tensor) -> Tensor:
         """Repeat the lower and right border until the deepest stride divides both sides."""
@@ -121,7 +116,3 @@ def _as_many(prompt: Tensor, queries: int) -> Tensor:
     if len(prompt) == 1:
         return prompt.expand(queries, -1, -1, -1)
     raise InputError(f"{len(prompt)} prompts for {queries} queries; give one prompt, or one for each query")
-
-
-def _enlarged(maps: list[Tensor], *, size: Sequence[int]) -> Tensor:
-    return torch.cat([F.interpolate(m, size=tuple(size), mode="bilinear", align_corners=False) for m in maps], dim=1)

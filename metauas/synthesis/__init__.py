@@ -1,6 +1,7 @@
 """Synthesis: pictures (with object masks and textures) in, pairs with a known change out."""
 
 from metauas.synthesis.dataset import PairBatch, PairDataset, collate, embedded_synthesizer, pair_loader
+from metauas.synthesis.description import describe_pairs, pairs_of_kind, summarise_pairs
 from metauas.synthesis.inpainting import Inpainter, OpenCVInpainter
 from metauas.synthesis.local import FILLINGS, REGIONS, LocalChange
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, KINDS, ChangePair, PairSynthesizer, visible_change
@@ -31,7 +32,10 @@ __all__ = [
     "PictureSource",
     "Variation",
     "collate",
+    "describe_pairs",
     "embedded_synthesizer",
     "pair_loader",
+    "pairs_of_kind",
+    "summarise_pairs",
     "visible_change",
 ]

@@ -1,6 +1,6 @@
 """Inpainting: fill a masked region so that the objects in it are gone."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float32
 
 from metauas.errors import check_choice
 
-
 METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 
 
+@runtime_checkable
 class Inpainter(Protocol):
     """Anything that fills a masked region from its surroundings.
 
@@ -54,5 +54,7 @@ def _grain_of(image: np.ndarray, *, mask: np.ndarray, rng: np.random.Generator) 
     """The image's own high frequencies, taken from a random other place with as little of the mask as chance gives."""
     fine = image - cv2.GaussianBlur(image, (0, 0), 1.5)
     fine[mask] = 0  # the object's own edges must not come back
+    usual = 3 * float(np.median(np.abs(fine[::3, ::3])))  # beyond are edges, and another object's must not come either
+    fine = np.clip(fine, -usual, usual)
     shift = [int(rng.integers(side // 4, side - side // 4)) for side in image.shape[:2]]
     return np.roll(fine, shift, axis=(0, 1))

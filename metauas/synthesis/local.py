@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.errors import check_choice
+from metauas.errors import InputError, check_choice
 from metauas.synthesis.noise import perlin_noise
 from metauas.synthesis.objects import shape_anywhere
 from metauas.synthesis.pictures import PictureSource
@@ -71,6 +71,10 @@ class LocalChange:
     opacity: tuple[float, float] = (0.1, 1.0)
 
     def __post_init__(self) -> None:
+        if not (self.regions and self.fillings):
+            raise InputError("a local change needs at least one name in regions and one in fillings")
+        if not 0 <= self.opacity[0] <= self.opacity[1] <= 1:
+            raise InputError(f"opacity={self.opacity} is no range within [0, 1], smallest first")
         for name in self.regions:
             check_choice(name="regions", value=name, choices=REGIONS)
         for name in self.fillings:
@@ -84,7 +88,7 @@ class LocalChange:
         filling = self._filling(image, rng=rng)
         alpha = np.float32(rng.uniform(*self.opacity)) * region.astype(np.float32)
         if rng.random() < 0.5:  # a hard edge would be a cue of its own
-            alpha = np.where(region, cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.2)), 0)
+            alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.2)), dtype=np.float32)
         return np.where(region[..., None], np.clip(image + alpha[..., None] * (filling - image), 0, 1), image)
 
     def _filling(self, image: np.ndarray, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:

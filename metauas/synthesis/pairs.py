@@ -1,7 +1,7 @@
 """Pairs with a known change: the training data of MetaUAS (paper, section 3.2)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -21,8 +21,13 @@ from metauas.synthesis.variation import Variation, cut_view, relight, view_matri
 KINDS = ("appearance", "disappearance", "exchange", "local", "unchanged")
 OBJECT_KINDS = KINDS[:3]
 
-_VISIBLE = 0.06  # largest channel difference, of 1, that a person still overlooks on a varied surface
-_CANVAS = 1.25  # side of the canvas over side of the view: room for pose
+_NOTICED = 0.035  # difference, of 1, that catches the eye on a plain surface when it holds over a few pixels
+_MASKING = 0.6  # how much more it must be on a patterned surface, in standard deviations of the pattern
+_FAINT = 0.025  # difference that still belongs to the change around a noticed spot
+_COVERED = 0.4  # share of a pixel that a change must cover; half would break lines one pixel wide
+_SMALLEST = 0.0005  # share of the view that must be changed: 5 pixels of 96², 33 of 256²
+_SMALLEST_SIDE = 16  # pixels; shapes and textures are not recognisable below
+_MARGIN = 0.125  # room for pose on each side of the view, as a share of its side
 
 
 @dataclass(frozen=True)
@@ -81,34 +86,41 @@ class PairSynthesizer:
 
     def __post_init__(self) -> None:
         check_mixture(self.mixture)
+        if self.size < _SMALLEST_SIDE:
+            raise InputError(f"size={self.size} is too small; give {_SMALLEST_SIDE} pixels or more")
 
     def __call__(self, rng: np.random.Generator) -> ChangePair:
-        """Draw one pair; a change that turns out to be invisible is drawn anew, up to ten times."""
+        """Draw one pair; an invisible change is drawn anew up to ten times, then the pair is an unchanged one."""
         kind = self._draw_kind(rng)
-        canvas = int(np.ceil(self.size * _CANVAS))
+        canvas = self.size + 2 * int(np.ceil(self.size * _MARGIN))  # even, so that a view without pose is not resampled
         for _ in range(10):
-            picture = self.pictures.draw(rng, size=canvas)
-            image = self._with_decoy(picture.image, rng=rng)
-            changed = self._change(Picture(image, picture.objects, picture.name), kind=kind, rng=rng)
-            pair = self._views(picture, image, changed, kind=kind, rng=rng)
-            if kind == "unchanged" or bool(pair.mask.any()):
+            picture = self._with_decoy(self.pictures.draw(rng, size=canvas), kind=kind, rng=rng)
+            changed = self._change(picture, kind=kind, rng=rng)
+            pair, is_shown = self._views(picture, changed, kind=kind, rng=rng)
+            if is_shown or kind == "unchanged":
                 return pair
-        return self._views(picture, image, image, kind="unchanged", rng=rng)
+        return self._views(picture, picture.image, kind="unchanged", rng=rng)[0]
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
         shares = np.array([self.mixture.get(kind, 0.0) for kind in KINDS])
         return KINDS[int(rng.choice(len(KINDS), p=shares / shares.sum()))]
 
-    def _with_decoy(self, image: np.ndarray, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
-        return self._local(image, rng=rng) if rng.random() < self.decoys else image
+    def _with_decoy(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Picture:
+        # another place of a texture may not show the decoy: it would be foreign there, and not marked
+        if rng.random() >= self.decoys or _is_free(picture, kind):
+            return picture
+        return replace(picture, image=self._local(picture, rng=rng))
 
-    def _local(self, image: np.ndarray, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
-        return (self.local or LocalChange(textures=self.textures))(image, rng=rng)
+    def _local(self, picture: Picture, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
+        local = self.local or LocalChange(textures=self.textures)
+        if picture.stationary:  # another place of it is nothing foreign
+            local = replace(local, fillings=tuple(f for f in local.fillings if f != "elsewhere") or ("texture",))
+        return local(picture.image, rng=rng)
 
     def _change(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
         """Return the other side of the pair, still pixel on pixel."""
         if kind == "local":
-            return self._local(picture.image, rng=rng)
+            return self._local(picture, rng=rng)
         if kind == "exchange":
             donor = self.pictures.draw(rng, size=picture.image.shape[0])
             return exchange_object(picture, donor, rng=rng, inpainter=self.inpainter)
@@ -117,45 +129,73 @@ class PairSynthesizer:
         return picture.image
 
     def _views(
-        self, picture: Picture, image: np.ndarray, changed: np.ndarray, *, kind: str, rng: np.random.Generator
-    ) -> ChangePair:
-        """Give either side its own pose and light, and the mask the query's pose."""
-        # another place of a stationary texture is as good a prompt, but then nothing in it points at what is gone:
-        # only what is foreign in the query can be marked
-        free = picture.stationary and kind in ("exchange", "local", "unchanged")
+        self, picture: Picture, changed: np.ndarray, *, kind: str, rng: np.random.Generator
+    ) -> tuple[ChangePair, bool]:
+        """Give either side its own pose and light, and the mask the query's pose; tell if the views show the change."""
+        free, image = _is_free(picture, kind), picture.image
         swap = kind == "appearance" or (kind in ("exchange", "local") and not free and rng.random() < 0.5)
         query, prompt = (image, changed) if swap else (changed, image)
         canvas = picture.image.shape[0]
         pose = view_matrix(rng, self.variation, canvas=canvas, size=self.size, free=free)
         other = view_matrix(rng, self.variation, canvas=canvas, size=self.size, free=free)
-        mask = cut_view(visible_change(query, prompt).astype(np.float32), pose, size=self.size) > 0.5
+        change = visible_change(query, prompt).astype(np.float32)
+        mask, in_prompt = (cut_view(change, matrix, size=self.size) > _COVERED for matrix in (pose, other))
+        # what lies outside of the prompt's view cannot be found by comparing
+        is_shown = mask.mean() >= _SMALLEST and (free or in_prompt.sum() >= mask.sum() / 2)
         views = [
             relight(cut_view(side, matrix, size=self.size), rng, self.variation)
             for side, matrix in ((query, pose), (prompt, other))
         ]
-        return ChangePair(
+        pair = ChangePair(
             query=to_tensor(views[0]),
             prompt=to_tensor(views[1]),
             mask=from_numpy(mask[None].astype(np.float32)),
             kind=kind,
             source=picture.name,
         )
+        return pair, bool(is_shown)
+
+
+def _is_free(picture: Picture, kind: str) -> bool:
+    """Whether query and prompt may show different places: with textures, where the change is foreign in the query.
+
+    Nothing in another place of a texture points at what is gone, so what is gone could not be marked.
+    """
+    return picture.stationary and kind in ("exchange", "local", "unchanged")
 
 
 def visible_change(
     first: Float32[np.ndarray, "h w 3"], second: Float32[np.ndarray, "h w 3"]
 ) -> Bool[np.ndarray, "h w"]:
-    """Mask (H, W) of what a person would see: differing pixels, closed over gaps of a pixel or two, specks dropped.
+    """Mask (H, W) of what a person would see.
 
-    Pixels that are equal to the bit are never marked.
+    A change catches the eye where its mean over a small spot (Gaussian, sigma 1 pixel) stands out from the pattern
+    around it, which noise and specks do not; around such a place all of the change is marked, down to faint
+    differences, and gaps of a pixel or two are closed. Pixels that are equal to the bit are never marked.
     """
-    difference = np.abs(first - second).max(axis=2)
-    seen = (difference > _VISIBLE).astype(np.uint8)
-    kernel = np.ones((3, 3), np.uint8)
-    closed = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    solid = cv2.morphologyEx(seen, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    near_solid = cv2.dilate(solid, kernel, iterations=2)
-    return (closed & near_solid & (difference > 0)).astype(bool)
+    difference = first - second
+    size = _largest_channel(difference)
+    needed = _NOTICED + _MASKING * _local_contrast((first + second) / 2)
+    noticed = _largest_channel(cv2.GaussianBlur(difference, (0, 0), 1.0)) > needed
+    closed = cv2.morphologyEx((size > _FAINT).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    count, part = cv2.connectedComponents(closed * (size > 0), connectivity=8)
+    is_seen = np.zeros(count, bool)
+    is_seen[part[noticed]] = True
+    is_seen[0] = False  # the background
+    return is_seen[part]
+
+
+def _largest_channel(difference: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
+    """Largest absolute value of the three channels; ``max(axis=2)`` would be ten times slower."""
+    red, green, blue = np.moveaxis(np.abs(difference), 2, 0)
+    return np.maximum(np.maximum(red, green), blue)
+
+
+def _local_contrast(image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
+    """Standard deviation of the grey values around each pixel (Gaussian window, sigma 3 pixels)."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    mean, mean_of_squares = (cv2.GaussianBlur(field, (0, 0), 3.0) for field in (grey, grey * grey))
+    return np.sqrt(np.maximum(mean_of_squares - mean * mean, 0))
 
 
 def select_kinds(kinds: Sequence[str] | None) -> dict[str, float]:
@@ -181,7 +221,7 @@ def check_mixture(mixture: Mapping[str, float]) -> None:
             raise InputError(
                 f"unknown kind of change {kind!r}{did_you_mean(kind, KINDS)}; kinds are {', '.join(KINDS)}"
             )
-        if not share >= 0:
+        if not 0 <= share < np.inf:
             raise InputError(f"share of {kind!r} is {share}; shares are numbers from 0 up")
     if not sum(mixture.values()) > 0:
         raise InputError("all shares of the mixture are 0; give at least one kind a share above 0")

@@ -25,6 +25,7 @@ TRAINING_PHOTOGRAPHS = (
 VALIDATION_PHOTOGRAPHS = ("coffee", "rocket")
 
 _LONG_SIDE = 384  # pixels; segments of larger copies cost seconds and are no better
+_SHORT_SIDE = 16  # pixels that must remain on the shorter side
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,16 @@ def _objects(label: np.ndarray, *, area: tuple[float, float]) -> tuple[np.ndarra
 
 @lru_cache(maxsize=512)
 def load_segmented(name: str) -> tuple[np.ndarray, Int32[np.ndarray, "h w"]]:
-    """Return the photograph (H, W, 3) uint8, long side at most 384 pixels, and its segment labels (H, W)."""
+    """Return the photograph (H, W, 3) uint8, long side at most 384 pixels, and its segment labels (H, W).
+
+    Raises:
+        InputError: naming a file that is no image, or is too small or narrow to be cropped.
+    """
     photograph = read_image(name) if Path(name).suffix else embedded_photograph(name)
     scale = min(1.0, _LONG_SIDE / max(photograph.shape[:2]))
+    if scale * min(photograph.shape[:2]) < _SHORT_SIDE:
+        height, width = photograph.shape[:2]
+        raise InputError(f"{name} ({width} × {height} pixels) is too small or narrow to be cropped; take it out")
     photograph = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     segments = felzenszwalb(photograph, scale=150, sigma=0.8, min_size=60)
     return photograph, segments.astype(np.int32)

@@ -1,10 +1,12 @@
 """What pairs are made of: a picture, the objects in it, and where pictures come from."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32
+
+from metauas.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Picture:
     stationary: bool = False
 
 
+@runtime_checkable
 class PictureSource(Protocol):
     """Anything that can hand out pictures of a wished size, as a function of the generator alone."""
 
@@ -38,6 +41,10 @@ class MixedSource:
 
     sources: tuple[PictureSource, ...]
     shares: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.sources) != len(self.shares) or not sum(self.shares) > 0 or min(self.shares) < 0:
+            raise InputError(f"shares={self.shares} for {len(self.sources)} sources; give each a share from 0 up")
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a picture of one of the sources, chosen by the shares."""

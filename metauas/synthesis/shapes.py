@@ -55,7 +55,8 @@ def cog(rng: np.random.Generator) -> np.ndarray:
 def blob(rng: np.random.Generator) -> np.ndarray:
     """Outline (n, 2) of a smooth, lobed blob: a circle whose radius is a short Fourier series."""
     t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    radius = 1 + sum(rng.uniform(-0.25, 0.25) / k * 2 * np.cos(k * t + rng.uniform(0, 2 * np.pi)) for k in range(2, 6))
+    waves = [rng.uniform(-0.5, 0.5) / k * np.cos(k * t + rng.uniform(0, 2 * np.pi)) for k in range(2, 6)]
+    radius = 1 + np.sum(waves, axis=0)
     return np.stack([np.cos(t), np.sin(t)], axis=1) * (radius / radius.max())[:, None]
 
 

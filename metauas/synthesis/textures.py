@@ -140,7 +140,8 @@ def oblique_axis(rng: np.random.Generator, size: int) -> Float32[np.ndarray, "s 
 
 
 def rotate(rng: np.random.Generator, pattern: np.ndarray) -> Float32[np.ndarray, "s s"]:
-    """Turn a pattern by a random angle, its edges mirrored."""
-    size = pattern.shape[0]
-    turn = cv2.getRotationMatrix2D((size / 2, size / 2), rng.uniform(0, 360), 1.0)
+    """Turn a pattern by a random angle, enlarged just enough that no mirrored corner shows."""
+    size, angle = pattern.shape[0], rng.uniform(0, 2 * np.pi)
+    enlarged = abs(np.cos(angle)) + abs(np.sin(angle))
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), np.degrees(angle), enlarged)
     return np.asarray(cv2.warpAffine(pattern, turn, (size, size), borderMode=cv2.BORDER_REFLECT_101))

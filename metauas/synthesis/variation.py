@@ -52,12 +52,12 @@ def view_matrix(
         variation: the ranges of the pose.
         canvas: side of the canvas, pixels.
         size: side of the view, pixels.
-        free: for stationary textures: any place and any quarter turn is as good as any other.
+        free: for stationary textures: any place on the canvas and any quarter turn is as good as any other.
     """
-    reach = 0.5 if free else variation.shift
+    reach = (canvas - size) / (2 * size) if free else variation.shift
     angle = rng.uniform(-1, 1) * variation.rotation + (90 * rng.integers(4) if free else 0)
     scale = 1 + rng.uniform(-1, 1) * variation.scale
-    matrix = cv2.getRotationMatrix2D((canvas / 2, canvas / 2), angle, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D((canvas / 2, canvas / 2), angle, scale), dtype=np.float64)
     matrix[:, 2] += (size - canvas) / 2 + rng.uniform(-1, 1, 2) * reach * size
     return matrix.astype(np.float32)
 
@@ -78,9 +78,8 @@ def relight(
     slope = rng.uniform(-1, 1, 2).astype(np.float32) * np.float32(variation.shading)
     shading = 1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :]
     gain = (1 + rng.uniform(-1, 1) * variation.contrast) * (1 + rng.uniform(-1, 1, 3) * variation.colour)
-    bias = rng.uniform(-1, 1) * variation.brightness
-    mean = image.mean()
-    lit = ((image - mean) * gain.astype(np.float32) + np.float32(mean + bias)) * shading[..., None]
+    bias = image.mean() * (1 - gain) + rng.uniform(-1, 1) * variation.brightness  # contrast turns about the mean
+    lit = (image * gain.astype(np.float32) + bias.astype(np.float32)) * shading[..., None]
     sigma = rng.uniform(0, variation.blur)
     if sigma > 0.2:
         lit = cv2.GaussianBlur(lit, (0, 0), sigma)

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Subset
 from tqdm.auto import tqdm
 
+from metauas.errors import InputError
 from metauas.files import write_json, write_text
 from metauas.model import MetaUAS, save_checkpoint
 from metauas.seeding import seed_everything
@@ -63,7 +65,7 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
         FloatingPointError: the loss is no longer a number; names the step.
     """
     folder = Path(out)
-    accelerator = Accelerator(mixed_precision=settings.mixed_precision)
+    accelerator = new_accelerator(settings)
     seed_everything(settings.seed)
     model = new_model(settings)
     optimizer = torch.optim.AdamW(
@@ -71,24 +73,43 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
     )
+    progress = Progress(step=0, history=[])
+    if resume:
+        progress = load_progress(folder, model=model, optimizer=optimizer, settings=settings)
+    run = _Run(settings=settings, folder=folder, accelerator=accelerator, model=model, optimizer=optimizer)
     if not resume:
         (folder / STATE_NAME).unlink(missing_ok=True)
-    progress = load_progress(folder, model=model, optimizer=optimizer, settings=settings)
     write_json(folder / "settings.json", settings.model_dump())
-    run = _Run(settings=settings, folder=folder, accelerator=accelerator, model=model, optimizer=optimizer)
     run.go(progress)
-    save_checkpoint(model, folder / "checkpoint")
     history = pd.DataFrame(progress.history)
-    write_text(folder / "history.csv", history.to_csv(index=False))
-    write_json(folder / "metrics.json", final_metrics(history))
+    if accelerator.is_main_process:  # each process has its own loss and batch statistics
+        save_checkpoint(model, folder / "checkpoint")
+        write_text(folder / "history.csv", history.to_csv(index=False))
+        write_json(folder / "metrics.json", final_metrics(history))
     return TrainResult(model=model.eval(), checkpoint=folder / "checkpoint", history=history)
+
+
+def new_accelerator(settings: TrainSettings) -> Accelerator:
+    """Find the devices; another run of this process may have had another precision.
+
+    Raises:
+        InputError: the processes cannot share the batch evenly.
+    """
+    AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
+    accelerator = Accelerator(mixed_precision=settings.mixed_precision)
+    if settings.batch_size % accelerator.num_processes:
+        raise InputError(
+            f"batch_size={settings.batch_size} cannot be shared by {accelerator.num_processes} processes; "
+            "give a multiple"
+        )
+    return accelerator
 
 
 def new_model(settings: TrainSettings) -> MetaUAS:
     """Create the run's network, its output starting at the share of changed pixels."""
     model = MetaUAS(settings.network())
     nn.init.constant_(model.decoder.head.bias, math.log(_PRIOR / (1 - _PRIOR)))  # type: ignore[arg-type]
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
 def training_pairs(settings: TrainSettings, *, split: str = "train") -> PairDataset:
@@ -122,7 +143,7 @@ def learning_rate(settings: TrainSettings, step: int) -> float:
 def final_metrics(history: pd.DataFrame) -> dict[str, Any]:
     """Return the last row with a validation, as plain numbers."""
     rows = history.dropna(subset=["validation loss"])
-    return {str(name): value for name, value in rows.iloc[-1].to_dict().items()}
+    return {str(name): value for name, value in rows.to_dict("records")[-1].items()}
 
 
 class _Run:
@@ -138,15 +159,14 @@ class _Run:
         optimizer: torch.optim.Optimizer,
     ) -> None:
         self.settings, self.folder, self.accelerator = settings, folder, accelerator
+        self.pairs, self.held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
         self.model = model
         self.loss, self.optimizer = accelerator.prepare(ChangeLoss(model), optimizer)
         self.device = accelerator.device
 
     def go(self, progress: Progress) -> None:
         """Take the remaining steps, validating and saving as the settings say."""
-        validation = list(
-            pair_loader(training_pairs(self.settings, split="validation"), batch_size=self.settings.batch_size)
-        )
+        validation = list(pair_loader(self.held_out, batch_size=self.settings.batch_size))
         self.model.train()
         steps = range(progress.step, self.settings.steps)
         bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training")
@@ -167,10 +187,10 @@ class _Run:
                 self._save(progress)
 
     def _batches(self, *, start: int) -> Iterator[PairBatch]:
-        pairs = training_pairs(self.settings)
-        rest = Subset(pairs, range(start * self.settings.batch_size, len(pairs)))
-        loader = pair_loader(rest, batch_size=self.settings.batch_size, workers=self.settings.workers)
-        yield from loader  # type: ignore[misc]  # collate makes batches of the pairs
+        """Yield this process's share of each step's pairs."""
+        size, processes = self.settings.batch_size, self.accelerator.num_processes
+        own = range(start * size + self.accelerator.process_index, len(self.pairs), processes)
+        yield from pair_loader(Subset(self.pairs, own), batch_size=size // processes, workers=self.settings.workers)
 
     def _step(self, batch: PairBatch, *, step: int) -> float:
         for group in self.optimizer.param_groups:
@@ -180,7 +200,7 @@ class _Run:
             loss = self.loss(moved.query, moved.prompt, moved.mask)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise FloatingPointError(f"the loss is {value} at step {step}; lower learning_rate")
+            raise FloatingPointError(f"the loss is {value} at step {step + 1}; lower learning_rate")
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.loss.parameters(), 1.0)

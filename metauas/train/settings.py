@@ -51,7 +51,7 @@ class TrainSettings(Settings):
     size: Annotated[int, Field(ge=32, le=4096)] = 96
     steps: Positive = 200
     batch_size: Positive = 12
-    learning_rate: Annotated[float, Field(gt=0)] = 2.0e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 5.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     rotation: Annotated[float, Field(ge=0, le=180)] = 10.0

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from metauas.metrics import compute_metrics
@@ -22,7 +23,9 @@ def validate(model: MetaUAS, batches: Iterable[PairBatch], *, device: torch.devi
     """
     was_training = model.training
     model.eval()
-    logits, masks, kinds = [], [], []
+    logits: list[Tensor] = []
+    masks: list[Tensor] = []
+    kinds: list[str] = []
     for batch in batches:
         moved = batch.to(device)
         logits.append(model.logits(moved.query, moved.prompt).float().cpu())
@@ -32,10 +35,10 @@ def validate(model: MetaUAS, batches: Iterable[PairBatch], *, device: torch.devi
     return _summary(torch.cat(logits), torch.cat(masks), np.array(kinds))
 
 
-def _summary(logits: torch.Tensor, masks: torch.Tensor, kinds: np.ndarray) -> dict[str, Any]:
+def _summary(logits: Tensor, masks: Tensor, kinds: np.ndarray) -> dict[str, Any]:
     loss = F.binary_cross_entropy_with_logits(logits, masks).item()
     maps, truth = logits.sigmoid()[:, 0].numpy(), masks[:, 0].numpy() > 0
-    labels = truth.any(axis=(1, 2))
+    labels = np.asarray(truth.any(axis=(1, 2)))
     overall = compute_metrics(maps, truth, labels)
     by_kind = {}
     for kind in sorted({str(k) for k, label in zip(kinds, labels, strict=True) if label}):

@@ -1,0 +1,69 @@
+"""Looking into a network: its stages as a table, and what alignment does at one of them."""
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from metauas.model.alignment import FeatureAlignment
+from metauas.model.network import MetaUAS
+
+
+def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
+    """Return one row an encoder stage: stride, channels, grid at ``size`` pixels, and whether it is aligned."""
+    strides, channels = model.encoder.strides, model.encoder.channels
+    first = len(strides) - len(model.alignments)
+    rows = [
+        {"stage": i + 1, "stride": s, "channels": c, "grid": f"{size // s} × {size // s}", "aligned": i >= first}
+        for i, (s, c) in enumerate(zip(strides, channels, strict=True))
+    ]
+    return pd.DataFrame(rows).set_index("stage")
+
+
+def describe_parameters(model: MetaUAS) -> pd.DataFrame:
+    """Return one row a part of the network: parameters in all, and those that learn."""
+    parts: dict[str, nn.Module] = {
+        "encoder": model.encoder,
+        "alignment": model.alignments,
+        "decoder": model.decoder,
+        "all": model,
+    }
+    rows = {
+        name: {
+            "parameters": sum(p.numel() for p in part.parameters()),
+            "learnt": sum(p.numel() for p in part.parameters() if p.requires_grad),
+        }
+        for name, part in parts.items()
+    }
+    return pd.DataFrame(rows).T
+
+
+@torch.no_grad()
+def attention_of(
+    model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h w"], *, stage: int
+) -> Float[Tensor, "n m"]:
+    """Return where each position of the query's ``stage`` (1 is the shallowest) looks in the prompt."""
+    align, *features = _at_stage(model, query, prompt, stage=stage)
+    return align.attention(*features)[0]
+
+
+@torch.no_grad()
+def residual_of(
+    model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h w"], *, stage: int, alignment: str
+) -> Float[Tensor, "h2 w2"]:
+    """Return the mean absolute difference left between query and prompt at ``stage`` after an alignment.
+
+    The alignment's weights are the model's own, whichever kind of alignment it was trained with.
+    """
+    own, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
+    channels = query_feature.shape[1]
+    align = FeatureAlignment(channels, alignment=alignment, similarity=own.similarity)
+    align.load_state_dict(own.state_dict(), strict=False)
+    return (query_feature - align(query_feature, prompt_feature)).abs().mean(dim=1)[0]
+
+
+def _at_stage(model: MetaUAS, query: Tensor, prompt: Tensor, *, stage: int) -> tuple[FeatureAlignment, Tensor, Tensor]:
+    first = len(model.encoder.strides) - len(model.alignments)
+    align = model.alignments[stage - 1 - first]
+    assert isinstance(align, FeatureAlignment)
+    return align, model.encode(query[None])[stage - 1], model.encode(prompt[None])[stage - 1]

@@ -1,0 +1,153 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from metauas.errors import InputError
+from metauas.model import checkpoint, create_model, load_checkpoint, model_config, save_checkpoint
+from metauas.model.checkpoint import read_tensors, write_tensors
+
+
+@pytest.fixture
+def saved(nano, tmp_path):
+    return save_checkpoint(nano, tmp_path / "checkpoint")
+
+
+def rewrite(folder, change):
+    """Change the tensors of a checkpoint in place, keeping its header."""
+    header, tensors = read_tensors(folder / "model.safetensors")
+    change(tensors)
+    write_tensors(folder / "model.safetensors", tensors, header=header)
+
+
+def test_what_is_written_is_read(nano, saved):
+    loaded = load_checkpoint(saved)
+    assert loaded.config == nano.config
+    assert not loaded.training
+    expected, found = nano.state_dict(), loaded.state_dict()
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_folder_and_file_are_the_same(nano, saved):
+    folder, file = load_checkpoint(saved), load_checkpoint(str(saved / "model.safetensors"))
+    assert all(torch.equal(a, b) for a, b in zip(folder.parameters(), file.parameters(), strict=True))
+
+
+def test_the_configuration_can_be_read_by_people(nano, saved):
+    config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+    assert config["preset"] == "nano"
+    assert config["alignment"] == nano.config.alignment
+    assert len((saved / "config.json").read_text(encoding="utf-8").splitlines()) > len(config)
+
+
+def test_the_weights_file_is_complete_by_itself(saved):
+    (saved / "config.json").unlink()
+    assert load_checkpoint(saved).config.preset == "nano"
+
+
+def test_loading_needs_no_pretrained_weights(tmp_path):
+    """The configuration says where the encoder came from; the checkpoint holds what it has become."""
+    model = create_model("b4", encoder="test_efficientnet", encoder_weights="random").eval()
+    model.config = model_config("b4", encoder="test_efficientnet", encoder_weights="/gone/weights.pth")
+    loaded = load_checkpoint(save_checkpoint(model, tmp_path))
+    assert loaded.config.encoder_weights == "/gone/weights.pth"
+    assert torch.equal(loaded.encoder.body.conv_stem.weight, model.encoder.body.conv_stem.weight)
+    assert not any(p.requires_grad for p in loaded.encoder.parameters())
+
+
+def test_networks_in_channels_last_can_be_saved(tmp_path):
+    model = create_model("nano").to(memory_format=torch.channels_last)
+    loaded = load_checkpoint(save_checkpoint(model, tmp_path))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
+
+
+def test_the_right_preset_may_be_asked_for(saved):
+    assert load_checkpoint(saved, preset="nano").config.preset == "nano"
+    with pytest.raises(InputError, match="is of preset 'nano', not 'b4'; set pr"):
+        load_checkpoint(saved, preset="b4")
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(InputError, match=r"gone does not exist .* give a checkpoint folder"):
+        load_checkpoint(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"model\.safetensors does not exist .* give a checkpoint folder"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.5, 0.999])
+def test_truncated_files(saved, share):
+    path = saved / "model.safetensors"
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read as safetensors .* copy it anew"):
+        load_checkpoint(saved)
+
+
+def test_tensors_of_others(tmp_path):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"other\.safetensors holds no metauas configuration"):
+        load_checkpoint(tmp_path / "other.safetensors")
+
+
+def test_a_configuration_of_another_version(saved):
+    header, tensors = read_tensors(saved / "model.safetensors")
+    header["config"] |= {"alignement": "soft"}
+    write_tensors(saved / "model.safetensors", tensors, header=header)
+    with pytest.raises(InputError, match=r"configuration in .*: alignement is not known, did you mean 'alignment'"):
+        load_checkpoint(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("decoder.head.bias"), r"missing: decoder\.head\.bias$"),
+        (lambda t: t.update(extra=torch.zeros(1)), r"unexpected: extra$"),
+        (
+            lambda t: t.update({"decoder.head.bias": torch.zeros(2)}),
+            r"of another shape: decoder\.head\.bias \(2,\) instead of \(1,\)$",
+        ),
+        (lambda t: t.clear(), r"missing: .* and \d+ more$"),
+    ],
+    ids=["missing", "unexpected", "other shape", "all"],
+)
+def test_tensors_that_do_not_fit(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(InputError, match="does not fit this network: " + message):
+        load_checkpoint(saved)
+
+
+def test_all_that_does_not_fit_is_named_at_once(saved):
+    rewrite(saved, lambda t: t.update(extra=t.pop("decoder.head.bias")))
+    with pytest.raises(InputError, match=r"missing: decoder\.head\.bias; unexpected: extra"):
+        load_checkpoint(saved)
+
+
+def test_a_failing_save_leaves_the_old_checkpoint(monkeypatch, nano, saved):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+
+    def half_a_file(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", half_a_file)
+    with pytest.raises(OSError, match="no space left"):
+        save_checkpoint(create_model("nano"), saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+    monkeypatch.undo()
+    assert torch.equal(load_checkpoint(saved).decoder.head.weight, nano.decoder.head.weight)
+
+
+def test_a_failing_first_save_leaves_nothing(monkeypatch, nano, tmp_path):
+    def fail(tensors, path, metadata):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with pytest.raises(OSError, match="no space left"):
+        save_checkpoint(nano, tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_other_tools_can_read_the_weights(nano, saved):
+    tensors = load_file(saved / "model.safetensors")
+    assert tensors.keys() == nano.state_dict().keys()

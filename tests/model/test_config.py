@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from metauas.errors import InputError
+from metauas.model import PRESETS, ModelConfig, create_model, model_config
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_know_their_name(preset):
+    assert model_config(preset) == PRESETS[preset]
+    assert PRESETS[preset].preset == preset
+
+
+def test_b4_is_the_papers():
+    b4 = model_config("b4")
+    assert (b4.alignment, b4.similarity, b4.fusion, b4.aligned_stages) == ("soft", "dot", "concat", 3)
+    assert b4.freeze_encoder
+    assert b4.encoder_weights == "imagenet"
+
+
+def test_changes_leave_the_preset_alone():
+    changed = model_config("nano", alignment="hard")
+    assert changed.alignment == "hard"
+    assert changed.model_copy(update={"alignment": PRESETS["nano"].alignment}) == PRESETS["nano"]
+
+
+def test_a_configuration_survives_json():
+    config = model_config("nano", decoder_channels=[8, 8, 8, 8, 8])
+    assert ModelConfig.parse(json.loads(json.dumps(config.model_dump())), origin="test") == config
+
+
+def test_a_configuration_does_not_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        model_config("nano").alignment = "hard"
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "message"),
+    [
+        ("nani", {}, "preset 'nani' is not known, did you mean 'nano'\\?; presets are b4, nano"),
+        ("nano", {"aligment": "soft"}, "aligment is not known, did you mean 'alignment'"),
+        ("nano", {"alignment": "sotf"}, "alignment='sotf': .*'none', 'hard' or 'soft'"),
+        ("nano", {"aligned_stages": 0}, "aligned_stages=0: .*greater than or equal to 1"),
+        ("nano", {"decoder_channels": (8, "wide")}, "decoder_channels.1='wide': .*integer"),
+    ],
+)
+def test_what_is_wrong_is_named(preset, changes, message):
+    with pytest.raises(InputError, match=message):
+        create_model(preset, **changes)
+
+
+def test_all_that_is_wrong_is_named_at_once():
+    with pytest.raises(InputError, match=r"fusion='sum'.*similarty is not known"):
+        model_config("nano", fusion="sum", similarty="dot")

@@ -1,0 +1,181 @@
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from metauas.errors import InputError
+from metauas.model import ALIGNMENTS, FUSIONS, SIMILARITIES, create_model, load_checkpoint, save_checkpoint
+
+SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
+
+
+def norms(module):
+    return [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+def changed_norms(model, images):
+    """Return whether one pass in training mode moved the statistics of any batch norm of (encoder, decoder)."""
+    model.train()
+    parts = [norms(model.encoder), norms(model.decoder)]
+    before = [[norm.running_mean.clone() for norm in part] for part in parts]
+    model(images, images.flip(0))
+    return tuple(
+        any(not torch.equal(norm.running_mean, old) for norm, old in zip(part, olds, strict=True))
+        for part, olds in zip(parts, before, strict=True)
+    )
+
+
+@pytest.fixture
+def small_b4():
+    """The paper's network with a small frozen encoder, to be changed by a test."""
+    torch.manual_seed(0)
+    return create_model("b4", encoder="test_efficientnet", encoder_weights="random")
+
+
+def test_b4_has_the_papers_parameters(b4):
+    counts = [(p.numel(), p.requires_grad) for p in b4.parameters()]
+    assert sum(n for n, _ in counts) == 22_130_305
+    assert sum(n for n, trains in counts if trains) == 4_581_689
+    assert not any(p.requires_grad for p in b4.encoder.parameters())
+
+
+def test_a_frozen_encoder_stays_as_it_is(small_b4, random_images):
+    assert changed_norms(small_b4, random_images(2, 64, 64)) == (False, True)
+    assert small_b4.training
+    assert not any(module.training for module in small_b4.encoder.modules())
+
+
+def test_a_learning_encoder_does_not(random_images):
+    assert changed_norms(create_model("nano"), random_images(2, 64, 64)) == (True, True)
+
+
+def test_a_frozen_encoder_takes_no_gradient(small_b4, random_images):
+    small_b4.train()
+    images = random_images(2, 64, 64)
+    assert not any(feature.requires_grad for feature in small_b4.encode(images))
+    small_b4.logits(images, images.flip(0)).sum().backward()
+    assert all(p.grad is None for p in small_b4.encoder.parameters())
+    assert all(p.grad is not None for p in small_b4.decoder.parameters())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("preset", ["b4", "nano"])
+def test_the_map_has_the_querys_size_and_is_a_probability(request, random_images, preset, size):
+    maps = request.getfixturevalue(preset).segment(random_images(2, *size), random_images(1, *size, seed=1))
+    assert maps.shape == (2, 1, *size)
+    assert maps.dtype == torch.float32
+    assert 0 <= maps.min() < maps.max() - 0.1 < maps.max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_padding_repeats_the_border(nano, random_images, size):
+    height, width = size
+    padded = nano._padded(random_images(1, *size))
+    assert all(side % 32 == 0 for side in padded.shape[-2:])
+    rows, columns = (torch.arange(side) for side in padded.shape[-2:])
+    expected = random_images(1, *size)[..., rows.clamp(max=height - 1), :][..., columns.clamp(max=width - 1)]
+    assert torch.equal(padded, expected)
+
+
+@pytest.mark.parametrize("alignment", ["soft", "hard"])
+def test_the_prompt_may_have_another_size(random_images, alignment):
+    model = create_model("nano", alignment=alignment).eval()
+    assert model.segment(random_images(2, 64, 96), random_images(1, 96, 50)).shape == (2, 1, 64, 96)
+
+
+def test_without_alignment_it_may_not(random_images):
+    model = create_model("nano", alignment="none").eval()
+    with pytest.raises(InputError, match="give the prompt the query's size"):
+        model.segment(random_images(2, 64, 96), random_images(1, 96, 64))
+
+
+@pytest.mark.parametrize("preset", ["b4", "nano"])
+def test_one_prompt_serves_all_queries(request, random_images, preset):
+    model = request.getfixturevalue(preset)
+    queries, prompt = random_images(3, 64, 64), random_images(1, 64, 64, seed=1)
+    once = model.segment(queries, prompt)
+    repeated = model.segment(queries, prompt.repeat(3, 1, 1, 1))
+    torch.testing.assert_close(once, repeated, rtol=0, atol=1e-5)
+    one_by_one = torch.cat([model.segment(query[None], prompt) for query in queries])
+    torch.testing.assert_close(once, one_by_one, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["b4", "nano"])
+def test_an_encoded_prompt_gives_the_same_map(request, random_images, preset):
+    model = request.getfixturevalue(preset)
+    queries, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
+    encoded = model.encode_prompt(prompt)
+    with torch.no_grad():
+        expected = model(queries, prompt)
+    torch.testing.assert_close(model.segment(queries, encoded), expected, rtol=0, atol=1e-6)
+    assert not any(feature.requires_grad for feature in encoded)
+
+
+def test_the_map_is_the_sigmoid_of_the_logits(nano, random_images):
+    queries, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
+    assert torch.equal(nano(queries, prompt), nano.logits(queries, prompt).sigmoid())
+
+
+def test_the_prompt_matters(nano, random_images):
+    query = random_images(1, 64, 64)
+    maps = [nano.segment(query, random_images(1, 64, 64, seed=seed)) for seed in (1, 2)]
+    assert not torch.allclose(*maps, atol=1e-4)
+
+
+def test_each_query_has_its_own_prompt(nano, random_images):
+    queries, prompts = random_images(2, 64, 64), random_images(2, 64, 64, seed=1)
+    together = nano.segment(queries, prompts)
+    alone = torch.cat([nano.segment(q[None], p[None]) for q, p in zip(queries, prompts, strict=True)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    assert not torch.allclose(together, nano.segment(queries, prompts.flip(0)), atol=1e-4)
+
+
+@pytest.mark.parametrize("prompts", [2, 4])
+def test_neither_one_prompt_nor_one_each(nano, random_images, prompts):
+    with pytest.raises(InputError, match=f"{prompts} prompts for 3 queries; give one prompt, or one for each query"):
+        nano.segment(random_images(3, 64, 64), random_images(prompts, 64, 64))
+
+
+def test_embeddings_are_unit_vectors_that_tell_images_apart(nano, random_images):
+    images = random_images(3, 64, 64)
+    vectors = nano.embed(images)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
+    again = nano.embed(images[[2, 0, 1]])
+    assert (again @ vectors.T).argmax(dim=1).tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("alignment", "similarity", "fusion"), list(itertools.product(ALIGNMENTS, SIMILARITIES, FUSIONS))
+)
+class TestContract:
+    """What every variant of the network keeps."""
+
+    @pytest.fixture
+    def model(self, alignment, similarity, fusion):
+        torch.manual_seed(0)
+        return create_model("nano", alignment=alignment, similarity=similarity, fusion=fusion)
+
+    def test_forward(self, model, random_images):
+        maps = model.eval().segment(random_images(2, 64, 64), random_images(2, 64, 64, seed=1))
+        assert maps.shape == (2, 1, 64, 64)
+        assert 0 <= maps.min() < maps.max() <= 1
+
+    def test_every_parameter_learns(self, model, random_images):
+        logits = model.train().logits(random_images(2, 64, 64), random_images(2, 64, 64, seed=1))
+        logits.square().mean().backward()
+        gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+        assert all(gradient.isfinite().all() for gradient in gradients.values())
+        assert [name for name, gradient in gradients.items() if gradient.abs().max() == 0] == []
+
+    def test_only_what_chooses_one_position_does_not_learn(self, model, alignment):
+        fixed = {name for name, p in model.named_parameters() if not p.requires_grad}
+        chooses = {name for name, _ in model.named_parameters() if name.startswith("alignments.")}
+        assert fixed == (chooses if alignment == "hard" else set())
+
+    def test_a_checkpoint_reproduces_the_map_to_the_bit(self, model, tmp_path, random_images):
+        queries, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
+        model.train()(queries, queries.flip(0))  # moves the statistics of the batch norms
+        loaded = load_checkpoint(save_checkpoint(model, tmp_path / "checkpoint"))
+        assert loaded.config == model.config
+        assert torch.equal(loaded.segment(queries, prompt), model.eval().segment(queries, prompt))

@@ -1,0 +1,102 @@
+import json
+import stat
+
+import pytest
+
+from metauas.errors import InputError
+from metauas.files import atomic_path, read_json, require_file, require_folder, write_json, write_text
+
+
+def test_the_file_appears_only_when_complete(tmp_path):
+    target = tmp_path / "new" / "folder" / "result.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        assert not target.exists()
+        assert temporary.parent == target.parent
+        assert temporary.suffix == target.suffix
+    assert target.read_text() == "half"
+    assert [file.name for file in target.parent.iterdir()] == ["result.txt"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def write_and_fail(target, problem):
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise problem
+
+
+@pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_nothing_behind(tmp_path, problem):
+    with pytest.raises(problem):
+        write_and_fail(tmp_path / "result.txt", problem)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_the_earlier_file_as_it_was(tmp_path):
+    target = write_text(tmp_path / "result.txt", "first")
+    with pytest.raises(RuntimeError):
+        write_and_fail(target, RuntimeError)
+    assert target.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path):
+    (tmp_path / "taken" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"), atomic_path(tmp_path / "taken") as temporary:
+        temporary.write_text("text")
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_writer_may_take_the_temporary_file_away(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "result.txt") as temporary:
+        temporary.unlink()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_and_json_come_back_as_they_were(tmp_path):
+    assert write_text(tmp_path / "a.txt", "größer\n").read_text(encoding="utf-8") == "größer\n"
+    value = {"names": ["é", "b"], "nested": {"one": 1, "half": 0.5, "none": None, "yes": True}}
+    assert read_json(write_json(tmp_path / "a.json", value)) == value
+    assert (tmp_path / "a.json").read_text(encoding="utf-8").endswith("}\n")
+
+
+def test_what_json_cannot_hold_becomes_null(tmp_path):
+    value = {"a": float("nan"), "b": [float("inf"), (float("-inf"), 1.0)], 3: "key"}
+    assert read_json(write_json(tmp_path / "a.json", value)) == {"a": None, "b": [None, [None, 1.0]], "3": "key"}
+
+
+def test_unwritable_values_leave_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"object": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b'{"half": ', b"\xff\xfe\x00", b""])
+def test_a_file_that_is_no_json_is_named(tmp_path, content):
+    (tmp_path / "broken.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"broken\.json is not valid JSON"):
+        read_json(tmp_path / "broken.json")
+
+
+def test_required_files_and_folders_are_handed_back(tmp_path):
+    file = write_text(tmp_path / "a.txt", "")
+    assert require_file(str(file)) == file
+    assert require_folder(str(tmp_path)) == tmp_path
+
+
+def test_what_is_missing_or_something_else_is_named_with_the_way_out(tmp_path):
+    file = write_text(tmp_path / "a.txt", "")
+    with pytest.raises(InputError, match=r"file .*gone\.txt does not exist \(looked in .*\); train first"):
+        require_file(tmp_path / "gone.txt", hint="train first")
+    with pytest.raises(InputError, match=r"is not a file$"):
+        require_file(tmp_path)
+    with pytest.raises(InputError, match=r"folder .*a\.txt is not a folder"):
+        require_folder(file)
+    with pytest.raises(InputError, match=r"gone\.json does not exist"):
+        read_json(tmp_path / "gone.json")
+
+
+def test_json_is_written_for_other_programs(tmp_path):
+    text = write_json(tmp_path / "a.json", {"b": 1, "a": [1, 2]}).read_text()
+    assert json.loads(text) == {"b": 1, "a": [1, 2]}
+    assert text.startswith('{\n  "b"'), "indented, in the given order"

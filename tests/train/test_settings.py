@@ -1,0 +1,54 @@
+import pytest
+
+from metauas.errors import InputError
+from metauas.model import model_config
+from metauas.train import TrainSettings
+from metauas.train.settings import NETWORK_CHOICES
+
+
+def test_without_choices_the_network_is_the_preset():
+    for preset in ("nano", "b4"):
+        assert TrainSettings(preset=preset).network() == model_config(preset)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"alignment": "hard"},
+        {"similarity": "dot"},
+        {"fusion": "concat"},
+        {"aligned_stages": 1},
+        {"encoder_weights": "random"},
+    ],
+    ids=lambda choice: next(iter(choice)),
+)
+def test_every_choice_reaches_the_network(choice):
+    assert set(choice) < set(NETWORK_CHOICES)
+    preset = "b4" if "encoder_weights" in choice else "nano"
+    network = TrainSettings(preset=preset, **choice).network()
+    assert network == model_config(preset, **choice)
+    assert network != model_config(preset)
+
+
+def test_a_choice_that_no_network_allows():
+    with pytest.raises(InputError, match="aligned_stages=9"):
+        TrainSettings(aligned_stages=9).network()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"step": 10}, "step is not known, did you mean 'steps'"),
+        ({"steps": 0}, "steps=0: .*greater than or equal to 1"),
+        ({"size": 16}, "size=16: .*greater than or equal to 32"),
+        ({"learning_rate": 0}, "learning_rate=0: .*greater than 0"),
+        ({"learning_rate": "fast"}, "learning_rate='fast': .*number"),
+        ({"shift": 1.5}, "shift=1.5: .*less than or equal to 1"),
+        ({"schedule": "cosine"}, "schedule='cosine': .*'one-cycle' or 'constant'"),
+        ({"preset": "b5"}, "preset='b5': .*'nano' or 'b4'"),
+        ({"mixed_precision": "fp8"}, "mixed_precision='fp8': .*'no', 'bf16' or 'fp16'"),
+    ],
+)
+def test_what_is_wrong_is_named(wrong, message):
+    with pytest.raises(InputError, match="params.yaml: " + message):
+        TrainSettings.parse(wrong, origin="params.yaml")
