@@ -78,10 +78,10 @@ def to_uint8(image: np.ndarray | Tensor) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def resize_images(images: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 h2 w2"]:
-    """Resize to ``size`` (height, width) as the official code does: bilinear, corners not aligned, no antialiasing."""
+    """Resize to ``size`` (height, width) as the official code does: bilinear, corners aligned, no antialiasing."""
     if tuple(images.shape[-2:]) == tuple(size):
         return images
-    return F.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False, antialias=False)
+    return F.interpolate(images, size=tuple(size), mode="bilinear", align_corners=True, antialias=False)
 
 
 def resize_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np.ndarray, "h2 w2"]:

@@ -14,7 +14,8 @@ def rng_for(*key: int | str) -> np.random.Generator:
     streams (NumPy's ``SeedSequence``), the same key the same stream on every machine.
     """
     words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in key]
-    return np.random.default_rng(np.random.SeedSequence(words))
+    # the length counts too: SeedSequence drops trailing zeros, and (0,) must not be (0, 0)
+    return np.random.default_rng(np.random.SeedSequence([len(words), *words]))
 
 
 def seed_everything(seed: int) -> None:

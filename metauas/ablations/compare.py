@@ -1,5 +1,7 @@
 """Is one variant better than another? Paired differences with a confidence interval."""
 
+from __future__ import annotations  # pd.Series takes a type for checkers only
+
 import math
 from dataclasses import dataclass
 
@@ -65,9 +67,9 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
     wide = rows.pivot_table(index=keys, columns="variant", values="value")
     if not {better, other} <= set(wide.columns):
         raise InputError(f"no runs of both {better!r} and {other!r}; there are {', '.join(map(str, wide.columns))}")
-    differences = (wide[better] - wide[other]).dropna()
+    differences: pd.Series[float] = (wide[better] - wide[other]).dropna()
     if differences.empty:
         raise InputError(f"{better!r} and {other!r} share no seed and category")
-    mean, error = float(differences.mean()), float(differences.sem())
+    mean, error = float(differences.mean()), float(stats.sem(differences))
     reach = error * float(stats.t.ppf(0.975, len(differences) - 1)) if len(differences) > 1 else math.nan
     return Comparison(better, other, metric, mean, mean - reach, mean + reach, len(differences))

@@ -118,7 +118,6 @@ def test_the_statistics_of_every_stage_are_the_official_ones(filled, official):
             np.testing.assert_allclose(found, expected[:2], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.xfail(reason="resize_images does not align corners; the recorded official resizing does (to 1e-6)")
 def test_resizing_is_the_official_one():
     with np.load(REFERENCE / "resize-300x400-to-256.npz") as file:
         image, expected = file["image"], file["resized_image"]
