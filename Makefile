@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run test lab bench lint env lock
+.PHONY: help run test notebooks lab bench lint env lock
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -15,6 +15,9 @@ test: lint ## lint, then every test, then every notebook
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -p no:xdist \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+notebooks: env ## execute the notebooks in place, as they are committed
+	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
 
 lab: env ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

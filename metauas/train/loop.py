@@ -13,7 +13,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Subset
-from tqdm.auto import tqdm
+from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
 from metauas.errors import InputError
 from metauas.files import write_json, write_text
