@@ -127,10 +127,11 @@ def test_images_are_resized_bilinearly_without_antialiasing(size):
     images = to_tensor(pixels())[None]
     resized = resize_images(images, size)
     assert resized.shape == (1, 3, *size)
-    rows, columns = ((torch.arange(n) + 0.5) * old / n - 0.5 for n, old in zip(size, (12, 17), strict=True))
-    y, x = torch.meshgrid(rows.clamp(0, 11), columns.clamp(0, 16), indexing="ij")
-    grid = torch.stack([(2 * x + 1) / 17 - 1, (2 * y + 1) / 12 - 1], dim=-1)[None]
-    expected = F.grid_sample(images, grid.float(), align_corners=False, padding_mode="border")
+    # corners aligned, as the official code's: the first and last samples are the first and last pixels
+    rows, columns = (torch.linspace(0, old - 1, n) for n, old in zip(size, (12, 17), strict=True))
+    y, x = torch.meshgrid(rows / 11 * 2 - 1, columns / 16 * 2 - 1, indexing="ij")
+    grid = torch.stack([x, y], dim=-1)[None]
+    expected = F.grid_sample(images, grid, align_corners=True)
     torch.testing.assert_close(resized, expected, atol=1e-5, rtol=0)
 
 
