@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torchvision.transforms.functional import InterpolationMode, rotate
 
 from metauas.errors import InputError
 from metauas.eval.layouts import Benchmark, Category, load_sample
@@ -86,7 +86,11 @@ def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor
 
 def _turned(prompt: Float[Tensor, "3 h w"], *, degrees: float) -> Float[Tensor, "3 h w"]:
     border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
-    return rotate(prompt, degrees, interpolation=InterpolationMode.BILINEAR, fill=border.mean(dim=1).tolist())
+    height, width = prompt.shape[1:]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    pixels = np.ascontiguousarray(prompt.permute(1, 2, 0).numpy())
+    turned_pixels = cv2.warpAffine(pixels, matrix, (width, height), borderValue=border.mean(dim=1).tolist())
+    return torch.from_numpy(turned_pixels).permute(2, 0, 1)
 
 
 class PromptChooser:

@@ -1,0 +1,112 @@
+"""Encoders out of timm: any model that can hand out feature stages.
+
+Kept apart because importing timm takes seconds, which the nano network does not need.
+"""
+
+from typing import cast
+
+import timm
+import torch
+from jaxtyping import Float
+from timm.models import EfficientNet, FeatureListNet
+from torch import Tensor, nn
+
+from metauas.errors import InputError, did_you_mean
+from metauas.model.encoder import Encoder
+from metauas.model.pretrained import create_timm
+
+_PROBE = 64  # side in pixels of the blank image that a new timm encoder is tried on
+
+
+class TimmEncoder(Encoder):
+    """Any timm model that can hand out its feature stages; the last five are used."""
+
+    body: FeatureListNet  # or one of its kin, with the same members
+
+    def __init__(self, name: str, *, weights: str) -> None:
+        super().__init__()
+        self.body = cast(FeatureListNet, create_timm(name, weights=weights, features_only=True))
+        self.channels = tuple(self.body.feature_info.channels()[-5:])
+        self.strides = tuple(self.body.feature_info.reduction()[-5:])
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Return the last five of the model's own stages."""
+        return list(self.body(images)[-5:])
+
+
+class EfficientNetEncoder(Encoder):
+    """An EfficientNet of timm, from its stem on, as the official network takes it.
+
+    timm's own first stage is the output of the first block (24 channels in b4); the official one is the stem's after
+    norm and activation (48 channels). The unused head convolution stays, so that parameter counts and checkpoints
+    agree with the official network's.
+    """
+
+    body: EfficientNet
+
+    def __init__(self, name: str, *, weights: str) -> None:
+        super().__init__()
+        self.body = cast(EfficientNet, create_timm(name, weights=weights, num_classes=0))
+        ends, strides = _stage_ends(self.body.blocks)
+        self.ends = ends
+        stem = self.body.conv_stem.out_channels
+        self.channels = (stem, *(_out_channels(self.body.blocks[i]) for i in ends))
+        self.strides = (2, *strides)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Return the stem and the last block stage before each halving of the resolution."""
+        feature = self.body.bn1(self.body.conv_stem(images))
+        stages = [feature]
+        for index, block in enumerate(self.body.blocks):
+            feature = block(feature)
+            if index in self.ends:
+                stages.append(feature)
+        return stages
+
+
+def _stage_ends(blocks: nn.Sequential) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return, for strides 4 to 32, the last block stage at that stride, and the strides."""
+    last: dict[int, int] = {}
+    stride = 2
+    for index, stage in enumerate(blocks):
+        convolutions = [m for m in stage.modules() if isinstance(m, nn.Conv2d)]
+        stride *= max(m.stride[0] for m in convolutions)
+        last[stride] = index
+    strides = tuple(s for s in sorted(last) if s > 2)
+    return tuple(last[s] for s in strides), strides
+
+
+def _out_channels(stage: nn.Module) -> int:
+    convolutions = [m for m in stage.modules() if isinstance(m, nn.Conv2d)]
+    return int(convolutions[-1].out_channels)
+
+
+def create_timm_encoder(name: str, *, weights: str) -> Encoder:
+    """Create an encoder from a model of timm.
+
+    Raises:
+        InputError: the name is not known, or the model has no feature stages.
+        WeightsUnavailableError: the weights cannot be had; says what to do without a network.
+    """
+    if not timm.is_model(name):
+        raise InputError(f"encoder {name!r} is not known to timm{did_you_mean(name, ['nano', *timm.list_models()])}")
+    family = EfficientNetEncoder if "efficientnet" in name and "v2" not in name else TimmEncoder
+    try:
+        encoder = family(name, weights=weights)
+        _check_stages(encoder)
+    except (AssertionError, RuntimeError) as error:  # what timm's models raise for what they cannot do
+        raise InputError(
+            f"encoder {name!r} does not hand out feature stages for images of any size ({error}); "
+            "choose a convolutional one, such as 'resnet18'"
+        ) from error
+    return encoder
+
+
+@torch.no_grad()
+def _check_stages(encoder: Encoder) -> None:
+    """Try a blank image: some models of timm want one fixed size, or hand out what they do not declare."""
+    found = [tuple(stage.shape) for stage in encoder.eval()(torch.zeros(1, 3, _PROBE, _PROBE))]
+    encoder.train()
+    declared = [(1, c, _PROBE // s, _PROBE // s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
+    if found != declared:
+        raise RuntimeError(f"stages of shape {found} instead of {declared}")
