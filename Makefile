@@ -41,5 +41,5 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 lock: ## pin what pyproject.toml asks for into requirements.lock, keeping pins that still fit
-	$(BIN)/uv pip compile --universal -p 3.11 pyproject.toml --extra diffusion --group dev \
+	$(BIN)/uv pip compile --universal -p 3.11 pyproject.toml --all-extras --group dev \
 		-o requirements.lock --no-annotate --no-header

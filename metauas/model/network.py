@@ -19,7 +19,8 @@ class MetaUAS(nn.Module):
     """Change segmentation with one normal image as the prompt (Gao, NeurIPS 2024, figure 2).
 
     Images are float32 RGB in [0, 1], (B, 3, H, W); any size: what the encoder's stride does not divide is padded
-    and the map cropped again. A single prompt (1, 3, H, W) serves a whole batch of queries.
+    and the map cropped again. A single prompt (1, 3, H, W) serves a whole batch of queries. Several prompts of a
+    query, (B or 1, K, 3, H, W), are aligned to it one by one and their aligned features averaged.
 
     Args:
         config: every choice that shapes the network.
@@ -57,11 +58,15 @@ class MetaUAS(nn.Module):
             self.encoder.eval()
         return self
 
-    def forward(self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 3 h2 w2"]) -> Float[Tensor, "b 1 h w"]:
+    def forward(
+        self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
+    ) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly map in [0, 1] at the query's resolution."""
         return self.logits(query, prompt).sigmoid()
 
-    def logits(self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 3 h2 w2"]) -> Float[Tensor, "b 1 h w"]:
+    def logits(
+        self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
+    ) -> Float[Tensor, "b 1 h w"]:
         """Return the map before the sigmoid, for the loss.
 
         Raises:
@@ -69,17 +74,20 @@ class MetaUAS(nn.Module):
         """
         return self._decode(query, self.encode(prompt))
 
-    def encode(self, images: Float[Tensor, "b 3 h w"]) -> EncodedPrompt:
-        """Return the encoder's feature stages, shallow to deep; gradients only where the encoder learns.
+    def encode(self, images: Float[Tensor, "b *k 3 h w"]) -> EncodedPrompt:
+        """Return the encoder's feature stages (B, *K, C, H / stride, W / stride), shallow to deep.
 
-        Images are moved to the network's device.
+        Gradients only where the encoder learns. Images are moved to the network's device.
         """
+        if images.dim() > 4:
+            stages = self.encode(images.flatten(0, 1))
+            return tuple(stage.unflatten(0, images.shape[:2]) for stage in stages)
         moved = self._padded(images.to(self.normalise.mean.device))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             return tuple(self.encoder(self.normalise(moved)))
 
-    def encode_prompt(self, prompt: Float[Tensor, "b 3 h w"]) -> EncodedPrompt:
-        """Encode a prompt once, to be used for many queries."""
+    def encode_prompt(self, prompt: Float[Tensor, "b *k 3 h w"]) -> EncodedPrompt:
+        """Encode a prompt, or K of them, once, to be used for many queries."""
         with torch.no_grad():
             return self.encode(prompt)
 
@@ -98,7 +106,7 @@ class MetaUAS(nn.Module):
         features = list(self.encode(query))
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
-            aligned = align(features[stage], _as_many(prompt[stage], len(query)))
+            aligned = _aligned(align, features[stage], _as_many(prompt[stage], len(query)))
             features[stage] = self.fusion(features[stage], aligned)
         height, width = query.shape[-2:]
         return self.decoder(features)[..., :height, :width]
@@ -110,9 +118,15 @@ class MetaUAS(nn.Module):
         return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
 
 
+def _aligned(align: nn.Module, query: Tensor, prompt: Tensor) -> Tensor:
+    if prompt.dim() == 4:
+        return align(query, prompt)
+    return torch.stack([align(query, one) for one in prompt.unbind(1)]).mean(dim=0)
+
+
 def _as_many(prompt: Tensor, queries: int) -> Tensor:
     if len(prompt) == queries:
         return prompt
     if len(prompt) == 1:
-        return prompt.expand(queries, -1, -1, -1)
+        return prompt.expand(queries, *prompt.shape[1:])
     raise InputError(f"{len(prompt)} prompts for {queries} queries; give one prompt, or one for each query")

@@ -179,3 +179,31 @@ class TestContract:
         loaded = load_checkpoint(save_checkpoint(model, tmp_path / "checkpoint"))
         assert loaded.config == model.config
         assert torch.equal(loaded.segment(queries, prompt), model.eval().segment(queries, prompt))
+
+
+def test_several_prompts_average_their_aligned_features(nano, random_images):
+    queries, prompts = random_images(2, 64, 64), random_images(3, 64, 64, seed=1)
+    encoded = [nano.encode_prompt(prompt[None]) for prompt in prompts]
+    features = list(nano.encode(queries))
+    first = len(features) - len(nano.alignments)
+    for stage, align in enumerate(nano.alignments, start=first):
+        mean = sum(align(features[stage], one[stage].expand(2, -1, -1, -1)) for one in encoded) / 3
+        features[stage] = nano.fusion(features[stage], mean)
+    expected = nano.decoder(features).sigmoid()
+    torch.testing.assert_close(nano.segment(queries, prompts[None]), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["b4", "nano"])
+def test_the_same_prompt_several_times_is_that_prompt(request, random_images, preset):
+    model = request.getfixturevalue(preset)
+    queries, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
+    several = model.encode_prompt(prompt[:, None].repeat(2, 3, 1, 1, 1))
+    torch.testing.assert_close(model.segment(queries, several), model.segment(queries, prompt), rtol=0, atol=1e-5)
+
+
+def test_each_query_may_have_several_prompts_of_its_own(nano, random_images):
+    queries, prompts = random_images(2, 64, 64), random_images(6, 64, 64, seed=1).unflatten(0, (2, 3))
+    together = nano.segment(queries, prompts)
+    apart = torch.cat([nano.segment(q[None], p[None]) for q, p in zip(queries, prompts, strict=True)])
+    torch.testing.assert_close(together, apart, rtol=0, atol=1e-5)
+    assert (together - nano.segment(queries, prompts[:, 0])).abs().max() > 1e-4
