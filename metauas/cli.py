@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from metauas.errors import InputError
@@ -24,7 +25,9 @@ _app = typer.Typer(
 _benchmark = typer.Typer(help="Benchmarks that the package itself can make.", no_args_is_help=True)
 _app.add_typer(_benchmark, name="benchmark")
 
-Checkpoint = Annotated[str, typer.Option(help="Checkpoint folder or .safetensors file; `metauas run` leaves one.")]
+Checkpoint = Annotated[
+    str, typer.Option(help="Checkpoint folder, .safetensors file, or the author's .ckpt; `metauas run` leaves one.")
+]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, as in params/.")]
 
@@ -34,7 +37,9 @@ def app() -> None:
     try:
         _app()
     except InputError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {error}", soft_wrap=True, markup=True)
+        # what is quoted, such as a file's own names, may look like markup
+        message = f"[bold red]error:[/] {escape(str(error))}"
+        Console(stderr=True, highlight=False).print(message, soft_wrap=True, markup=True)
         sys.exit(2)
 
 
@@ -122,6 +127,20 @@ def evaluate(
     print(f"all categories: {path}")
 
 
+@_app.command(epilog="Example: metauas convert metauas-256.ckpt --out checkpoints/metauas-256")
+def convert(
+    official: Annotated[Path, typer.Argument(help="The author's file: metauas-256.ckpt or metauas-512.ckpt.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write; made if it is missing.")],
+) -> None:
+    """Save one of the author's checkpoints as a folder of ours: safetensors, and a configuration for people.
+
+    Nothing in the author's file is executed.
+    """
+    from metauas.model import load_official, save_checkpoint
+
+    print(f"checkpoint: {save_checkpoint(load_official(official), out)}")
+
+
 @_benchmark.command(epilog="Example: metauas benchmark miniature --out data/miniature")
 def miniature(
     out: Out = Path("data/miniature"),
@@ -136,8 +155,8 @@ def miniature(
 
 def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
     """Return what a parameter file says to one notebook; a key that no notebook knows is an error."""
-    from metauas.ablations.notebooks import find_notebooks
     from metauas.ablations.parameters import read_parameters, split_parameters
+    from metauas.notebooks import find_notebooks
 
     if params is None:
         return {}

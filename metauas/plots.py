@@ -8,7 +8,6 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from metauas.images import to_uint8
 MAP_COLOURS = "inferno"
 _CELL = 1.25  # inches per picture; small, so that committed notebooks stay light
 _OUTLINE = "#00e5ff"
+_COLOURS = plt.style.library["seaborn-v0_8-colorblind"]["axes.prop_cycle"].by_key()["color"]
 
 
 @runtime_checkable
@@ -161,17 +161,19 @@ def show_learning_curves(history: pd.DataFrame) -> Figure:
         right.plot(held_out["step"], held_out[name], "o-", ms=3, label=name)
     right.set(xlabel="step", ylabel="on held-out pairs", ylim=(0, 1))
     right.legend(frameon=False, fontsize=8)
-    sns.despine(figure)
+    _open(figure)
     return figure
 
 
 def show_areas(described: pd.DataFrame) -> Figure:
     """Draw how much of the query is changed, one dot a pair, for each kind (rows of ``describe_pairs``)."""
     changed = described[described["changed area"] > 0]
+    import seaborn as sns  # only now: it takes seconds, and most notebooks draw without it
+
     figure, axis = plt.subplots(figsize=(6.5, 2.4), layout="constrained")
     sns.stripplot(changed, x="changed area", y="kind", hue="kind", palette="colorblind", size=3, alpha=0.6, ax=axis)
     axis.set(xscale="log", xlabel="changed area, percent of the query (logarithmic)", ylabel="")
-    sns.despine(figure)
+    _open(figure)
     return figure
 
 
@@ -230,15 +232,21 @@ def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:
     categories = list(dict.fromkeys(table.index.get_level_values(1)))
     figure, axis = plt.subplots(figsize=(8, 2.6), layout="constrained")
     width = 0.8 / len(methods)
-    for number, (method, colour) in enumerate(zip(methods, sns.color_palette("colorblind"), strict=False)):
+    for number, (method, colour) in enumerate(zip(methods, _COLOURS, strict=False)):
         rows = table.loc[method].loc[categories]
         place = np.arange(len(categories)) + (number - (len(methods) - 1) / 2) * width
         axis.bar(place, rows[metric, "mean"], width, yerr=rows[metric, "std"].fillna(0), label=method, color=colour)
     axis.set_xticks(np.arange(len(categories)), categories, rotation=20)
     axis.set(ylabel=metric, ylim=(0, 1))
     axis.legend(frameon=False, fontsize=8, ncols=len(methods), loc="upper center", bbox_to_anchor=(0.5, 1.18))
-    sns.despine(figure)
+    _open(figure)
     return figure
+
+
+def _open(figure: Figure) -> None:
+    """Take the frame's upper and right side away."""
+    for axis in figure.axes:
+        axis.spines[["top", "right"]].set_visible(False)
 
 
 def show_attention(

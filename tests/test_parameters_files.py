@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from metauas.ablations.notebooks import declared_parameters, find_notebooks
 from metauas.ablations.parameters import read_parameters, split_parameters
 from metauas.ablations.sweep import plan_runs
+from metauas.notebooks import declared_parameters, find_notebooks
 
 PARAMS = Path(__file__).parents[1] / "params"
 FILES = sorted(PARAMS.rglob("*.yaml"))

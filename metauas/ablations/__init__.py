@@ -2,13 +2,11 @@
 
 from metauas.ablations.collect import collect_metrics, summary, summary_table
 from metauas.ablations.compare import Comparison, compare
-from metauas.ablations.notebooks import check_injected
 from metauas.ablations.plots import plot_factor
 from metauas.ablations.sweep import factor_files, run_ablation
 
 __all__ = [
     "Comparison",
-    "check_injected",
     "collect_metrics",
     "compare",
     "factor_files",

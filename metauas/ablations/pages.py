@@ -12,8 +12,8 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
-from metauas.ablations.notebooks import read_notebook
-from metauas.files import write_text
+from metauas.errors import InputError
+from metauas.files import require_file, write_text
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff; max-width: 60rem;
@@ -52,13 +52,20 @@ def write_notebook_page(notebook: str | Path, target: str | Path) -> Path:
     Raises:
         InputError: if the notebook is missing or is none.
     """
-    content = read_notebook(notebook)
+    content = _read(notebook)
     _name_pictures(content)
     exporter = HTMLExporter(template_name="basic")  # type: ignore[no-untyped-call]
     exporter.register_filter("markdown2html", _markdown_to_html)  # type: ignore[no-untyped-call]
     body, _ = exporter.from_notebook_node(content)
     colours = HtmlFormatter().get_style_defs(".highlight")
     return write_text(target, page(title=Path(notebook).stem, body=body, style=colours))
+
+
+def _read(notebook: str | Path) -> nbformat.NotebookNode:
+    try:
+        return nbformat.read(require_file(notebook), as_version=4)  # type: ignore[no-untyped-call]
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise InputError(f"{notebook} is not a Jupyter notebook: {error}") from error
 
 
 def _name_pictures(notebook: nbformat.NotebookNode) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from metauas.ablations.notebooks import declared_parameters
 from metauas.errors import InputError, did_you_mean
 from metauas.files import require_file
+from metauas.notebooks import declared_parameters
 
 _NUMBER = re.compile(r"([-+]?)(\d*)(\.?\d*)(?:[eE]([-+]?)(\d+))?")
 _SCALARS = (str, int, float, bool, type(None))

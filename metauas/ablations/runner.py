@@ -11,10 +11,10 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
-from metauas.ablations.notebooks import declared_parameters, find_notebooks, read_notebook
 from metauas.ablations.parameters import read_parameters, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
+from metauas.notebooks import declared_parameters, find_notebooks, read_cells
 
 STARTS = 3
 
@@ -162,8 +162,8 @@ def _failed_cell(notebook: Path) -> str:
 
 def _started_cells(notebook: Path) -> list[str]:
     """Return the source of each code cell that has begun to run, by papermill's notes in the cells."""
-    cells = read_notebook(notebook).cells if notebook.stat().st_size else []
-    code = [cell for cell in cells if cell.cell_type == "code"]
+    cells = read_cells(notebook) if notebook.stat().st_size else []
+    code = [cell for cell in cells if cell.kind == "code"]
     return [cell.source for cell in code if cell.metadata.get("papermill", {}).get("start_time")]
 
 

@@ -16,11 +16,11 @@ import pandas as pd
 from jupyter_core.utils import ensure_event_loop
 from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
-from metauas.ablations.notebooks import declared_parameters, notebooks_folder, read_notebook
 from metauas.ablations.parameters import read_parameters, split_parameters
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
 from metauas.errors import InputError
 from metauas.files import read_json, write_json
+from metauas.notebooks import declared_parameters, notebooks_folder, read_cells
 
 TRAIN, EVAL = "03_train", "04_eval"
 
@@ -183,8 +183,8 @@ def _code(notebooks: Path) -> str:
     """Return a hash of the package's source files and the notebooks' code, so that changed code is run anew."""
     package = Path(__file__).parents[1]
     sources = [file.read_bytes() for file in sorted(package.rglob("*.py"))]
-    cells = [cell for stem in (TRAIN, EVAL) for cell in read_notebook(notebooks / f"{stem}.ipynb").cells]
-    sources += [cell.source.encode() for cell in cells if cell.cell_type == "code"]
+    cells = [cell for stem in (TRAIN, EVAL) for cell in read_cells(notebooks / f"{stem}.ipynb")]
+    sources += [cell.source.encode() for cell in cells if cell.kind == "code"]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 

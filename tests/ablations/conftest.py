@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 MakeNotebook = Callable[..., Path]
 
@@ -38,22 +36,6 @@ EVAL_CELLS = [
     'facts = {"weights": weights, "seeds": seeds, "size": size, "threads": os.environ["OMP_NUM_THREADS"]}',
     '_ = (folder / "metrics.json").write_text(json.dumps({**block, "facts": facts, "cwd": os.getcwd()}))',
 ]
-
-
-@pytest.fixture
-def make_notebook(tmp_path: Path) -> MakeNotebook:
-    """Return a function that writes a notebook: a heading, the parameters cell, then the other cells."""
-
-    def make(name: str, parameters: str | None, *cells: str, tags: tuple[str, ...] = ("parameters",)) -> Path:
-        tagged = [] if parameters is None else [new_code_cell(parameters, metadata={"tags": list(tags)})]
-        notebook = new_notebook(cells=[new_markdown_cell("# A title"), *tagged, *map(new_code_cell, cells)])
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        path = tmp_path / "notebooks" / name
-        path.parent.mkdir(exist_ok=True)
-        nbformat.write(notebook, path)
-        return path
-
-    return make
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """Finding notebooks and reading their declared parameters."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
-import metauas
-from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebooks_folder, read_notebook
 from metauas.errors import InputError
+from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder, read_cells
 
 
 def test_default_folder_is_that_of_the_checkout(monkeypatch):
     monkeypatch.delenv("METAUAS_NOTEBOOKS", raising=False)
-    assert notebooks_folder() == Path(__file__).resolve().parents[2] / "notebooks"
+    assert notebooks_folder() == Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def test_missing_folder_names_the_way_out(tmp_path, monkeypatch):
@@ -90,21 +88,4 @@ def test_what_is_no_notebook_is_refused_by_name(tmp_path, text):
     path = tmp_path / "01_broken.ipynb"
     path.write_text(text)
     with pytest.raises(InputError, match=r"01_broken\.ipynb is not a Jupyter notebook"):
-        read_notebook(path)
-
-
-def imported_modules(file):
-    """Return every module that a file imports, read off its source, as importing takes seconds."""
-    nodes = list(ast.walk(ast.parse(file.read_text())))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
-
-
-def test_the_room_knows_neither_torch_nor_the_other_rooms():
-    package = Path(metauas.__file__).parent
-    room = sorted((package / "ablations").glob("*.py"))
-    ground = [package / "errors.py", package / "files.py"]
-    imports = {module for file in [*room, *ground] for module in imported_modules(file)}
-    own = {module for module in imports if module.startswith("metauas") and ".ablations" not in module}
-    assert own == {"metauas.errors", "metauas.files"}
-    assert not imports & {"torch", "torchvision", "timm", "accelerate"}
+        read_cells(path)
