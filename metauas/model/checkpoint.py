@@ -21,11 +21,17 @@ from metauas.model.network import MetaUAS
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
+OFFICIAL_SUFFIXES = (".ckpt", ".pth", ".pt")
 _SHOWN = 5  # names listed in an error before "and n more"
 
 
 def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
-    """Write weights and configuration into ``folder``, each file atomically, and return the folder."""
+    """Write weights and configuration into ``folder``, each file atomically, and return the folder.
+
+    Raises:
+        InputError: the network is a fast copy.
+    """
+    model.check_original()
     target = Path(folder)
     config = model.config.model_dump()
     write_tensors(target / WEIGHTS_NAME, model.state_dict(), header={"config": config})
@@ -34,21 +40,24 @@ def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
 
 
 def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
-    """Load a network from a checkpoint folder or its weights file, in evaluation mode, on the CPU.
+    """Load a network from a checkpoint folder, its weights file or an official one, in evaluation mode, on the CPU.
 
     Args:
-        path: the folder written by ``save_checkpoint``, or the ``.safetensors`` file in it.
+        path: the folder written by ``save_checkpoint``, the ``.safetensors`` file in it, or one of the author's
+            checkpoints (``.ckpt``, ``.pth``, ``.pt``; see ``load_official``).
         preset: if given, the preset that the checkpoint must be of.
 
     Raises:
         InputError: the file is missing, damaged, of another preset, or does not fit its own configuration.
     """
+    if _is_official(path):
+        from metauas.model.official import load_official  # only now: it is built upon this file
+
+        _check_preset("b4", wanted=preset, path=path)
+        return load_official(path)
     header, tensors = read_tensors(weights_file(path))
     config = _config_of(header, path=path)
-    if preset is not None and config.preset != preset:
-        raise InputError(
-            f"checkpoint {path} is of preset {config.preset!r}, not {preset!r}; set preset={config.preset!r}"
-        )
+    _check_preset(config.preset, wanted=preset, path=path)
     model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
     load_state(model, tensors, origin=str(path))
     model.config = config
@@ -70,7 +79,16 @@ def load_state(model: torch.nn.Module, tensors: Mapping[str, Tensor], *, origin:
     Raises:
         InputError: listing what is missing, unexpected or of another shape.
     """
-    expected = model.state_dict()
+    check_fit(model.state_dict(), tensors, origin=origin)
+    model.load_state_dict(dict(tensors))
+
+
+def check_fit(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, origin: str, hint: str = "") -> None:
+    """Compare names and shapes; ``hint`` says what would be right.
+
+    Raises:
+        InputError: listing what is missing, unexpected or of another shape.
+    """
     wrong = {
         "missing": sorted(expected.keys() - tensors.keys()),
         "unexpected": sorted(tensors.keys() - expected.keys()),
@@ -81,10 +99,8 @@ def load_state(model: torch.nn.Module, tensors: Mapping[str, Tensor], *, origin:
         ),
     }
     if any(wrong.values()):
-        raise InputError(
-            f"{origin} does not fit this network: " + "; ".join(f"{k}: {_some(v)}" for k, v in wrong.items() if v)
-        )
-    model.load_state_dict(dict(tensors))
+        parts = [f"{k}: {_some(v)}" for k, v in wrong.items() if v] + ([hint] if hint else [])
+        raise InputError(f"{origin} does not fit this network: " + "; ".join(parts))
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
@@ -108,6 +124,15 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise InputError(
             f"{path} cannot be read as safetensors ({error}); it may be incomplete: copy it anew"
         ) from error
+
+
+def _is_official(path: str | Path) -> bool:
+    return Path(path).suffix.lower() in OFFICIAL_SUFFIXES and not Path(path).is_dir()
+
+
+def _check_preset(found: str, *, wanted: str | None, path: str | Path) -> None:
+    if wanted is not None and found != wanted:
+        raise InputError(f"checkpoint {path} is of preset {found!r}, not {wanted!r}; set preset={found!r}")
 
 
 def _config_of(header: Mapping[str, Any], *, path: str | Path) -> ModelConfig:

@@ -1,0 +1,70 @@
+"""A copy of the network for segmenting faster: batch norms folded into their convolutions, channels last."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from metauas.model.network import MetaUAS
+
+_PROBE = 64  # side in pixels of the image that shows which convolution feeds which batch norm
+
+
+def fast_copy(model: MetaUAS) -> MetaUAS:
+    """Return a copy that gives the same maps in less time, for segmenting only.
+
+    Every batch norm in evaluation mode is an affine map, so it is folded into the convolution before it; weights are
+    laid out channels last, which is what CPU and GPU kernels prefer. The copy can be neither trained nor saved.
+
+    Args:
+        model: the network; it is not changed.
+
+    Returns:
+        The copy, in evaluation mode and without gradients; maps agree to about 1e-6.
+    """
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    for convolution, norm in _feeding(copied).items():
+        _fold(convolution, norm)
+        _replace(copied, norm, getattr(norm, "act", nn.Identity()))  # timm's norms hold their activation
+    copied.folded = True
+    return copied.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _feeding(model: MetaUAS) -> dict[nn.Conv2d, nn.BatchNorm2d]:
+    """Return each convolution whose output goes straight into a batch norm, seen by watching one image pass."""
+    made: dict[int, tuple[Tensor, nn.Conv2d]] = {}  # tensors are kept, so that no identity is given out twice
+    fed: dict[nn.Conv2d, nn.BatchNorm2d] = {}
+
+    def after_convolution(module: nn.Conv2d, _: object, output: Tensor) -> None:
+        made[id(output)] = (output, module)
+
+    def before_norm(module: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+        if id(inputs[0]) in made:
+            fed[made[id(inputs[0])][1]] = module
+
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [convolution.register_forward_hook(after_convolution) for convolution in convolutions]
+    hooks += [norm.register_forward_pre_hook(before_norm) for norm in norms]
+    blank = torch.zeros(1, 3, _PROBE, _PROBE)
+    model.segment(blank, blank)
+    for hook in hooks:
+        hook.remove()
+    return fed
+
+
+def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    bias = shift if convolution.bias is None else convolution.bias * scale + shift
+    convolution.weight = nn.Parameter(convolution.weight * scale[:, None, None, None], requires_grad=False)
+    convolution.bias = nn.Parameter(bias, requires_grad=False)
+
+
+def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    name = next(name for name, module in model.named_modules() if module is old)
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, new)
