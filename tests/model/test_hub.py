@@ -1,0 +1,289 @@
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import huggingface_hub.constants
+import pytest
+import torch
+import yaml
+from huggingface_hub import ModelCard
+from huggingface_hub.errors import HTTPError
+
+from metauas.errors import InputError, WeightsUnavailableError
+from metauas.images import write_png
+from metauas.model import MetaUAS, create_model, load_checkpoint, save_checkpoint
+from metauas.model.hub import model_card
+
+CITATION = Path(__file__).parents[2] / "CITATION.cff"
+
+
+class RecordingHub:
+    """Stands in for huggingface_hub.HfApi: remembers what it was asked for and what was in the folder then."""
+
+    def __init__(self):
+        self.calls, self.files = [], {}
+
+    def __call__(self, token=None):
+        self.calls.append(("login", token))
+        return self
+
+    def create_repo(self, repo_id, **options):
+        self.calls.append(("create", repo_id, options))
+        return SimpleNamespace(repo_id=repo_id if "/" in repo_id else f"me/{repo_id}")
+
+    def upload_folder(self, *, repo_id, folder_path, **options):
+        self.calls.append(("upload", repo_id, options))
+        self.files = {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}
+        return SimpleNamespace(commit_url=f"https://huggingface.co/{repo_id}/commit/1")
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    recording = RecordingHub()
+    monkeypatch.setattr(huggingface_hub, "HfApi", recording)
+    return recording
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No network, nothing cached; returns the empty cache folder."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def same(first, second):
+    tensors = second.state_dict()
+    return all(torch.equal(tensor, tensors[name]) for name, tensor in first.state_dict().items())
+
+
+def section(card, title):
+    return card.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+# --- folders
+
+
+def test_a_folder_of_save_checkpoint_is_read(nano, tmp_path):
+    loaded = MetaUAS.from_pretrained(save_checkpoint(nano, tmp_path))
+    assert type(loaded) is MetaUAS
+    assert same(nano, loaded)
+    assert loaded.config == nano.config
+    assert not loaded.training
+
+
+def test_load_checkpoint_reads_what_save_pretrained_writes(nano, tmp_path):
+    assert same(nano, load_checkpoint(nano.save_pretrained(tmp_path / "new")))
+
+
+def test_the_files_are_those_of_a_checkpoint_and_a_card(nano, tmp_path):
+    ours, theirs = save_checkpoint(nano, tmp_path / "checkpoint"), nano.save_pretrained(tmp_path / "pretrained")
+    expected = {path.name: path.read_bytes() for path in ours.iterdir()}
+    assert {path.name: path.read_bytes() for path in theirs.iterdir() if path.name != "README.md"} == expected
+    assert (theirs / "README.md").is_file()
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_text_paths_and_weights_files_are_read(nano, tmp_path, kind):
+    nano.save_pretrained(tmp_path)
+    for place in (tmp_path, tmp_path / "model.safetensors"):
+        assert same(nano, MetaUAS.from_pretrained(kind(place)))
+
+
+def test_a_card_that_is_there_is_left_alone_unless_another_is_given(nano, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    nano.save_pretrained(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+    nano.save_pretrained(tmp_path, card="yours")
+    assert (tmp_path / "README.md").read_text() == "yours"
+
+
+def test_choices_of_the_configuration_come_back(tmp_path):
+    model = create_model("nano", alignment="hard", fusion="concat")
+    loaded = MetaUAS.from_pretrained(model.save_pretrained(tmp_path))
+    assert (loaded.config.alignment, loaded.config.fusion) == ("hard", "concat")
+
+
+# --- the card
+
+
+def test_the_metadata_is_valid(nano):
+    card = ModelCard(model_card(nano, name="me/mine"))
+    assert card.data.library_name == "metauas"
+    assert card.data.license == "mit"
+    assert card.data.pipeline_tag == "image-segmentation"
+    assert "anomaly-segmentation" in card.data.tags
+    assert str(card) == model_card(nano, name="me/mine")
+
+
+def test_the_card_tells_the_configuration_and_the_parameters(b4):
+    card = model_card(b4, name="me/mine")
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(.*)` \|$", section(card, "Configuration"), flags=re.MULTILINE))
+    assert rows == {choice: str(value) for choice, value in b4.config.model_dump().items()}
+    learnt = sum(p.numel() for p in b4.parameters() if p.requires_grad)
+    assert f"{sum(p.numel() for p in b4.parameters()):,} parameters, {learnt:,} of them learnt" in card
+
+
+def test_the_citation_is_that_of_the_repository(nano):
+    paper = yaml.safe_load(CITATION.read_text(encoding="utf-8"))["preferred-citation"]
+    citation = section(model_card(nano, name="me/mine"), "Citation")
+    author = paper["authors"][0]
+    for word in (paper["url"], str(paper["year"]), f"{author['family-names']}, {author['given-names']}"):
+        assert word in citation
+    title = re.search(r"title += \{(.*)\},", citation)[1]
+    assert title.replace("{", "").replace("}", "") == paper["title"]
+
+
+def test_the_example_of_the_card_runs(nano, tmp_path, monkeypatch, random_images):
+    nano.save_pretrained(tmp_path / "mine")
+    query, prompt = random_images(2, 40, 40)
+    write_png(tmp_path / "query.png", query)
+    write_png(tmp_path / "normal.png", prompt)
+    card = (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", card, flags=re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    assert names["anomaly_map"].shape == (1, 1, 256, 256)
+    assert names["score"] == names["anomaly_map"].max()
+
+
+# --- pushing
+
+
+def test_what_is_pushed(nano, hub, tmp_path):
+    url = nano.push_to_hub("me/mine", private=True, token="secret", branch="next", commit_message="Better")
+    assert url == "https://huggingface.co/me/mine/commit/1"
+    assert hub.calls == [
+        ("login", "secret"),
+        ("create", "me/mine", {"private": True, "exist_ok": True}),
+        ("upload", "me/mine", {"commit_message": "Better", "revision": "next", "create_pr": False}),
+    ]
+    expected = nano.save_pretrained(tmp_path, card=model_card(nano, name="me/mine"))
+    assert hub.files == {path.name: path.read_bytes() for path in expected.iterdir()}
+    assert json.loads(hub.files["config.json"])["preset"] == "nano"
+
+
+def test_what_is_pushed_can_be_loaded(nano, hub, tmp_path):
+    nano.push_to_hub("me/mine")
+    for name, content in hub.files.items():
+        (tmp_path / name).write_bytes(content)
+    assert same(nano, MetaUAS.from_pretrained(tmp_path))
+
+
+def test_the_card_names_the_repository_with_its_owner(nano, hub):
+    nano.push_to_hub("mine")
+    assert "from_pretrained('me/mine')" in hub.files["README.md"].decode()
+
+
+def test_a_card_of_ones_own_is_pushed(nano, hub):
+    nano.push_to_hub("me/mine", card="# Mine")
+    assert hub.files["README.md"] == b"# Mine"
+
+
+@pytest.mark.parametrize("step", ["create_repo", "upload_folder"])
+@pytest.mark.parametrize("error", [HTTPError("401 Unauthorized"), OSError("the line went dead"), ValueError("no name")])
+def test_a_hub_that_refuses(nano, hub, monkeypatch, step, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(hub, step, fail)
+    with pytest.raises(InputError, match=f"cannot push to 'me/mine': {error}; .* write access .*hf auth login"):
+        nano.push_to_hub("me/mine")
+    assert not hub.files
+
+
+def test_pushing_without_a_network(nano, offline):
+    with pytest.raises(InputError, match=r"cannot push to 'me/mine': .*offline"):
+        nano.push_to_hub("me/mine")
+
+
+# --- pulling
+
+
+def test_a_repository_that_is_cached_needs_no_network(nano, offline):
+    """A cache as huggingface_hub lays it out, read by its own downloader."""
+    folder = offline / "models--me--mine"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("0" * 40)
+    nano.save_pretrained(folder / "snapshots" / ("0" * 40))
+    assert same(nano, MetaUAS.from_pretrained("me/mine"))
+    assert same(nano, MetaUAS.from_pretrained("me/mine", local_files_only=True))
+    assert same(nano, MetaUAS.from_pretrained("me/mine", revision="main", cache_dir=offline))
+    with pytest.raises(WeightsUnavailableError, match="me/mine"):
+        MetaUAS.from_pretrained("me/mine", revision="other")
+
+
+def test_without_a_network_the_way_out_is_named(offline):
+    with pytest.raises(
+        WeightsUnavailableError, match=r"checkpoint 'me/mine' is no folder here, .*offline.*into a folder"
+    ):
+        MetaUAS.from_pretrained("me/mine")
+
+
+def test_nothing_cached_and_nobody_to_ask(offline, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *a, **k: pytest.fail("asks the hub"))
+    with pytest.raises(WeightsUnavailableError, match=r"'me/mine' .*local_files_only.*into a folder"):
+        MetaUAS.from_pretrained("me/mine", local_files_only=True)
+
+
+def test_a_name_that_cannot_be_resolved_is_asked_for_once(monkeypatch, tmp_path):
+    asked = []
+
+    def fail(*args, **kwargs):
+        asked.append(args)
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", fail)
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} s to try again"))
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):  # a proxy would be asked instead
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    with pytest.raises(WeightsUnavailableError, match="Name or service not known"):
+        MetaUAS.from_pretrained("me/mine")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "../gone", "gone model"])
+def test_what_cannot_be_a_repository_is_a_missing_folder(name):
+    with pytest.raises(InputError, match=r"does not exist .* give a checkpoint folder") as error:
+        MetaUAS.from_pretrained(name)
+    assert not isinstance(error.value, WeightsUnavailableError)
+
+
+def test_a_path_is_never_looked_for_on_the_hub(monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *a, **k: pytest.fail("asks the hub"))
+    with pytest.raises(InputError, match="mine does not exist"):
+        MetaUAS.from_pretrained(Path("me/mine"))
+
+
+def test_damaged_weights_of_a_folder_are_explained(nano, tmp_path):
+    nano.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read as safetensors"):
+        MetaUAS.from_pretrained(tmp_path)
+
+
+# --- what the mixin must leave alone
+
+
+def test_networks_can_be_pickled(nano):
+    assert same(nano, pickle.loads(pickle.dumps(nano)))
+
+
+def test_networks_can_be_exported(nano, random_images):
+    query, prompt = random_images(2, 64, 64).split(1)
+    exported = torch.export.export(nano, (query, prompt))
+    torch.testing.assert_close(exported.module()(query, prompt), nano(query, prompt), rtol=0, atol=1e-5)
+
+
+def test_neither_timm_nor_the_hub_is_imported_with_the_room():
+    code = "import metauas.model, sys; print([n for n in ('timm', 'huggingface_hub') if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
