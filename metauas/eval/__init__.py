@@ -1,9 +1,11 @@
 """Evaluation: checkpoint and benchmark in, seven metrics per category, maps and report out."""
 
 from metauas.eval.baselines import BASELINES
+from metauas.eval.catalogue import CATALOGUE
+from metauas.eval.data_check import check_data
 from metauas.eval.evaluation import OURS, Evaluation, evaluate
 from metauas.eval.examples import Example, draw_examples
-from metauas.eval.layouts import LAYOUTS, Benchmark, Category, Sample, read_mvtec
+from metauas.eval.layouts import LAYOUTS, Benchmark, Category, Sample, read_benchmark, read_mvtec
 from metauas.eval.miniature import write_miniature
 from metauas.eval.prompts import PROMPTS
 from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
@@ -12,6 +14,7 @@ from metauas.metrics import METRICS, compute_metrics
 
 __all__ = [
     "BASELINES",
+    "CATALOGUE",
     "LAYOUTS",
     "METRICS",
     "OURS",
@@ -23,10 +26,12 @@ __all__ = [
     "Evaluation",
     "Example",
     "Sample",
+    "check_data",
     "compute_metrics",
     "draw_examples",
     "evaluate",
     "open_benchmark",
+    "read_benchmark",
     "read_mvtec",
     "write_miniature",
 ]

@@ -18,7 +18,8 @@ def open_benchmark(
 
     Args:
         data: ``miniature`` (drawn into the cache folder on first use), or the folder of a benchmark.
-        layout: how that folder is laid out, one of ``LAYOUTS``.
+        layout: how that folder is laid out, one of ``LAYOUTS``; the field's benchmarks as they are given away go by
+            their names, your own folder in MVTec AD's layout by ``folder``.
         categories: names of the categories wanted; None or an empty list takes all.
 
     Raises:

@@ -132,6 +132,14 @@ def test_all_problems_are_in_one_message(root):
     assert text.count("\n  - ") == 4
 
 
+def test_no_masks_at_all_are_one_problem_with_a_way_out(root):
+    shutil.rmtree(root / "cable/ground_truth")
+    text = message(root)
+    assert f"{root}/cable/ground_truth holds no mask of the 2 defective images; add them, or read it with" in text
+    assert text.count("\n  - ") == 1
+    assert LAYOUTS["folder"](root).categories[1].test[0].mask_path is None
+
+
 def test_a_long_list_of_problems_is_cut(root):
     for number in range(100, 130):
         write_picture(root / f"cable/test/bent/{number}.png")

@@ -62,6 +62,7 @@ def test_categories_come_in_the_order_asked_for(tiny_root):
     ("arguments", "message"),
     [
         ({"layout": "mvtek"}, "layout='mvtek' is not known, did you mean 'mvtec'"),
+        ({"layout": "visa"}, r"1cls.csv does not exist .* \(it looks like the layout 'mvtec'\)"),
         ({"categories": ["botle"]}, "category 'botle' is not there, did you mean 'bottle'"),
     ],
 )

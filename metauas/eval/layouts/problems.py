@@ -1,0 +1,99 @@
+"""What is wrong with a benchmark on disk, collected so that one run shows all that has to be mended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import ExifTags, Image
+
+from metauas.errors import did_you_mean
+from metauas.images import list_images
+
+PROBLEMS_SHOWN = 20
+#: What Pillow raises on a file that is no image, or a broken or absurdly large one.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend: in words, with the file and the category that it concerns, if any."""
+
+    text: str
+    category: str | None = None
+    path: Path | None = None
+
+
+class Problems(list[Problem]):
+    """A list of problems that knows how to grow and how to be read."""
+
+    def add(self, text: str, *, category: str | None = None, path: Path | None = None) -> None:
+        """Append a problem."""
+        self.append(Problem(text, category, path))
+
+    def __str__(self) -> str:
+        hidden = len(self) - PROBLEMS_SHOWN
+        more = [f"and {hidden} more"] if hidden > 0 else []
+        return "\n".join(f"  - {line}" for line in [*(p.text for p in self[:PROBLEMS_SHOWN]), *more])
+
+
+def known_names(categories: Sequence[str] | None, found: list[str], problems: Problems) -> list[str]:
+    """Return the categories asked for that are there, each once and in that order; by default all that are there."""
+    if categories is None:
+        return found
+    wanted = [categories] if isinstance(categories, str) else list(dict.fromkeys(categories))
+    choices = f"choose from {', '.join(found)}"
+    if not wanted:
+        problems.add(f"no category was asked for; {choices}")
+    for name in wanted:
+        if name not in found:
+            problems.add(f"category {name!r} is not there{did_you_mean(name, found)}; {choices}")
+    return [name for name in wanted if name in found]
+
+
+def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, int] | None:
+    """Return the size of an image as ``upright_size`` does; one that is missing or no image is a problem and None."""
+    if not path.is_file():
+        problems.add(f"{path} is missing", category=category, path=path)
+        return None
+    try:
+        return upright_size(path)
+    except UNREADABLE as error:
+        text = f"{path} cannot be read as an image ({error}); replace the file or take it out"
+        problems.add(text, category=category, path=path)
+        return None
+
+
+def check_mask(mask: Path, image: Path, problems: Problems, *, category: str, size: tuple[int, int] | None) -> None:
+    """Check that a mask, a file or a folder of several, can be read and covers an image of ``size``.
+
+    Another number of pixels is no problem, since both are resized; another shape would shift the mask.
+    """
+    files = list_images(mask) if mask.is_dir() else [mask]
+    if not files:
+        problems.add(f"{mask} holds no mask; it belongs to {image}", category=category, path=mask)
+    for path in files:
+        found = check_image(path, problems, category=category)
+        if found and size and not same_shape(found, size):
+            is_, should_be = (f"{width}×{height}" for width, height in (found, size))
+            text = f"{path} is {is_} pixels, its image {image} {should_be}; mend one of them"
+            problems.add(text, category=category, path=path)
+
+
+def same_shape(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Return whether two sizes (width, height) have the same aspect ratio, up to rounding by a pixel."""
+    wide, narrow = sorted((first, second), reverse=True)
+    return abs(narrow[0] / wide[0] * wide[1] - narrow[1]) <= 1
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels from the header alone, turned as reading does by EXIF.
+
+    Raises:
+        OSError, SyntaxError, ValueError: as Pillow does, if the file is no image.
+    """
+    with Image.open(path) as image:
+        # Pillow would decode a whole PNG to look for EXIF behind the pixels, where nobody puts it
+        known = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
+        width, height = image.size
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)

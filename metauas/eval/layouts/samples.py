@@ -1,0 +1,74 @@
+"""What a benchmark is made of, whatever its layout on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from metauas.errors import InputError
+from metauas.images import list_images, read_mask, resize_mask, stack_images
+
+#: Name of the kind of test image that has no defect, in every layout.
+GOOD = "good"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One test image.
+
+    Attributes:
+        path: the image.
+        label: True if it is anomalous.
+        defect: its kind, ``good`` if it is not anomalous.
+        mask_path: file of its mask, or folder of several that are united; None if it has none.
+    """
+
+    path: Path
+    label: bool
+    defect: str
+    mask_path: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """One kind of object: its normal images, from which prompts are taken, and its test images."""
+
+    name: str
+    train_good: list[Path]
+    test: list[Sample]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Categories under one root, in the order asked for, else sorted by name."""
+
+    name: str
+    root: Path
+    categories: list[Category]
+
+
+def mask_files(sample: Sample) -> list[Path]:
+    """Return the files that make up the mask of a sample, none if it has no mask."""
+    if sample.mask_path is None:
+        return []
+    return list_images(sample.mask_path) if sample.mask_path.is_dir() else [sample.mask_path]
+
+
+def load_sample(sample: Sample, size: int) -> tuple[Float[Tensor, "3 size size"], Bool[np.ndarray, "size size"]]:
+    """Read the image, float32 in [0, 1], and the mask of a sample, both resized to ``size`` × ``size``.
+
+    Several masks are united; without any, the mask is empty.
+
+    Raises:
+        InputError: naming the file that cannot be read, or a sample whose masks have vanished.
+    """
+    image = stack_images([sample.path], size=size)[0]
+    mask = np.zeros((size, size), dtype=bool)
+    files = mask_files(sample)
+    if sample.mask_path is not None and not files:
+        raise InputError(f"{sample.mask_path} holds no mask any more; it belongs to {sample.path}")
+    for path in files:
+        mask |= resize_mask(read_mask(path), (size, size))
+    return image, mask
