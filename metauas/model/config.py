@@ -1,8 +1,9 @@
 """Every choice that shapes the network, and the presets."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from metauas.errors import InputError, did_you_mean
 from metauas.settings import Settings
@@ -21,8 +22,11 @@ class ModelConfig(Settings):
         similarity: ``dot`` (official) or ``cosine``.
         fusion: ``concat`` (official), ``add``, ``absdiff``.
         aligned_stages: how many of the deepest stages are aligned.
-        decoder_channels: channels of the decoder's blocks, deep to shallow.
-        decoder_attention: ``none`` or ``scse``.
+        decoder: ``unet`` (official) or ``fpn``.
+        decoder_channels: ``unet``: channels of its blocks, deep to shallow; with fewer than the encoder has stages the
+            map is enlarged bilinearly at the end. ``fpn``: two numbers, of the pyramid and of its segmentation blocks.
+        decoder_attention: ``none`` or ``scse``, which belongs to the U-Net.
+        decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
     """
 
     preset: str
@@ -33,8 +37,31 @@ class ModelConfig(Settings):
     similarity: Literal["dot", "cosine"] = "dot"
     fusion: Literal["concat", "add", "absdiff"] = "concat"
     aligned_stages: Annotated[int, Field(ge=1, le=4)] = 3
-    decoder_channels: tuple[int, ...]
+    decoder: Literal["unet", "fpn"] = "unet"
+    decoder_channels: tuple[Annotated[int, Field(ge=1)], ...]
     decoder_attention: Literal["none", "scse"] = "none"
+    decoder_merge: Literal["sum", "concat"] = "sum"
+
+    # info is a ValidationInfo, a protocol that shape checks at run time cannot follow
+    @field_validator("decoder_channels")
+    @classmethod
+    def _fit_the_decoder(cls, channels: tuple[int, ...], info: Any) -> tuple[int, ...]:
+        decoder, aligned = info.data.get("decoder"), info.data.get("aligned_stages", 1)
+        if decoder == "fpn" and len(channels) != 2:
+            raise PydanticCustomError("decoder", "decoder='fpn' takes two numbers, (pyramid, segmentation)")
+        least = max(1, aligned - 1)  # an aligned stage that no block reads would never learn
+        if decoder == "unet" and len(channels) < least:
+            wanted = "aligned_stages={aligned} needs a number for each of at least {least} blocks"
+            raise PydanticCustomError("decoder", wanted, {"aligned": aligned, "least": least})
+        return channels
+
+    @field_validator("decoder_attention", "decoder_merge")
+    @classmethod
+    def _belong_to_the_decoder(cls, value: str, info: Any) -> str:
+        owner = {"scse": "unet", "concat": "fpn"}.get(value)
+        if owner is not None and info.data.get("decoder", owner) != owner:
+            raise PydanticCustomError("decoder", "belongs to decoder='{owner}'; leave it out", {"owner": owner})
+        return value
 
 
 #: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and absolute
@@ -58,9 +85,18 @@ PRESETS = {
     ),
 }
 
+#: What takes the place of the U-Net's numbers when a preset is given the FPN: 256 and 128 are the author's, those of
+#: ``nano`` make the FPN as large as its U-Net.
+_FPN_CHOICES: dict[str, dict[str, object]] = {
+    "b4": {"decoder_channels": (256, 128), "decoder_attention": "none"},
+    "nano": {"decoder_channels": (128, 64), "decoder_attention": "none"},
+}
+
 
 def model_config(preset: str, **changes: object) -> ModelConfig:
     """Return a preset's configuration with some choices changed.
+
+    With ``decoder="fpn"`` the choices that belong to the U-Net give way to the FPN's own.
 
     Raises:
         InputError: the preset or a choice is not known, or a value is not allowed; names it and what would be right.
@@ -69,4 +105,5 @@ def model_config(preset: str, **changes: object) -> ModelConfig:
         raise InputError(
             f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}; presets are {', '.join(PRESETS)}"
         )
-    return ModelConfig.parse({**PRESETS[preset].model_dump(), **changes}, origin="model configuration")
+    own = PRESETS[preset].model_dump() | (_FPN_CHOICES[preset] if changes.get("decoder") == "fpn" else {})
+    return ModelConfig.parse({**own, **changes}, origin="model configuration")

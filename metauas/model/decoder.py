@@ -1,4 +1,4 @@
-"""The U-Net decoder: fused deep features and the query's own shallow ones in, logits at full resolution out."""
+"""Decoders: fused deep features and the query's own shallow ones in, logits at full resolution out. Here the U-Net."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metauas.errors import InputError, check_choice
+from metauas.model.config import ModelConfig
 from metauas.model.encoder import conv_norm_act
+from metauas.model.fpn import FPNDecoder
 
 DECODER_ATTENTIONS = ("none", "scse")
 
@@ -68,7 +70,8 @@ class UNetDecoder(nn.Module):
         channels: channels of the features handed in, shallow to deep, after fusion.
         strides: their strides, shallow to deep.
         widths: channels of the blocks, deep to shallow: one per feature below the deepest, and one more that goes
-            to full resolution where the shallowest feature is not there yet.
+            to full resolution where the shallowest feature is not there yet. Fewer leave out the last blocks, with
+            their skips: the logits are enlarged bilinearly instead.
         attention: ``none`` or ``scse``.
 
     Raises:
@@ -87,15 +90,17 @@ class UNetDecoder(nn.Module):
         check_choice(name="decoder_attention", value=attention, choices=DECODER_ATTENTIONS)
         skips = [*reversed(channels[:-1])] + ([0] if strides[0] > 1 else [])
         steps = [*reversed(strides)] + ([1] if strides[0] > 1 else [])
-        if len(widths) != len(skips):
+        if not 1 <= len(widths) <= len(skips):
             raise InputError(
-                f"decoder_channels has {len(widths)} numbers; an encoder of strides {tuple(strides)} needs {len(skips)}"
+                f"decoder_channels has {len(widths)} numbers; "
+                f"an encoder of strides {tuple(strides)} takes 1 to {len(skips)}"
             )
         inputs = [channels[-1], *widths[:-1]]
         self.blocks = nn.ModuleList(
             DecoderBlock(i, s, o, scale=deep // shallow, attention=attention)
             for i, s, o, deep, shallow in zip(inputs, skips, widths, steps, steps[1:], strict=False)
         )
+        self.scale = steps[len(widths)]
         self.head = nn.Conv2d(widths[-1], 1, kernel_size=1)
 
     def forward(self, features: Sequence[Tensor]) -> Float[Tensor, "b 1 h w"]:
@@ -103,4 +108,30 @@ class UNetDecoder(nn.Module):
         x, *skips = reversed(features)
         for block, skip in zip(self.blocks, [*skips, None], strict=False):
             x = block(x, skip)
-        return self.head(x)
+        logits = self.head(x)
+        return F.interpolate(logits, scale_factor=self.scale, mode="bilinear") if self.scale > 1 else logits
+
+
+def create_decoder(config: ModelConfig, *, channels: Sequence[int], strides: Sequence[int]) -> UNetDecoder | FPNDecoder:
+    """Create the decoder that a configuration asks for.
+
+    Args:
+        config: its choices that begin with ``decoder``.
+        channels: channels of the features handed in, shallow to deep, after fusion.
+        strides: their strides, shallow to deep.
+
+    Raises:
+        InputError: ``decoder_channels`` does not fit the encoder.
+    """
+    if config.decoder == "fpn":
+        pyramid, segmentation = config.decoder_channels
+        return FPNDecoder(
+            channels=channels,
+            strides=strides,
+            pyramid=pyramid,
+            segmentation=segmentation,
+            merge=config.decoder_merge,
+        )
+    return UNetDecoder(
+        channels=channels, strides=strides, widths=config.decoder_channels, attention=config.decoder_attention
+    )

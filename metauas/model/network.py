@@ -8,14 +8,15 @@ from torch.nn import functional as F
 from metauas.errors import InputError
 from metauas.model.alignment import FeatureAlignment, Fusion
 from metauas.model.config import ModelConfig
-from metauas.model.decoder import UNetDecoder
+from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
+from metauas.model.hub import HubMixin
 
 #: Features of a prompt, one per stage, shallow to deep.
 EncodedPrompt = tuple[Tensor, ...]
 
 
-class MetaUAS(nn.Module):
+class MetaUAS(HubMixin):
     """Change segmentation with one normal image as the prompt (Gao, NeurIPS 2024, figure 2).
 
     Images are float32 RGB in [0, 1], (B, 3, H, W); any size: what the encoder's stride does not divide is padded
@@ -30,6 +31,8 @@ class MetaUAS(nn.Module):
         >>> anomaly_map = model(torch.rand(2, 3, 96, 96), torch.rand(1, 3, 96, 96))  # (2, 1, 96, 96) in [0, 1]
     """
 
+    folded = False  # True for fast_copy's copies, which can only segment
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -42,21 +45,31 @@ class MetaUAS(nn.Module):
             FeatureAlignment(c, alignment=config.alignment, similarity=config.similarity) for c in channels[-count:]
         )
         self.fusion = Fusion(config.fusion)
-        self.decoder = UNetDecoder(
+        self.decoder = create_decoder(
+            config,
             channels=[*channels[:-count], *(self.fusion.channels(c) for c in channels[-count:])],
             strides=self.encoder.strides,
-            widths=config.decoder_channels,
-            attention=config.decoder_attention,
         )
         if config.freeze_encoder:
             self.encoder.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "MetaUAS":
         """Switch to training; a frozen encoder's batch norms stay in evaluation."""
+        if mode:
+            self.check_original()
         super().train(mode)
         if self.config.freeze_encoder:
             self.encoder.eval()
         return self
+
+    def check_original(self) -> None:
+        """Refuse a fast copy where the original is needed.
+
+        Raises:
+            InputError: this is a copy by ``fast_copy``.
+        """
+        if self.folded:
+            raise InputError("this is a fast copy without batch norms; use the network that it was copied from")
 
     def forward(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
@@ -106,7 +119,7 @@ class MetaUAS(nn.Module):
         features = list(self.encode(query))
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
-            aligned = _aligned(align, features[stage], _as_many(prompt[stage], len(query)))
+            aligned = _aligned(align, features[stage], _as_many(prompt[stage], features[stage]))
             features[stage] = self.fusion(features[stage], aligned)
         height, width = query.shape[-2:]
         return self.decoder(features)[..., :height, :width]
@@ -124,9 +137,10 @@ def _aligned(align: nn.Module, query: Tensor, prompt: Tensor) -> Tensor:
     return torch.stack([align(query, one) for one in prompt.unbind(1)]).mean(dim=0)
 
 
-def _as_many(prompt: Tensor, queries: int) -> Tensor:
-    if len(prompt) == queries:
+def _as_many(prompt: Tensor, query: Tensor) -> Tensor:
+    prompts, queries = prompt.shape[0], query.shape[0]  # len would fix the batch of an exported graph
+    if prompts == queries:
         return prompt
-    if len(prompt) == 1:
+    if prompts == 1:
         return prompt.expand(queries, *prompt.shape[1:])
-    raise InputError(f"{len(prompt)} prompts for {queries} queries; give one prompt, or one for each query")
+    raise InputError(f"{prompts} prompts for {queries} queries; give one prompt, or one for each query")

@@ -31,6 +31,21 @@ def test_a_configuration_survives_json():
     assert ModelConfig.parse(json.loads(json.dumps(config.model_dump())), origin="test") == config
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_fpn_brings_its_own_numbers(preset):
+    config = model_config(preset, decoder="fpn")
+    assert len(config.decoder_channels) == 2
+    assert config.decoder_attention == "none"
+    decoder_alone = {"decoder": "unet", "decoder_channels": (9,) * 5, "decoder_attention": "none"}
+    assert config.model_copy(update=decoder_alone) == PRESETS[preset].model_copy(update=decoder_alone)
+    assert model_config(preset, decoder="fpn", decoder_channels=(8, 4)).decoder_channels == (8, 4)
+    assert model_config(preset, decoder="unet") == PRESETS[preset]
+
+
+def test_the_fpn_of_b4_is_the_authors():
+    assert model_config("b4", decoder="fpn").decoder_channels == (256, 128)
+
+
 def test_a_configuration_does_not_change():
     with pytest.raises(ValidationError, match="frozen"):
         model_config("nano").alignment = "hard"
@@ -44,6 +59,15 @@ def test_a_configuration_does_not_change():
         ("nano", {"alignment": "sotf"}, "alignment='sotf': .*'none', 'hard' or 'soft'"),
         ("nano", {"aligned_stages": 0}, "aligned_stages=0: .*greater than or equal to 1"),
         ("nano", {"decoder_channels": (8, "wide")}, "decoder_channels.1='wide': .*integer"),
+        ("nano", {"decoder_channels": (8, 0)}, "decoder_channels.1=0: .*greater than or equal to 1"),
+        ("nano", {"decoder_channels": ()}, "aligned_stages=4 needs a number for each of at least 3 blocks"),
+        ("b4", {"decoder_channels": (8,)}, r"=\(8,\): aligned_stages=3 needs a number for each of at least 2 blocks"),
+        ("b4", {"aligned_stages": 1, "decoder_channels": ()}, "needs a number for each of at least 1 blocks"),
+        ("nano", {"decoder": "fnp"}, "decoder='fnp': .*'unet' or 'fpn'"),
+        ("nano", {"decoder": "fpn", "decoder_merge": "add"}, "decoder_merge='add': .*'sum' or 'concat'"),
+        ("b4", {"decoder": "fpn", "decoder_channels": (8,) * 5}, r"'fpn' takes two numbers, \(pyramid, segmentation\)"),
+        ("b4", {"decoder": "fpn", "decoder_attention": "scse"}, "='scse': belongs to decoder='unet'; leave it out"),
+        ("b4", {"decoder_merge": "concat"}, "decoder_merge='concat': belongs to decoder='fpn'; leave it out"),
     ],
 )
 def test_what_is_wrong_is_named(preset, changes, message):

@@ -2,7 +2,11 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.model.decoder import SpatialChannelExcitation, UNetDecoder
+from metauas.model import model_config
+from metauas.model.decoder import SpatialChannelExcitation, UNetDecoder, create_decoder
+from metauas.model.fpn import FPNDecoder
+
+CHANNELS, STRIDES = (8, 8, 16, 24, 32), (2, 4, 8, 16, 32)
 
 
 def pyramid(channels, strides, *, size=64, n=2):
@@ -15,7 +19,9 @@ def pyramid(channels, strides, *, size=64, n=2):
 @pytest.mark.parametrize(
     ("channels", "strides", "widths"),
     [
-        ((8, 8, 16, 24, 32), (2, 4, 8, 16, 32), (32, 24, 16, 8, 4)),
+        (CHANNELS, STRIDES, (32, 24, 16, 8, 4)),
+        (CHANNELS, STRIDES, (32, 24, 16, 8)),  # the logits are doubled
+        (CHANNELS, STRIDES, (32,)),  # enlarged by 16
         ((8, 16, 24, 32), (4, 8, 16, 32), (32, 16, 8, 4)),  # the last block goes from stride 4 to 1
         ((4, 8, 16), (1, 2, 4), (16, 8)),  # full resolution is there already
     ],
@@ -56,11 +62,40 @@ def test_scse_of_few_channels_keeps_a_bottleneck():
     assert SpatialChannelExcitation(8).channel[1].out_channels == 1
 
 
-def test_wrong_number_of_widths():
-    with pytest.raises(InputError, match=r"decoder_channels has 3 numbers; .* strides \(2, 4, 8, 16, 32\) needs 5"):
-        UNetDecoder(channels=(8,) * 5, strides=(2, 4, 8, 16, 32), widths=(8, 8, 8))
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_fewer_blocks_leave_out_the_shallowest_skips(count):
+    """The same network as far as it goes, its logits enlarged bilinearly."""
+    decoder = UNetDecoder(channels=CHANNELS, strides=STRIDES, widths=(32, 24, 16, 8)[:count])
+    features = [feature.requires_grad_() for feature in pyramid(CHANNELS, STRIDES)]
+    small = []
+    decoder.head.register_forward_hook(lambda module, inputs, output: small.append(output))
+    logits = decoder(features)
+    assert small[0].shape[-1] == 64 // STRIDES[4 - count]
+    expected = torch.nn.functional.interpolate(small[0], size=(64, 64), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-6)
+    logits.sum().backward()
+    assert [feature.grad is not None for feature in features] == [False] * (4 - count) + [True] * (count + 1)
+
+
+@pytest.mark.parametrize("count", [0, 6])
+def test_wrong_number_of_widths(count):
+    with pytest.raises(
+        InputError, match=rf"decoder_channels has {count} numbers; .* strides \(2, 4, 8, 16, 32\) takes 1 to 5"
+    ):
+        UNetDecoder(channels=CHANNELS, strides=STRIDES, widths=(8,) * count)
 
 
 def test_unknown_attention():
     with pytest.raises(InputError, match="decoder_attention='sce' is not known, did you mean 'scse'"):
         UNetDecoder(channels=(8, 8), strides=(1, 2), widths=(8,), attention="sce")
+
+
+def test_the_configuration_chooses_the_decoder():
+    unet = create_decoder(model_config("b4"), channels=CHANNELS, strides=STRIDES)
+    assert isinstance(unet, UNetDecoder)
+    assert isinstance(unet.blocks[0].attention_in, SpatialChannelExcitation)
+    config = model_config("b4", decoder="fpn", decoder_merge="concat", decoder_channels=(24, 12))
+    fpn = create_decoder(config, channels=CHANNELS, strides=STRIDES)
+    assert isinstance(fpn, FPNDecoder)
+    assert fpn.laterals[0].out_channels == 24
+    assert fpn.head.in_channels == 4 * 12
