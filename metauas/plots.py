@@ -142,6 +142,17 @@ def outline(image: UInt8[np.ndarray, "h w 3"], mask: np.ndarray) -> UInt8[np.nda
     return np.asarray(cv2.drawContours(image.copy(), contours, -1, colour, 1))
 
 
+def draw_contours(image: UInt8[np.ndarray, "h w 3"], contours: Sequence[np.ndarray]) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw closed polygons (points, 2) into a copy of the image, as strong as its size needs, edged with black."""
+    colour = tuple(int(_OUTLINE[i : i + 2], 16) for i in (1, 3, 5))
+    strength = max(1, round(max(image.shape[:2]) / 350))
+    smooth = cv2.LINE_AA if strength > 1 else cv2.LINE_8  # a smooth thin line leaves single points out
+    drawn = image.copy()
+    for line, width in (((0, 0, 0), strength + 2), (colour, strength)):
+        cv2.polylines(drawn, list(contours), isClosed=True, color=line, thickness=width, lineType=smooth)
+    return drawn
+
+
 def overlay(image: UInt8[np.ndarray, "h w 3"], anomaly_map: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Lay a map in [0, 1] over its image: clear where normal, glowing where anomalous."""
     heat = plt.get_cmap(MAP_COLOURS)(anomaly_map)[..., :3]
@@ -197,18 +208,16 @@ def show_network(model: Any, *, size: int) -> Figure:
     axis.text(-0.75, 2.3, "query", ha="right", va="center", fontsize=9)
     axis.text(-0.75, 0.5, "prompt", ha="right", va="center", fontsize=9)
     axis.text(places[2], 3.25, f"encoder ({model.config.encoder}), the same for both", ha="center", fontsize=8)
-    axis.set(xlim=(-1.6, places[-1] + 1.6 + 1.15 * (len(model.decoder.blocks) + 0.8)), ylim=(-0.3, 3.5))
+    axis.set(xlim=(-1.6, places[-1] + 1.6 + 1.15 * (len(model.decoder.steps) + 0.8)), ylim=(-0.3, 3.5))
     axis.set_axis_off()
     return figure
 
 
 def _decoder_boxes(axis: Axes, model: Any, *, size: int, start: float) -> None:
-    grid = size // model.encoder.strides[-1]
-    for number, block in enumerate(model.decoder.blocks):
-        grid *= block.scale
-        width = block.conv2[0].out_channels
+    for number, (stride, width) in enumerate(model.decoder.steps):
+        grid = size // stride
         _box(axis, start + 1.15 * number, 2.3, grid, width, colour="#8172b2", text=f"{width}\n{grid}²")
-    end = start + 1.15 * len(model.decoder.blocks)
+    end = start + 1.15 * len(model.decoder.steps)
     axis.text((start + end) / 2 - 0.5, 3.25, "decoder; skips from the stages", ha="center", fontsize=8)
     _box(axis, end, 2.3, size, 1, colour="#c44e52", text="")
     axis.text(end + 0.15, 2.3, f"map\n{size}²", fontsize=7, va="center")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from metauas import plots
 from metauas.images import read_image
+from metauas.model import create_model
 from metauas.seeding import rng_for
 from metauas.synthesis import DrawnScenes, PairSynthesizer
 
@@ -158,3 +159,14 @@ def test_a_figure_is_written_and_stays_open(tmp_path):
     assert read_image(path).shape[2] == 3
     assert [file.name for file in path.parent.iterdir()] == ["a.png"]
     assert plt.fignum_exists(figure.number)
+
+
+@pytest.mark.parametrize("decoder", ["unet", "fpn"])
+def test_the_network_is_drawn_from_its_live_modules(decoder):
+    model = create_model("nano", decoder=decoder)
+    figure = plots.show_network(model, size=96)
+    shown(figure)
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert written.count("FAM") == len(model.alignments)
+    assert {f"{width}\n{96 // stride}²" for stride, width in model.decoder.steps} <= set(written)
+    assert len(figure.axes[0].patches) >= 2 * len(model.encoder.strides) + len(model.decoder.steps)

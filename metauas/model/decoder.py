@@ -74,6 +74,9 @@ class UNetDecoder(nn.Module):
             their skips: the logits are enlarged bilinearly instead.
         attention: ``none`` or ``scse``.
 
+    Attributes:
+        steps: stride and channels of what each block makes, in order.
+
     Raises:
         InputError: the number of widths does not fit the encoder.
     """
@@ -100,6 +103,7 @@ class UNetDecoder(nn.Module):
             DecoderBlock(i, s, o, scale=deep // shallow, attention=attention)
             for i, s, o, deep, shallow in zip(inputs, skips, widths, steps, steps[1:], strict=False)
         )
+        self.steps = tuple(zip(steps[1:], widths, strict=False))
         self.scale = steps[len(widths)]
         self.head = nn.Conv2d(widths[-1], 1, kernel_size=1)
 

@@ -31,6 +31,9 @@ class FPNDecoder(nn.Module):
         segmentation: channels of the blocks that read them.
         merge: how the levels are merged, ``sum`` or ``concat``.
 
+    Attributes:
+        steps: stride and channels of the pyramid's levels, deep to shallow, and of what they are merged to.
+
     Raises:
         InputError: the merge is not known.
     """
@@ -55,6 +58,7 @@ class FPNDecoder(nn.Module):
         )
         self.dropout = nn.Dropout2d(_DROPOUT)
         merged = segmentation * (len(self.levels) if merge == "concat" else 1)
+        self.steps = (*((stride, pyramid) for stride in reversed(strides[self.unused :])), (self.scale, merged))
         self.head = nn.Conv2d(merged, 1, kernel_size=1)
 
     def forward(self, features: Sequence[Tensor]) -> Float[Tensor, "b 1 h w"]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from metauas.errors import InputError
-from metauas.model import ALIGNMENTS, FUSIONS, SIMILARITIES, create_model, load_checkpoint, save_checkpoint
+from metauas.model import ALIGNMENTS, FUSIONS, SIMILARITIES, create_model
 
 SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
 
@@ -148,37 +148,12 @@ def test_embeddings_are_unit_vectors_that_tell_images_apart(nano, random_images)
 @pytest.mark.parametrize(
     ("alignment", "similarity", "fusion"), list(itertools.product(ALIGNMENTS, SIMILARITIES, FUSIONS))
 )
-class TestContract:
-    """What every variant of the network keeps."""
-
-    @pytest.fixture
-    def model(self, alignment, similarity, fusion):
-        torch.manual_seed(0)
-        return create_model("nano", alignment=alignment, similarity=similarity, fusion=fusion)
-
-    def test_forward(self, model, random_images):
-        maps = model.eval().segment(random_images(2, 64, 64), random_images(2, 64, 64, seed=1))
-        assert maps.shape == (2, 1, 64, 64)
-        assert 0 <= maps.min() < maps.max() <= 1
-
-    def test_every_parameter_learns(self, model, random_images):
-        logits = model.train().logits(random_images(2, 64, 64), random_images(2, 64, 64, seed=1))
-        logits.square().mean().backward()
-        gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
-        assert all(gradient.isfinite().all() for gradient in gradients.values())
-        assert [name for name, gradient in gradients.items() if gradient.abs().max() == 0] == []
-
-    def test_only_what_chooses_one_position_does_not_learn(self, model, alignment):
-        fixed = {name for name, p in model.named_parameters() if not p.requires_grad}
-        chooses = {name for name, _ in model.named_parameters() if name.startswith("alignments.")}
-        assert fixed == (chooses if alignment == "hard" else set())
-
-    def test_a_checkpoint_reproduces_the_map_to_the_bit(self, model, tmp_path, random_images):
-        queries, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
-        model.train()(queries, queries.flip(0))  # moves the statistics of the batch norms
-        loaded = load_checkpoint(save_checkpoint(model, tmp_path / "checkpoint"))
-        assert loaded.config == model.config
-        assert torch.equal(loaded.segment(queries, prompt), model.eval().segment(queries, prompt))
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_only_what_chooses_one_position_does_not_learn(alignment):
+    model = create_model("nano", alignment=alignment)
+    fixed = {name for name, p in model.named_parameters() if not p.requires_grad}
+    chooses = {name for name, _ in model.named_parameters() if name.startswith("alignments.")}
+    assert fixed == (chooses if alignment == "hard" else set())
 
 
 def test_several_prompts_average_their_aligned_features(nano, random_images):
