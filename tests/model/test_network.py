@@ -1,11 +1,10 @@
-import itertools
 
 import pytest
 import torch
 from torch import nn
 
 from metauas.errors import InputError
-from metauas.model import ALIGNMENTS, FUSIONS, SIMILARITIES, create_model
+from metauas.model import ALIGNMENTS, create_model
 
 SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
 
@@ -145,9 +144,6 @@ def test_embeddings_are_unit_vectors_that_tell_images_apart(nano, random_images)
     assert (again @ vectors.T).argmax(dim=1).tolist() == [2, 0, 1]
 
 
-@pytest.mark.parametrize(
-    ("alignment", "similarity", "fusion"), list(itertools.product(ALIGNMENTS, SIMILARITIES, FUSIONS))
-)
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 def test_only_what_chooses_one_position_does_not_learn(alignment):
     model = create_model("nano", alignment=alignment)
