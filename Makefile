@@ -36,8 +36,8 @@ env: $(READY)
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv .venv
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --python $(BIN)/python -r requirements.lock
-	$(BIN)/uv pip install --python $(BIN)/python --no-deps -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
 lock: ## pin what pyproject.toml asks for into requirements.lock, keeping pins that still fit
