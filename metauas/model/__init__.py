@@ -4,7 +4,12 @@ from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAl
 from metauas.model.checkpoint import load_checkpoint, save_checkpoint
 from metauas.model.config import PRESETS, ModelConfig, model_config
 from metauas.model.description import attention_of, describe_parameters, describe_stages, residual_of
+from metauas.model.export import export_model
+from metauas.model.fast import fast_copy
 from metauas.model.network import EncodedPrompt, MetaUAS
+from metauas.model.official import load_official
+from metauas.model.onnx_runtime import OnnxSegmenter
+from metauas.model.visual_similarity import MetaUASPlus, VisualSimilarity
 
 __all__ = [
     "ALIGNMENTS",
@@ -14,12 +19,18 @@ __all__ = [
     "EncodedPrompt",
     "FeatureAlignment",
     "MetaUAS",
+    "MetaUASPlus",
     "ModelConfig",
+    "OnnxSegmenter",
+    "VisualSimilarity",
     "attention_of",
     "create_model",
     "describe_parameters",
     "describe_stages",
+    "export_model",
+    "fast_copy",
     "load_checkpoint",
+    "load_official",
     "model_config",
     "residual_of",
     "save_checkpoint",

@@ -70,7 +70,11 @@ class FeatureAlignment(nn.Module):
         if self.alignment == "none":
             positions = self._unaligned(query, prompt)[0, 0].numel()
             return torch.eye(positions).to(query).expand(len(query), -1, -1)
-        scores = self._sharpened(self.tokens(query)) @ self.tokens(prompt).transpose(1, 2)
+        return self.weights(self.tokens(query), self.tokens(prompt))
+
+    def weights(self, queries: Float[Tensor, "*b n c"], keys: Float[Tensor, "*k m c"]) -> Float[Tensor, "*bk n m"]:
+        """Return the attention of ``soft`` or ``hard`` between tokens; leading dimensions are broadcast."""
+        scores = self._sharpened(queries) @ keys.transpose(-1, -2)
         if self.alignment == "hard":
             return F.one_hot(scores.argmax(dim=-1), scores.shape[-1]).to(scores)
         return scores.softmax(dim=-1)

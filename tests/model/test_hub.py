@@ -283,7 +283,8 @@ def test_networks_can_be_exported(nano, random_images):
     torch.testing.assert_close(exported.module()(query, prompt), nano(query, prompt), rtol=0, atol=1e-5)
 
 
-def test_neither_timm_nor_the_hub_is_imported_with_the_room():
-    code = "import metauas.model, sys; print([n for n in ('timm', 'huggingface_hub') if n in sys.modules])"
+def test_neither_timm_nor_the_hub_nor_onnx_is_imported_with_the_room():
+    names = ("timm", "huggingface_hub", "onnx", "onnxscript", "onnxruntime")
+    code = f"import metauas.model, sys; print([n for n in {names} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

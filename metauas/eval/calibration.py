@@ -1,0 +1,257 @@
+"""From scores to decisions: the threshold that keeps false alarms below a wished rate, by normal images alone.
+
+Split conformal prediction (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; for one-class
+scores Laxhammar and Falkman, 2010): nothing is assumed of network, scores or images but that a new normal image is
+exchangeable with those of the calibration.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from tqdm import tqdm
+
+from metauas.errors import InputError
+from metauas.eval.files import segment_each
+from metauas.files import read_json, write_json
+from metauas.images import read_image
+from metauas.model import MetaUAS
+from metauas.settings import Settings
+
+CALIBRATION_NAME = "calibration.json"
+CONFIDENCE = 0.95
+_ANEW = "run `metauas calibrate` anew, or give a threshold"
+#: Choices of ``ModelConfig`` that say where weights come from, and leave the map as it is.
+_IRRELEVANT = {"preset", "encoder_weights", "freeze_encoder"}
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Calibration(Settings):
+    """A threshold for image scores, what it promises, and what it holds for.
+
+    Attributes:
+        threshold: images with a score above it are called defective; so are pixels.
+        false_positive_rate: what was wished: a new normal image is called defective with at most this probability,
+            averaged over calibrations.
+        interval: where the rate of this very threshold lies with 95 % confidence.
+        images: number of normal images that it rests upon.
+        left_out: normal images that were not counted, being the prompt or one of the others again.
+        size: side to which images were resized for the network, pixels.
+        prompt: the normal image used as the prompt.
+        prompt_digest: of the prompt's pixels.
+        weights_digest: of the network's configuration and weights.
+    """
+
+    threshold: Share
+    false_positive_rate: Annotated[float, Field(gt=0, lt=1)]
+    interval: tuple[Share, Share]
+    images: Annotated[int, Field(ge=1)]
+    left_out: tuple[str, ...] = ()
+    size: Annotated[int, Field(ge=1)]
+    prompt: str
+    prompt_digest: str
+    weights_digest: str
+
+    def check_fit(self, model: MetaUAS, *, prompt: str | Path, size: int) -> None:
+        """Refuse to decide on scores that this calibration knows nothing of.
+
+        Raises:
+            InputError: the network, the prompt or the size is another one.
+        """
+        if size != self.size:
+            raise InputError(f"the calibration is for size {self.size}, not {size}; set size={self.size}, or {_ANEW}")
+        if image_digest(prompt) != self.prompt_digest:
+            raise InputError(
+                f"the calibration is for the prompt {self.prompt}, not {prompt}; give that one, or {_ANEW}"
+            )
+        if network_digest(model) != self.weights_digest:
+            raise InputError(f"the calibration is for other weights than the network's, which have changed; {_ANEW}")
+
+
+def calibrate(
+    model: MetaUAS,
+    *,
+    prompt: str | Path,
+    normal: Sequence[str | Path],
+    false_positive_rate: float = 0.01,
+    size: int = 256,
+) -> Calibration:
+    """Find the threshold that a new normal image exceeds with at most the wished probability.
+
+    An image's score is the maximum of its map, so "no pixel above the threshold" and "the image is normal" are one
+    statement: the same threshold gives the contours of the defective regions (``find_regions``).
+
+    Args:
+        model: the network, in evaluation mode.
+        prompt: the normal image that queries will be compared with.
+        normal: other normal images, none of them used in training. Those whose pixels are the prompt's, or those of
+            another one, are left out: their scores would not be those of new images.
+        false_positive_rate: share of normal images that may be called defective, in (0, 1).
+        size: side to which images are resized for the network, pixels.
+
+    Raises:
+        InputError: a file that cannot be read, a rate that is none, or too few images for it; before any long work.
+    """
+    check_rate(false_positive_rate)
+    kept, left_out = distinct_images(prompt, normal)
+    check_enough(len(kept), false_positive_rate)
+    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompt=prompt, queries=kept, size=size))
+    bar = tqdm(maps, total=len(kept), desc="calibrating", unit="image", delay=1)
+    scores = np.array([anomaly_map.max() for anomaly_map in bar])
+    return Calibration(
+        threshold=conformal_threshold(scores, false_positive_rate),
+        false_positive_rate=false_positive_rate,
+        interval=rate_interval(len(kept), false_positive_rate),
+        images=len(kept),
+        left_out=tuple(map(str, left_out)),
+        size=size,
+        prompt=str(prompt),
+        prompt_digest=image_digest(prompt),
+        weights_digest=network_digest(model),
+    )
+
+
+def conformal_threshold(scores: Float[np.ndarray, " n"], false_positive_rate: float) -> float:
+    """Return the ⌈(n + 1)(1 − α)⌉-th smallest of n normal scores, exactly as it is among them.
+
+    A new exchangeable score is above it with probability at most α, ties or not; without ties it is so with
+    probability ⌊(n + 1)α⌋ / (n + 1).
+
+    Raises:
+        InputError: n is too small, so that there is no such score.
+    """
+    check_enough(len(scores), false_positive_rate)
+    above = _allowed(len(scores), false_positive_rate)
+    return float(np.sort(scores)[len(scores) - above])
+
+
+def rate_interval(images: int, false_positive_rate: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return where the false-positive rate of one calibration lies, with equal tails.
+
+    Given its n images, the rate of new ones follows Beta(l, n + 1 − l) with l = ⌊(n + 1)α⌋ if scores have no ties,
+    and is smaller with them (Vovk, "Conditional validity of inductive conformal predictors", 2012).
+
+    Raises:
+        InputError: too few images.
+    """
+    from scipy.special import betaincinv  # only now: it takes seconds; scipy.stats, with the same in it, twice as many
+
+    check_enough(images, false_positive_rate)
+    above = _allowed(images, false_positive_rate)
+    tail = (1 - confidence) / 2
+    low, high = betaincinv(above, images + 1 - above, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _allowed(images: int, false_positive_rate: float) -> int:
+    """Return l = ⌊(n + 1)α⌋: how many of the n calibration scores are at or above the threshold."""
+    # of the decimal that was written: in binary, 0.29 of 100 would be 28
+    return math.floor((images + 1) * Fraction(str(false_positive_rate)))
+
+
+def check_rate(false_positive_rate: float) -> None:
+    """Check that a rate lies in (0, 1).
+
+    Raises:
+        InputError: it does not.
+    """
+    if not 0 < false_positive_rate < 1:
+        raise InputError(f"false_positive_rate={false_positive_rate} must be between 0 and 1, for example 0.01")
+
+
+def check_enough(images: int, false_positive_rate: float) -> None:
+    """Check that (n + 1)α is at least 1: with fewer images no threshold can promise the rate.
+
+    Raises:
+        InputError: naming the number needed, and the lowest rate that there are enough images for.
+    """
+    check_rate(false_positive_rate)
+    if _allowed(images, false_positive_rate) >= 1:
+        return
+    needed = math.ceil(1 / Fraction(str(false_positive_rate))) - 1
+    wrong = f"a false-positive rate of {false_positive_rate:g} needs {needed} normal images besides the prompt"
+    raise InputError(f"{wrong}, not {images}" + (f"; {images} allow {_lowest(images):g} or more" if images else ""))
+
+
+def _lowest(images: int) -> float:
+    """Return 1 / (n + 1), rounded upwards to what can be typed."""
+    return math.ceil(10_000 / (images + 1)) / 10_000
+
+
+def distinct_images(prompt: str | Path, normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+    """Divide normal images into those to be counted, and those that are the prompt or an earlier one again.
+
+    Raises:
+        InputError: naming a file that cannot be read.
+    """
+    seen = {image_digest(prompt)}
+    kept: list[Path] = []
+    left_out: list[Path] = []
+    for path in map(Path, normal):
+        digest = image_digest(path)
+        (left_out if digest in seen else kept).append(path)
+        seen.add(digest)
+    return kept, left_out
+
+
+def image_digest(path: str | Path) -> str:
+    """Return the SHA-256 of an image's size and pixels, whatever its file is called.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    image = read_image(path)
+    return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def network_digest(model: MetaUAS) -> str:
+    """Return the SHA-256 of all that a map depends on: configuration and weights, not the file they came from."""
+    config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True)
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        # as bytes, since NumPy knows no bfloat16
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def calibration_file(checkpoint: str | Path) -> Path:
+    """Return where a checkpoint's calibration lies: in its folder, beside the weights."""
+    path = Path(checkpoint)
+    return (path if path.is_dir() else path.parent) / CALIBRATION_NAME
+
+
+def find_calibration(checkpoint: str | Path, *, given: str | Path | None = None) -> Calibration | None:
+    """Read the calibration that was given, or else the checkpoint's own; None if it has none.
+
+    Raises:
+        InputError: the file is missing although given, or damaged.
+    """
+    path = Path(given) if given is not None else calibration_file(checkpoint)
+    return None if given is None and not path.is_file() else read_calibration(path)
+
+
+def write_calibration(path: str | Path, calibration: Calibration) -> Path:
+    """Write a calibration as JSON, atomically, and return the path."""
+    return write_json(path, calibration.model_dump(mode="json"))
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """Read what ``write_calibration`` wrote; ``Calibration.check_fit`` says whether it may be used.
+
+    Raises:
+        InputError: the file is missing, damaged, or something else.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no calibration; give a file written by `metauas calibrate`")
+    return Calibration.parse(values, origin=str(path))

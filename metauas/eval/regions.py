@@ -1,0 +1,99 @@
+"""Defective regions: the connected parts of an anomaly map above a threshold."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int32
+
+#: Corners (x, y) of a closed polygon, in pixels.
+Contour = Int32[np.ndarray, "_ 2"]  # _: each has its own number of corners
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected part of a map above the threshold.
+
+    Attributes:
+        x: left edge of its bounding box, pixels.
+        y: upper edge of its bounding box, pixels.
+        width: of its bounding box, pixels.
+        height: of its bounding box, pixels.
+        area: pixels above the threshold.
+        share: ``area`` as a share of the map, in [0, 1].
+        score: maximum of the map in the region.
+        mean: mean of the map in the region.
+        contours: its outer border and those of its holes.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    share: float
+    score: float
+    mean: float
+    contours: tuple[Contour, ...] = field(compare=False, repr=False)
+
+
+def find_regions(anomaly_map: Float32[np.ndarray, "h w"], threshold: float, *, min_area: int = 0) -> list[Region]:
+    """Return the 8-connected regions of pixels strictly above ``threshold``, the highest score first.
+
+    Regions of one score stand in reading order of their bounding boxes, so that the order never depends on OpenCV.
+
+    Args:
+        anomaly_map: the map, at the resolution in which regions are wanted (see ``enlarge_map``).
+        threshold: for example a calibrated one (``calibrate``).
+        min_area: smaller regions are left out, pixels.
+    """
+    above = _above(anomaly_map, threshold).astype(np.uint8)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    kept = [number for number in range(1, count) if boxes[number, cv2.CC_STAT_AREA] >= min_area]
+    regions = [_region(anomaly_map, labels, number, *map(int, boxes[number, :4])) for number in kept]
+    # total: two 8-connected regions that touch all four sides of one box would meet
+    return sorted(regions, key=lambda region: (-region.score, region.y, region.x, region.height, region.width))
+
+
+def _above(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
+    # a bare Python float would be rounded to the map's float32, and the image's score is compared in float64
+    return np.asarray(anomaly_map > np.float64(threshold))
+
+
+def _region(
+    anomaly_map: np.ndarray, labels: np.ndarray, number: int, x: int, y: int, width: int, height: int
+) -> Region:
+    box = (slice(y, y + height), slice(x, x + width))
+    inside = labels[box] == number
+    values = anomaly_map[box][inside]
+    # two levels: outer borders and those of holes
+    found, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    return Region(
+        x=x,
+        y=y,
+        width=width,
+        height=height,
+        area=len(values),
+        share=len(values) / anomaly_map.size,
+        score=float(values.max()),
+        mean=float(values.mean(dtype=np.float64)),
+        contours=tuple(contour[:, 0] for contour in found),
+    )
+
+
+def enlarge_map(anomaly_map: Float32[np.ndarray, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "h2 w2"]:
+    """Bring a map to ``size`` (height, width), bilinearly, without losing a peak.
+
+    Interpolation alone flattens narrow peaks, and an image whose score is above a threshold could end without a region.
+    So each value is kept by the pixel that lies over its centre, and the maximum, the image's score, stays what it was.
+    """
+    height, width = size
+    resized = cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
+    rows, columns = (_centres(old, new) for old, new in zip(anomaly_map.shape, size, strict=True))
+    np.maximum.at(resized, (rows[:, None], columns), anomaly_map)
+    return np.minimum(resized, anomaly_map.max())  # weights that add up to one may round upwards
+
+
+def _centres(old: int, new: int) -> np.ndarray:
+    """Return, for each of ``old`` pixels, which of ``new`` pixels over the same length holds its centre."""
+    return (2 * np.arange(old) + 1) * new // (2 * old)

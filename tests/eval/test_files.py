@@ -1,0 +1,132 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from metauas.errors import InputError
+from metauas.eval.drawing import COLOURS, draw_verdict
+from metauas.eval.files import check_queries, segment_each, segment_files, write_results
+from metauas.eval.regions import find_regions
+from metauas.files import read_json
+from metauas.images import read_image, stack_images, write_png
+from metauas.model import create_model
+from metauas.seeding import rng_for
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("images"), rng_for(0, "files")
+    return [write_png(folder / f"{name}.png", rng.random((40, 56, 3))) for name in ("normal", "one", "two")]
+
+
+@pytest.fixture(scope="module")
+def maps(model, images):
+    return [m for _, _, m in segment_each(model, prompt=images[0], queries=images[1:], size=SIZE)]
+
+
+def segmented(model, images, out, threshold):
+    return list(
+        segment_files(model, prompt=images[0], queries=images[1:], out=out, size=SIZE, threshold=threshold),
+    )
+
+
+def test_maps_are_the_networks_own(model, images, maps):
+    prompt, queries = stack_images(images[:1], size=SIZE), stack_images(images[1:], size=SIZE)
+    expected = model.segment(queries, prompt)[:, 0].numpy()
+    # a batch of two and one at a time sum in another order
+    assert np.allclose(maps, expected, atol=1e-5)
+
+
+def test_without_a_threshold_there_is_a_score_and_no_verdict(model, images, maps, tmp_path):
+    results = segmented(model, images, tmp_path, None)
+    assert [(r.score, r.verdict, r.regions) for r in results] == [(m.max(), "", ()) for m in maps]
+    assert read_image(results[0].overlay).shape == (40, 56, 3)
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_the_verdict_is_that_of_the_score(model, images, maps, tmp_path, above):
+    highest = max(float(m.max()) for m in maps)
+    threshold = float(np.nextafter(np.float32(highest), np.float32(0))) if above else highest
+    results = segmented(model, images, tmp_path, threshold)
+    assert [r.verdict for r in results].count("DEFECTIVE") == (1 if above else 0)
+    for result in results:
+        assert (result.verdict == "DEFECTIVE") == bool(result.regions) == (result.score > threshold)
+
+
+def test_regions_are_in_pixels_of_the_query(model, images, tmp_path):
+    (result, _) = segmented(model, images, tmp_path, 0.0)
+    (whole,) = result.regions
+    assert (whole.x, whole.y, whole.width, whole.height, whole.area) == (0, 0, 56, 40, 56 * 40)
+    assert whole.score == result.score
+
+
+def test_results_are_written_as_data(model, images, tmp_path):
+    results = segmented(model, images, tmp_path, 0.0)
+    table, details = write_results(tmp_path, results, about={"threshold": 0.0})
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [row["query"] for row in rows] == [str(path) for path in images[1:]]
+    assert [float(row["score"]) for row in rows] == [result.score for result in results]
+    assert [(row["verdict"], row["regions"], row["defective share"]) for row in rows] == [("DEFECTIVE", "1", "1.0")] * 2
+    written = read_json(details)
+    assert written["threshold"] == 0
+    region = written["images"][0]["regions"][0]
+    assert set(region) == {"x", "y", "width", "height", "area", "share", "score", "mean"}
+    assert region["mean"] == results[0].regions[0].mean
+
+
+def test_a_network_in_training_mode_is_refused(images):
+    with pytest.raises(InputError, match=r"call model.eval\(\)"):
+        next(segment_each(create_model("nano").train(), prompt=images[0], queries=images[1:], size=SIZE))
+
+
+def test_a_map_that_is_no_number_is_no_verdict(images, tmp_path):
+    broken = create_model("nano").eval()
+    with torch.no_grad():
+        next(iter(broken.decoder.parameters())).fill_(float("nan"))
+    with pytest.raises(InputError, match=r"one\.png is not a number"):
+        segmented(broken, images, tmp_path / "maps", 0.5)
+    assert not (tmp_path / "maps").exists()
+
+
+def test_no_query_and_queries_of_one_name_are_refused(images):
+    with pytest.raises(InputError, match="name at least one"):
+        check_queries([])
+    with pytest.raises(InputError, match="2 queries are named 'one'"):
+        check_queries([images[1], images[1].parent / "elsewhere" / "one.png"])
+
+
+def has_caption(picture, verdict):
+    return (picture == COLOURS[verdict]).all(axis=-1)
+
+
+@pytest.mark.parametrize("verdict", ["OK", "DEFECTIVE"])
+def test_the_caption_stands_in_the_quietest_corner(verdict):
+    anomaly_map = np.zeros((160, 240), dtype=np.float32)
+    anomaly_map[:100] = 0.8
+    anomaly_map[100:, :130] = 0.3
+    image = np.full((160, 240, 3), 200, dtype=np.uint8)
+    picture = draw_verdict(image, anomaly_map, regions=[], verdict=verdict, score=0.8)
+    rows, columns = np.nonzero(has_caption(picture, verdict))
+    assert rows.size
+    assert rows.min() > 100
+    assert columns.mean() > 120
+    assert (image == 200).all()
+
+
+def test_a_small_image_is_not_hidden_behind_its_caption():
+    image, anomaly_map = np.zeros((60, 60, 3), dtype=np.uint8), np.zeros((60, 60), dtype=np.float32)
+    assert not draw_verdict(image, anomaly_map, regions=[], verdict="OK", score=0.1).any()
+
+
+def test_even_the_smallest_region_is_outlined():
+    image, anomaly_map = np.full((64, 64, 3), 90, dtype=np.uint8), np.zeros((64, 64), dtype=np.float32)
+    anomaly_map[30, 20] = 0.6
+    plain = draw_verdict(image, anomaly_map, regions=[], verdict="DEFECTIVE", score=0.6)
+    regions = find_regions(anomaly_map, 0.5)
+    outlined = draw_verdict(image, anomaly_map, regions=regions, verdict="DEFECTIVE", score=0.6)
+    rows, columns = np.nonzero((plain != outlined).any(axis=-1))
+    assert (rows.mean(), columns.mean()) == (30, 20)
+    assert outlined[30, 20].tolist() == [0, 229, 255]
