@@ -11,7 +11,7 @@ from metauas.errors import InputError
 from metauas.files import read_json, require_folder
 
 METRICS_FILE = "04_eval/metrics.json"
-PLAIN = "plain"  # the condition of a file's main block, where any file names conditions
+PLAIN = "plain"  # the condition of files that name none, beside others that do
 MEAN = "mean"  # the name under which the mean over categories stands among them
 
 
@@ -19,12 +19,12 @@ def collect_metrics(folder: str | Path) -> pd.DataFrame:
     """Read every ``<folder>/<factor>/<variant>/seed-<seed>/04_eval/metrics.json`` into one long table.
 
     Each file is ``{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}``,
-    and may hold more such blocks under ``"conditions"``, by name, or name its own ``"condition"``.
+    and may hold such blocks by name under ``"conditions"``, of which the main one repeats the first, or name its own
+    ``"condition"``.
 
     Returns:
         Columns factor, variant, seed, category (``mean`` is the mean over categories), metric, value (in
-        [0, 1], NaN where undefined), and condition if any file names one (the plain block is then
-        ``plain``).
+        [0, 1], NaN where undefined), and condition if any file names one (``plain`` in files that do not).
 
     Raises:
         InputError: if ``folder`` is missing or holds no metrics, or a file has another form.
@@ -77,7 +77,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     factor, variant, seed = file.parts[-5:-2]
     run = {"factor": factor, "variant": variant, "seed": int(seed.removeprefix("seed-"))}
     metrics = read_json(file)
-    blocks = [(metrics.get("condition"), metrics), *metrics.get("conditions", {}).items()]
+    blocks = list(metrics.get("conditions", {}).items()) or [(metrics.get("condition"), metrics)]
     try:
         for condition, block in blocks:
             for category, metric, value in _values(block):

@@ -55,7 +55,7 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
         better: the variant that is expected to be better.
         other: the variant it is compared with.
         metric: the metric compared.
-        condition: which condition to look at; None for all rows.
+        condition: which condition to look at; None takes the mean over all.
 
     Raises:
         InputError: there is no pair of the two variants with the same seed and category.
@@ -63,8 +63,8 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
     rows = frame[(frame["metric"] == metric) & (frame["category"] != MEAN)]
     if condition is not None:
         rows = rows[rows["condition"] == condition]
-    keys = [key for key in ("seed", "category", "condition") if key in rows]
-    wide = rows.pivot_table(index=keys, columns="variant", values="value")
+    # conditions of one seed and category share network and images: they are averaged, not counted as pairs
+    wide = rows.pivot_table(index=["seed", "category"], columns="variant", values="value")
     if not {better, other} <= set(wide.columns):
         raise InputError(f"no runs of both {better!r} and {other!r}; there are {', '.join(map(str, wide.columns))}")
     differences: pd.Series[float] = (wide[better] - wide[other]).dropna()

@@ -28,8 +28,9 @@ pre, code { font-size: 0.85rem; }
 .output_error pre { border-color: #c62828; }
 .prompt, .anchor-link { display: none; }
 table { border-collapse: collapse; font-size: 0.85rem; }
-th, td { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid #d0d7de; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th, td { padding: 0.25rem 0.6rem; text-align: left; border-bottom: 1px solid #d0d7de; white-space: nowrap; }
+.dataframe td, .dataframe thead th { text-align: right; }
+.dataframe tbody th, .dataframe td:first-child, .dataframe th:first-child { text-align: left; }
 figure { margin: 1rem 0; }
 figcaption { font-size: 0.85rem; color: #57606a; }
 .failed { color: #c62828; }

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from metauas.ablations.collect import MEAN, PLAIN
+from metauas.ablations.collect import MEAN
 from metauas.errors import InputError, check_choice
 
 
@@ -41,9 +41,9 @@ def plot_factor(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-
 
 
 def natural(frame: pd.DataFrame, factor: str) -> pd.DataFrame:
-    """Return the rows of one factor under its main condition: prompts as they are."""
+    """Return the rows of one factor under its main condition, the first: prompts as they are."""
     rows = frame[frame["factor"] == factor]
-    return rows[rows["condition"] == PLAIN] if "condition" in rows else rows
+    return rows[rows["condition"] == rows["condition"].iloc[0]] if "condition" in rows else rows
 
 
 def plot_conditions(frame: pd.DataFrame, *, metric: str) -> Figure:
@@ -59,7 +59,7 @@ def plot_conditions(frame: pd.DataFrame, *, metric: str) -> Figure:
     check_choice(name="metric", value=metric, choices=frame["metric"].unique())
     if "condition" not in frame:
         raise InputError("these runs have one condition only; give 04_eval several `rotations`")
-    chosen = (frame["category"] == MEAN) & (frame["metric"] == metric) & (frame["condition"] != PLAIN)
+    chosen = (frame["category"] == MEAN) & (frame["metric"] == metric)
     points = frame[chosen].assign(percent=lambda rows: rows["value"] * 100)
     figure = Figure(figsize=(5.2, 2.8), dpi=100, layout="constrained")
     panel = figure.subplots()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from metauas.ablations.collect import MEAN, METRICS_FILE, format_mean_std
+from metauas.ablations.collect import MEAN, METRICS_FILE, format_mean_std, summary_table
 from metauas.ablations.pages import page, write_notebook_page
 from metauas.files import read_json, require_folder, write_text
 
@@ -72,7 +72,7 @@ def _metrics_tables(file: Path) -> str:
 
 
 def _summary_table(file: Path) -> str:
-    return _table(pd.read_csv(file), index=False) if file.is_file() else ""
+    return _table(summary_table(pd.read_csv(file)), index=False) if file.is_file() else ""
 
 
 def _table(frame: pd.DataFrame, *, index: bool = True) -> str:

@@ -45,6 +45,13 @@ def test_conditions_become_a_column(folder):
     assert list(summary_table(summary(frame)))[:3] == ["factor", "variant", "condition"]
 
 
+def test_the_main_block_is_not_counted_beside_the_conditions(folder):
+    file = folder / "alignment/soft/seed-5/04_eval/metrics.json"
+    write_json(file, {**block(0.9), "conditions": {"natural": block(0.9), "shifted": block(0.7)}})
+    frame = collect_metrics(folder)
+    assert set(frame[frame["seed"] == 5]["condition"]) == {"natural", "shifted"}
+
+
 def test_mean_and_sample_deviation_over_seeds(folder):
     table = summary(collect_metrics(folder)).set_index(["variant", "metric"])
     assert table.loc[("soft", "I-AUROC"), "mean"] == pytest.approx(0.85)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from metauas.ablations.plots import plot_factor
+from metauas.ablations.plots import natural, plot_conditions, plot_factor
 from metauas.errors import InputError
 
 VALUES = {"none": (0.70, 0.74), "hard": (0.80, 0.82), "soft": (0.90, 0.86)}
@@ -53,6 +53,14 @@ def test_one_seed_and_undefined_values_are_no_obstacle(frame):
     single = frame[frame["seed"] == 0].copy()
     single.loc[single["metric"] == "P-AP", "value"] = np.nan
     plot_factor(single, metrics=("I-AUROC", "P-AP")).canvas.draw()
+
+
+def test_the_main_condition_is_the_first(frame):
+    frame = pd.concat([frame.assign(condition=name) for name in ("natural", "turned")])
+    assert set(natural(frame, "alignment")["condition"]) == {"natural"}
+    figure = plot_conditions(frame, metric="P-AP")
+    figure.canvas.draw()
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["natural", "turned"]
 
 
 def test_a_metric_that_is_not_there_is_named(frame):

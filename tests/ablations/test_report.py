@@ -72,7 +72,9 @@ def test_the_index_shows_what_there_is(notebook):
     write_png(run / "04_eval/figures/maps_of_bottle.png", np.zeros((4, 4, 3), np.uint8))
     write_json(run / "04_eval/metrics.json", {"categories": {"bottle": SPREAD}, "mean": SPREAD})
     (run / "05_ablations").mkdir()
-    (run / "05_ablations/summary.csv").write_text("variant,metric,mean\n<soft>,I-AUROC,0.91234\n")
+    (run / "05_ablations/summary.csv").write_text(
+        "factor,variant,metric,mean,std,seeds\nalignment,<soft>,I-AUROC,0.81234,0.02,3\n"
+    )
     index = write_index(run)
     assert index == run / "index.html"
     tags = tags_of(index)
@@ -84,7 +86,7 @@ def test_the_index_shows_what_there_is(notebook):
     text = index.read_text()
     assert "91.3 ± 0.9" in text
     assert "&lt;soft&gt;" in text
-    assert "0.912" in text
+    assert "81.2 ± 2.0" in text
     assert text.count("stopped with an error") == 1
     assert not re.search(r"https?://", text)
 
