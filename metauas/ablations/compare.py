@@ -70,6 +70,7 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
     differences: pd.Series[float] = (wide[better] - wide[other]).dropna()
     if differences.empty:
         raise InputError(f"{better!r} and {other!r} share no seed and category")
-    mean, error = float(differences.mean()), float(stats.sem(differences))
-    reach = error * float(stats.t.ppf(0.975, len(differences) - 1)) if len(differences) > 1 else math.nan
+    mean, reach = float(differences.mean()), math.nan
+    if len(differences) > 1:
+        reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
     return Comparison(better, other, metric, mean, mean - reach, mean + reach, len(differences))
