@@ -23,7 +23,8 @@ lab: env ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 bench: env ## run every benchmark of speed and memory
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	set -e; for script in $(filter-out %/common.py,$(sort $(wildcard benchmarks/*.py))); do \
+		echo "== $$script"; $(BIN)/python "$$script"; done
 
 lint: env ## ruff and mypy, changing nothing
 	$(BIN)/ruff check

@@ -1,5 +1,16 @@
-"""The seven metrics of the field, exact; on the ground floor because training and evaluation both need them."""
+"""The metrics of the field; on the ground floor because training and evaluation both need them."""
 
-from metauas.metrics.compute import METRICS, average_metrics, compute_metrics
+from metauas.metrics.accumulate import ExactMetrics, StreamingMetrics
+from metauas.metrics.compute import average_metrics, compute_metrics
+from metauas.metrics.exact import EXTRAS, METRICS
+from metauas.metrics.official import compute_metrics_official
 
-__all__ = ["METRICS", "average_metrics", "compute_metrics"]
+__all__ = [
+    "EXTRAS",
+    "METRICS",
+    "ExactMetrics",
+    "StreamingMetrics",
+    "average_metrics",
+    "compute_metrics",
+    "compute_metrics_official",
+]

@@ -1,4 +1,16 @@
-"""AUPRO: area under the per-region overlap curve (Bergmann et al., MVTec AD, IJCV 2021), exact."""
+"""Areas under overlap curves, exact: AUPRO over regions and AUPIMO over images.
+
+AUPRO: Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021. AUPIMO: Bertoldo et al., AUPIMO: Redefining
+Visual Anomaly Detection Benchmarks with High Speed and Low Tolerance, BMVC 2024.
+
+Both curves run from (0, 0) through one point per distinct score, joined by straight lines: x is the false-positive
+rate at that threshold, y the mean over the regions (or images) of the share of their masked pixels that score at
+least so high. So each curve is a weighted sum of lines that rise from 0 to 1, one for each score of a masked pixel.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -6,17 +18,53 @@ from jaxtyping import Bool, Float
 
 from metauas.metrics.ranking import Ranking
 
+AUPIMO_RATES = (1e-5, 1e-4)
+BLOCK = 2**16
 
-def aupro(ranking: Ranking, masks: Bool[np.ndarray, "n h w"], *, limit: float) -> float:
+Rates: TypeAlias = Float[np.ndarray, " block"]
+
+
+def region_shares(mask: Bool[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"], int]:
+    """Return each masked pixel's share of its region, in the order of ``mask``, and the number of regions.
+
+    Regions are 8-connected.
+    """
+    n_labels, regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    region_of_pixel = regions[mask]
+    return 1 / np.bincount(region_of_pixel)[region_of_pixel], n_labels - 1  # label 0 is the background
+
+
+def image_shares(mask: Bool[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"], int]:
+    """Return each masked pixel's share of all masked pixels of its image, and 1, the number of images."""
+    n_pixels = int(np.count_nonzero(mask))
+    return np.full(n_pixels, 1 / n_pixels), 1
+
+
+def overlap_at_levels(
+    levels: Float[np.ndarray, " k"],
+    maps: list[Float[np.ndarray, "_ _"]],
+    masks: list[Bool[np.ndarray, "_ _"]],
+    *,
+    shares: Callable[[Bool[np.ndarray, "_ _"]], tuple[Float[np.ndarray, " _"], int]] = region_shares,
+) -> Float[np.ndarray, " k"]:
+    """Return how much the mean overlap grows at each distinct score of a masked pixel; the sum is 1."""
+    overlap = np.zeros(len(levels))
+    total = 0
+    for values, mask in zip(maps, masks, strict=True):
+        if mask.any():
+            share, number = shares(mask)
+            np.add.at(overlap, np.searchsorted(levels, values[mask]), share)
+            total += number
+    return overlap / max(total, 1)
+
+
+def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -> float:
     """Return the area under the per-region overlap curve up to false-positive rate ``limit``, over ``limit``.
 
-    The curve runs from (0, 0) through one point per distinct score, joined by straight lines: x is the share
-    of unmasked pixels, of normal and anomalous images alike, that score at least so high; y the mean over all
-    regions of the share of their pixels that do. Regions are 8-connected within one image.
-
     Args:
-        ranking: the pixels of all maps, ranked with ``masks`` as positives.
-        masks: (N, H, W), True where defective.
+        ranking: the pixels of all images, masked ones as positives, so that the rate is over all unmasked pixels,
+            of normal and anomalous images alike.
+        overlap: ``overlap_at_levels`` of the ranking's levels, over regions.
         limit: false-positive rate in (0, 1].
 
     Returns:
@@ -24,34 +72,55 @@ def aupro(ranking: Ranking, masks: Bool[np.ndarray, "n h w"], *, limit: float) -
     """
     if ranking.n_positives == 0 or ranking.n_negatives == 0:
         return float("nan")
-    mass = np.bincount(ranking.group, weights=_overlap_per_pixel(masks))
-    start = ranking.negatives_above / ranking.n_negatives
-    stop = ranking.negatives_from / ranking.n_negatives
-    area = float(mass @ _area_of_ramps(start, stop, limit)) / limit
-    return min(area, 1.0)  # the sum of many rounded weights can pass 1 by the last digit
+
+    def area(start: Rates, stop: Rates) -> Rates:
+        begin, end = np.minimum(start, limit), np.minimum(stop, limit)
+        width, rise = stop - start, end - begin
+        height = np.divide(rise, width, out=np.ones_like(rise), where=width > 0)
+        return rise * height / 2 + (limit - end)
+
+    return min(_sum_over_levels(ranking, overlap, area) / limit, 1.0)  # rounded shares can add up to more than 1
 
 
-def _overlap_per_pixel(masks: Bool[np.ndarray, "n h w"]) -> Float[np.ndarray, " positives"]:
-    """Return what each masked pixel, in the order of ``masks``, adds to the mean overlap; the sum is 1."""
-    weights = []
-    n_regions = 0
-    for mask in masks[masks.any(axis=(1, 2))]:
-        n_labels, regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-        region_of_pixel = regions[mask]
-        weights.append(1 / np.bincount(region_of_pixel)[region_of_pixel])
-        n_regions += n_labels - 1  # label 0 is the background
-    return np.concatenate(weights) / n_regions
+def aupimo(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, rates: tuple[float, float] = AUPIMO_RATES) -> float:
+    """Return the mean height of the per-image overlap curve between two false-positive rates on a log axis.
 
+    The straight lines of the curve are straight over the rate, not over its logarithm, so that it is defined down
+    to rate 0 for every number of pixels. The mean over anomalous images is taken before the area, which is the same.
 
-def _area_of_ramps(
-    start: Float[np.ndarray, " k"], stop: Float[np.ndarray, " k"], limit: float
-) -> Float[np.ndarray, " k"]:
-    """Return the areas in [0, limit] under lines that rise from 0 at ``start`` to 1 at ``stop`` and stay.
+    Args:
+        ranking: masked pixels as positives and all pixels of the normal images as negatives.
+        overlap: ``overlap_at_levels`` of the ranking's levels, over images.
+        rates: lower and upper false-positive rate, 0 < lower < upper <= 1.
 
-    The overlap curve is a weighted sum of such lines, one per distinct score of a masked pixel: a step where
-    no unmasked pixel has that score, else a slope as wide as the tie.
+    Returns:
+        A value in [0, 1]; NaN without any masked pixel or without a normal image.
     """
-    begin, end = np.minimum(start, limit), np.minimum(stop, limit)
-    width, rise = stop - start, end - begin
-    height = np.divide(rise, width, out=np.ones_like(rise), where=width > 0)
-    return np.asarray(rise * height / 2 + (limit - end))
+    if ranking.n_positives == 0 or ranking.n_negatives == 0:
+        return float("nan")
+    low, high = rates
+
+    def area(start: Rates, stop: Rates) -> Rates:
+        begin, end = np.clip(start, low, high), np.clip(stop, low, high)
+        width = stop - start
+        risen = end - begin - start * np.log1p((end - begin) / begin)  # (x - start) integrated over d log x
+        return np.divide(risen, width, out=np.zeros_like(risen), where=width > 0) + np.log(high / end)
+
+    return min(_sum_over_levels(ranking, overlap, area) / math.log(high / low), 1.0)
+
+
+def _sum_over_levels(
+    ranking: Ranking, overlap: Float[np.ndarray, " k"], area: Callable[[Rates, Rates], Rates]
+) -> float:
+    """Sum ``overlap`` times the area under the line that it rises along, some levels at a time to save memory.
+
+    The line rises from 0 at the rate of what scores above the level to 1 at the rate of what scores at least so high:
+    a step where no negative has that score, else a slope as wide as the tie.
+    """
+    total = 0.0
+    for first in range(0, len(overlap), BLOCK):
+        part = slice(first, first + BLOCK)
+        start = ranking.negatives_above[part] / ranking.n_negatives
+        stop = ranking.negatives_from[part] / ranking.n_negatives
+        total += float(overlap[part] @ area(start, stop))
+    return total

@@ -1,14 +1,15 @@
 """AUROC, average precision and maximal F1, exact for every kind of tie.
 
-All three depend only on how many samples score above, and at least as high as, each distinct score of a
-positive. So one plain sort of all scores, which NumPy vectorises (unlike a sort of indices), and one binary
-search per distinct score are enough.
+All three depend only on how many samples score above, and at least as high as, each distinct score of a positive.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+from metauas.metrics.counting import count_beyond
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,23 +17,23 @@ class Ranking:
     """Counts at the k distinct scores of the positives, in ascending order of the score.
 
     Attributes:
+        levels: the distinct scores, (k,).
         positives_at: positives with exactly this score, (k,).
         negatives_from: negatives that score at least this, (k,).
         negatives_above: negatives that score more than this, (k,).
-        group: for each positive, in the order given, the index of its score, (n_positives,).
         n_negatives: number of all negatives.
     """
 
+    levels: Float[np.ndarray, " k"]
     positives_at: Int[np.ndarray, " k"]
     negatives_from: Int[np.ndarray, " k"]
     negatives_above: Int[np.ndarray, " k"]
-    group: Int[np.ndarray, " n_positives"]
     n_negatives: int
 
     @property
     def n_positives(self) -> int:
         """Number of all positives."""
-        return len(self.group)
+        return int(self.positives_at.sum())
 
     @property
     def positives_from(self) -> Int[np.ndarray, " k"]:
@@ -40,23 +41,37 @@ class Ranking:
         return np.cumsum(self.positives_at[::-1])[::-1]
 
 
-def rank(scores: Float[np.ndarray, "*shape"], positive: Bool[np.ndarray, "*shape"]) -> Ranking:
+def rank(
+    positives: Float[np.ndarray, " n_positives"],
+    negatives: Iterable[Float[np.ndarray, " _"]],
+    *,
+    n_negatives: int,
+) -> Ranking:
     """Count what scores above and at least as high as each distinct score of a positive.
 
-    ``scores`` and ``positive`` have the same shape; ``scores`` holds no NaN. Infinities rank first and last.
+    ``negatives`` come in pieces of any length, ``n_negatives`` in all. No score is NaN; infinities rank first and last.
     """
-    ordered = np.sort(scores, axis=None)
-    distinct, group, positives_at = np.unique(scores[positive], return_inverse=True, return_counts=True)
-    scored_from = scores.size - np.searchsorted(ordered, distinct, side="left")
-    scored_above = scores.size - np.searchsorted(ordered, distinct, side="right")
-    positives_from = np.cumsum(positives_at[::-1])[::-1]
+    levels, positives_at = np.unique(positives, return_counts=True)
+    negatives_from, negatives_above = count_beyond(levels, negatives, n_scores=n_negatives)
     return Ranking(
+        levels=levels,
         positives_at=positives_at,
-        negatives_from=scored_from - positives_from,
-        negatives_above=scored_above - (positives_from - positives_at),
-        group=group,
-        n_negatives=scores.size - len(group),
+        negatives_from=negatives_from,
+        negatives_above=negatives_above,
+        n_negatives=n_negatives,
     )
+
+
+def rank_images(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> Ranking:
+    """Rank image scores, the images labelled True as positives."""
+    return rank(scores[labels], [scores[~labels]], n_negatives=int(np.count_nonzero(~labels)))
+
+
+def rank_pixels(maps: list[Float[np.ndarray, "_ _"]], masks: list[Bool[np.ndarray, "_ _"]]) -> Ranking:
+    """Rank the pixels of all maps, the masked ones as positives, holding one image at a time."""
+    positives = np.concatenate([values[mask] for values, mask in zip(maps, masks, strict=True)])
+    negatives = (values[~mask] for values, mask in zip(maps, masks, strict=True))
+    return rank(positives, negatives, n_negatives=sum(mask.size for mask in masks) - len(positives))
 
 
 def auroc(ranking: Ranking) -> float:
@@ -81,7 +96,7 @@ def average_precision(ranking: Ranking) -> float:
         return float("nan")
     found = ranking.positives_from
     precision = found / (found + ranking.negatives_from)
-    return float(ranking.positives_at @ precision) / ranking.n_positives
+    return float(np.einsum("k,k->", ranking.positives_at, precision)) / ranking.n_positives
 
 
 def f1_max(ranking: Ranking) -> float:
@@ -89,4 +104,6 @@ def f1_max(ranking: Ranking) -> float:
     if ranking.n_positives == 0:
         return float("nan")
     found = ranking.positives_from
-    return float(np.max(2 * found / (ranking.n_positives + found + ranking.negatives_from)))
+    detected = found + ranking.negatives_from
+    detected += ranking.n_positives
+    return 2 * float(np.max(found / detected))

@@ -1,6 +1,7 @@
 import inspect
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from metauas.errors import InputError
-from metauas.metrics import METRICS, average_metrics, compute_metrics
+from metauas.metrics import EXTRAS, METRICS, average_metrics, compute_metrics
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "metrics"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"no reference values in {REFERENCE}")
@@ -77,6 +78,30 @@ def test_ranking_metrics_are_those_of_scikit_learn(category):
     expected = [*slow_ranking(maps.max(axis=(1, 2)), labels), *slow_ranking(maps.ravel(), masks.ravel())]
     found = list(compute_metrics(maps, masks, labels).values())[:6]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@st.composite
+def degenerate_categories(draw):
+    """Any masks and any labels, which need not agree, one class only included; both zeros, few values."""
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    dtype = draw(st.sampled_from([np.float16, np.float32, np.float64]))
+    values = draw(st.sampled_from([[0.25], [-0.0, 0.0], [-1.0, -0.0, 0.0, 0.5, 1.0]]))
+    maps = draw(arrays(dtype, shape, elements=st.sampled_from(values)))
+    masks = draw(st.one_of(arrays(np.bool_, shape), st.sampled_from([np.zeros(shape, bool), np.ones(shape, bool)])))
+    return maps, masks, draw(arrays(np.bool_, shape[:1]))
+
+
+@given(degenerate_categories())
+@settings(deadline=None, max_examples=200)
+def test_degenerate_categories_have_scikit_learns_values_or_none(category):
+    maps, masks, labels = category
+    expected = []
+    for scores, positive in ((maps.max(axis=(1, 2)), labels), (maps.ravel(), masks.ravel())):
+        expected += slow_ranking(scores, positive) if positive.any() else [math.nan] * 3
+    found = compute_metrics(maps, masks, labels)
+    np.testing.assert_allclose(list(found.values())[:6], expected, rtol=0, atol=1e-12)
+    defined = masks.any() and not masks.all()
+    np.testing.assert_allclose(found["AUPRO"], slow_aupro(maps, masks, 0.3) if defined else math.nan, atol=1e-12)
 
 
 @given(categories(), st.sampled_from([0.05, 0.3, 0.5, 1.0]))
@@ -237,6 +262,28 @@ def test_arrays_that_do_not_fit():
         unchecked_metrics(maps, masks.astype(np.uint8), labels)
     with pytest.raises(InputError, match="labels are int64, not boolean"):
         unchecked_metrics(maps, masks, labels.astype(np.int64))
+
+
+@pytest.mark.parametrize("values", [2**24, 256, 1])
+def test_extra_memory_stays_below_two_and_a_half_times_the_scores(values):
+    rng = np.random.default_rng(0)
+    masks = np.zeros((40, 128, 128), dtype=bool)
+    masks[::2, 20:50, 30:60] = True
+    smooth = rng.random(masks.shape, dtype=np.float32) ** 2 * (1 + masks) / 2
+    maps = np.ceil(smooth * values) / np.float32(values)
+    labels = masks.any(axis=(1, 2))
+    tracemalloc.start()
+    compute_metrics(maps, masks, labels, extras=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * maps.nbytes
+
+
+def test_extras_are_averaged_too():
+    two = dict.fromkeys((*METRICS, *EXTRAS), 0.5)
+    assert tuple(average_metrics({"one": two, "two": two})) == METRICS + EXTRAS
+    with pytest.raises(InputError, match=r"category two lacks AUPRO@0.05, AUPIMO"):
+        average_metrics({"one": two, "two": dict.fromkeys(METRICS, 0.5)})
 
 
 def test_average_leaves_undefined_values_out():
