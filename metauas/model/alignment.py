@@ -83,8 +83,11 @@ class FeatureAlignment(nn.Module):
         return queries * self.log_sharpness.exp() if hasattr(self, "log_sharpness") else queries
 
     def _soft(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        # scaled_dot_product_attention never holds the n × m matrix
-        return F.scaled_dot_product_attention(self._sharpened(queries), keys, values, scale=1.0)
+        # the fused kernel never holds the n × m matrix; it wants heads, one width for all three, and rows in one piece
+        room = values.shape[-1] - queries.shape[-1]
+        q, k = (F.pad(tokens, (0, room)) for tokens in (self._sharpened(queries), keys))
+        q, k, v = (tokens.contiguous()[:, None] for tokens in (q, k, values))
+        return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0]
 
     def _unaligned(self, query: Tensor, prompt: Tensor) -> Tensor:
         if query.shape[-2:] != prompt.shape[-2:]:
