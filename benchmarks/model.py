@@ -46,7 +46,7 @@ def contestants(
     encoded, encoded_fast = model.encode_prompt(prompt), fast.encode_prompt(prompt)
     found: dict[str, Callable[[], Tensor]] = {
         "plain": lambda: plain(model, queries, prompts),
-        "one call": lambda: model.segment(queries, prompts),
+        "ours": lambda: model.segment(queries, prompts),
         "prompt cached": lambda: model.segment(queries, encoded),
         "fast copy, prompt cached": lambda: fast.segment(queries, encoded_fast),
     }

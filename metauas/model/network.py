@@ -12,6 +12,8 @@ from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.hub import HubMixin
 
+_PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
+
 #: Features of a prompt, one per stage, shallow to deep.
 EncodedPrompt = tuple[Tensor, ...]
 
@@ -108,7 +110,12 @@ class MetaUAS(HubMixin):
     def segment(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | EncodedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the maps of ``queries`` for a prompt image or an encoded one, without gradients."""
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
-        return self._decode(queries, encoded).sigmoid()
+        many = _at_once(queries) if self.normalise.mean.device.type == "cpu" else len(queries)
+        if len(queries) <= many:
+            return self._decode(queries, encoded).sigmoid()
+        each = tuple(_as_many(stage, queries) for stage in encoded)  # views: nothing is copied
+        chunks = zip(queries.split(many), *(stage.split(many) for stage in each), strict=True)
+        return torch.cat([self._decode(query, tuple(part)).sigmoid() for query, *part in chunks])
 
     @torch.no_grad()
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
@@ -129,6 +136,10 @@ class MetaUAS(HubMixin):
         stride = self.encoder.strides[-1]
         bottom, right = (-side % stride for side in images.shape[-2:])
         return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+
+
+def _at_once(queries: Tensor) -> int:
+    return max(1, _PIXELS_AT_ONCE // (queries.shape[-2] * queries.shape[-1]))
 
 
 def _aligned(align: nn.Module, query: Tensor, prompt: Tensor) -> Tensor:

@@ -177,3 +177,14 @@ def test_each_query_may_have_several_prompts_of_its_own(nano, random_images):
     apart = torch.cat([nano.segment(q[None], p[None]) for q, p in zip(queries, prompts, strict=True)])
     torch.testing.assert_close(together, apart, rtol=0, atol=1e-5)
     assert (together - nano.segment(queries, prompts[:, 0])).abs().max() > 1e-4
+
+
+def test_large_batches_are_taken_in_parts_on_a_cpu(nano, random_images, monkeypatch):
+    queries, prompts = random_images(5, 64, 96), random_images(5, 64, 96, seed=1)
+    whole = [nano.segment(queries, prompt) for prompt in (prompts, prompts[:1], prompts[None])]
+    monkeypatch.setattr("metauas.model.network._PIXELS_AT_ONCE", 2 * 64 * 96)
+    parts = [nano.segment(queries, prompt) for prompt in (prompts, prompts[:1], prompts[None])]
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="3 prompts for 5 queries"):
+        nano.segment(queries, prompts[:3])
