@@ -4,9 +4,10 @@ from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32
 
-from metauas.errors import check_choice
+from metauas.errors import InputError, check_choice
 
 METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 
@@ -15,7 +16,8 @@ METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 class Inpainter(Protocol):
     """Anything that fills a masked region from its surroundings.
 
-    The contract: pixels outside of the mask come back unchanged, to the bit.
+    The contract: outside of the mask, grown by the inpainter's ``feather`` if it has one, pixels come back unchanged
+    to the bit. What is drawn at random comes from ``rng`` alone.
     """
 
     def __call__(
@@ -58,3 +60,46 @@ def _grain_of(image: np.ndarray, *, mask: np.ndarray, rng: np.random.Generator) 
     fine = np.clip(fine, -usual, usual)
     shift = [int(rng.integers(side // 4, side - side // 4)) for side in image.shape[:2]]
     return np.roll(fine, shift, axis=(0, 1))
+
+
+def keep_outside(
+    image: Float32[np.ndarray, "h w 3"],
+    filled: Float32[np.ndarray, "h w 3"],
+    *,
+    mask: Bool[np.ndarray, "h w"],
+    feather: int,
+) -> Float32[np.ndarray, "h w 3"]:
+    """Return ``filled`` in the mask and ``image`` outside of it.
+
+    The filling fades out linearly with the distance from the mask and is gone at ``feather`` pixels; from there on
+    the image is the same to the bit.
+    """
+    if not mask.any():
+        return image.copy()
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    weight = np.clip(1 - distance / max(feather, 1), 0, 1)[..., None]
+    blended = (1 - weight) * image + weight * np.clip(filled, 0, 1)
+    return np.where(weight > 0, blended, image).astype(np.float32)
+
+
+def pad_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
+    """Mirror an array (H, W) or (H, W, C) at its lower and right border until ``multiple`` divides both sides."""
+    below, beside = (-side % multiple for side in image.shape[:2])
+    return np.pad(image, [(0, below), (0, beside)] + [(0, 0)] * (image.ndim - 2), mode="symmetric")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        InputError: the name is unknown to torch, or this machine has no such device.
+    """
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        raise InputError(f"device={name!r} cannot be used here ({error}); give 'auto', 'cpu' or 'cuda'") from error
+    return device

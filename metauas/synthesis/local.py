@@ -8,12 +8,14 @@ says how much: ``changed = (1 − β)·image + β·filling`` inside of the regio
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from metauas.errors import InputError, check_choice
+from metauas.synthesis.augmentation import augment_texture
 from metauas.synthesis.noise import perlin_noise
 from metauas.synthesis.objects import shape_anywhere
 from metauas.synthesis.pictures import PictureSource
@@ -53,6 +55,19 @@ def spot_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
 REGIONS: dict[str, Region] = {"perlin": perlin_region, "stroke": stroke_region, "spot": spot_region}
 FILLINGS = ("texture", "tint", "elsewhere")
 
+#: Named settings of ``LocalChange``: ours, DRAEM's as published, and those of MetaUAS' public reproductions.
+LOCAL_PRESETS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "draem": {
+        "regions": ("perlin",),
+        "fillings": ("texture",),
+        "opacity": (0.2, 1.0),
+        "augment": True,
+        "soft_edges": 0.0,
+    },
+    "reproduction": {"regions": ("perlin",), "fillings": ("texture",), "opacity": (0.3, 1.0), "soft_edges": 0.0},
+}
+
 
 @dataclass(frozen=True)
 class LocalChange:
@@ -63,18 +78,33 @@ class LocalChange:
         regions: names out of ``REGIONS``; one is drawn for each change.
         fillings: names out of ``FILLINGS``; one is drawn for each change.
         opacity: range of β. DRAEM: (0.2, 1); the MetaUAS reproductions: (0.3, 1); ours: (0.1, 1).
+        augment: sends foreign textures through three of DRAEM's ten augmenters first.
+        soft_edges: share of the regions whose edge is blurred, for a hard edge would be a cue of its own. DRAEM: 0.
     """
 
     textures: PictureSource
     regions: tuple[str, ...] = ("perlin", "stroke", "spot")
     fillings: tuple[str, ...] = FILLINGS
     opacity: tuple[float, float] = (0.1, 1.0)
+    augment: bool = False
+    soft_edges: float = 0.5
+
+    @classmethod
+    def preset(cls, name: str, *, textures: PictureSource) -> "LocalChange":
+        """Return the local change of one of ``LOCAL_PRESETS`` over ``textures``.
+
+        Raises:
+            InputError: the name is not known.
+        """
+        return cls(textures, **LOCAL_PRESETS[check_choice(name="preset", value=name, choices=LOCAL_PRESETS)])
 
     def __post_init__(self) -> None:
         if not (self.regions and self.fillings):
             raise InputError("a local change needs at least one name in regions and one in fillings")
         if not 0 <= self.opacity[0] <= self.opacity[1] <= 1:
             raise InputError(f"opacity={self.opacity} is no range within [0, 1], smallest first")
+        if not 0 <= self.soft_edges <= 1:
+            raise InputError(f"soft_edges={self.soft_edges} is no share; give a number from 0 to 1")
         for name in self.regions:
             check_choice(name="regions", value=name, choices=REGIONS)
         for name in self.fillings:
@@ -87,16 +117,22 @@ class LocalChange:
         region = REGIONS[str(rng.choice(self.regions))](rng, image.shape[0])
         filling = self._filling(image, rng=rng)
         alpha = np.float32(rng.uniform(*self.opacity)) * region.astype(np.float32)
-        if rng.random() < 0.5:  # a hard edge would be a cue of its own
+        if rng.random() < self.soft_edges:
             alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.2)), dtype=np.float32)
-        return np.where(region[..., None], np.clip(image + alpha[..., None] * (filling - image), 0, 1), image)
+        changed = filling - image
+        changed *= cv2.merge([alpha, alpha, alpha])  # broadcasting over three channels would be several times slower
+        changed += image
+        return np.asarray(cv2.copyTo(np.clip(changed, 0, 1, out=changed), region.view(np.uint8), image.copy()))
 
     def _filling(self, image: np.ndarray, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
         kind, size = str(rng.choice(self.fillings)), image.shape[0]
         if kind == "texture":
-            return self.textures.draw(rng, size=size).image
+            texture = self.textures.draw(rng, size=size).image
+            return augment_texture(texture, rng=rng) if self.augment else texture
         if kind == "tint":  # stains and burns keep the surface's pattern, paint and dirt do not
             colour = plain_colour(rng)
-            return colour + np.float32(rng.choice([0.0, 0.7])) * (image - image.mean(axis=(0, 1)))
+            pattern = image.reshape(size, -1) - np.tile(image.mean(axis=(0, 1)), size)  # in rows, which is faster
+            pattern *= np.float32(rng.choice([0.0, 0.7]))
+            return (np.tile(colour, size) + pattern).reshape(image.shape)
         shift = [int(rng.integers(size // 8, size - size // 8)) for _ in range(2)]
         return np.roll(image, shift, axis=(0, 1))

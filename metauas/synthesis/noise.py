@@ -1,5 +1,7 @@
 """Perlin and fractal noise, the raw material of masks and textures."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from jaxtyping import Float32
@@ -22,6 +24,7 @@ def perlin_noise(
     return np.float32(np.sqrt(2)) * field
 
 
+@lru_cache(maxsize=64)
 def _lattice_weights(length: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
     """Return fade weights and weights times distance, both (length, cells + 1), for one axis."""
     position = np.linspace(0, cells, length, endpoint=False, dtype=np.float32)

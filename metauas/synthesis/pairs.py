@@ -187,7 +187,7 @@ def visible_change(
 
 def _largest_channel(difference: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
     """Largest absolute value of the three channels; ``max(axis=2)`` would be ten times slower."""
-    red, green, blue = np.moveaxis(np.abs(difference), 2, 0)
+    red, green, blue = cv2.split(np.abs(difference))
     return np.maximum(np.maximum(red, green), blue)
 
 

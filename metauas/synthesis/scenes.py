@@ -74,7 +74,13 @@ def paint(
     size = image.shape[0]
     textured = rng.random() < 0.4
     material = draw_texture(rng, size=size) if textured else plain_colour(rng)
-    light = 1 + np.float32(rng.uniform(0, 0.6)) * oblique_axis(rng, size)[..., None]
-    alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), rng.uniform(0.4, 0.9))[..., None]
-    rim = 1 - np.float32(rng.uniform(0, 2)) * alpha * (1 - alpha)  # darker where the surface turns away
-    return np.asarray(rim * ((1 - alpha) * image + alpha * np.minimum(material * light, 1)), dtype=np.float32)
+    light = 1 + np.float32(rng.uniform(0, 0.6)) * oblique_axis(rng, size)
+    alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), rng.uniform(0.4, 0.9))
+    strength = np.float32(rng.uniform(0, 2))
+    left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
+    window = slice(top, top + height), slice(left, left + width)  # beyond it nothing changes
+    surface = material[window] if textured else material
+    painted, alpha, light = image.copy(), alpha[window][..., None], light[window][..., None]
+    rim = 1 - strength * alpha * (1 - alpha)  # darker where the surface turns away
+    painted[window] = rim * ((1 - alpha) * image[window] + alpha * np.minimum(surface * light, 1))
+    return painted

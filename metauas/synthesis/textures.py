@@ -33,7 +33,9 @@ def colour(rng: np.random.Generator, pattern: Float32[np.ndarray, "h w"]) -> Flo
     palette = np.clip(lightness[:, None] + saturation * rng.uniform(-0.5, 0.5, (1, 3)), 0, 1)
     palette += rng.uniform(-0.5, 0.5, (3, 3)) * saturation * 0.4
     table = np.stack([np.interp(np.linspace(0, 1, 256), (0, 0.5, 1), palette[:, c]) for c in range(3)], axis=1)
-    return np.clip(table, 0, 1).astype(np.float32)[(pattern * 255).astype(np.uint8)]
+    table = np.clip(table, 0, 1).astype(np.float32)
+    index = (pattern * 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(cv2.merge([index, index, index]), table[None]))
 
 
 def fractal(rng: np.random.Generator, size: int) -> Float32[np.ndarray, "s s"]:

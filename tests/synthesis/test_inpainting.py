@@ -1,10 +1,14 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from metauas.errors import InputError
 from metauas.seeding import rng_for
 from metauas.synthesis import OpenCVInpainter, Photographs
-from metauas.synthesis.inpainting import METHODS
+from metauas.synthesis.inpainting import METHODS, choose_device, keep_outside, pad_to_multiple
 
 inpainters = pytest.mark.parametrize(
     "inpainter", [OpenCVInpainter(method=m, grain=g) for m in METHODS for g in (True, False)]
@@ -71,3 +75,48 @@ def test_the_filling_depends_on_the_generator_alone():
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match=r"method='telae'.*'telea'.*navier-stokes"):
         OpenCVInpainter(method="telae")
+
+
+@pytest.mark.parametrize("feather", [0, 1, 4])
+def test_beyond_the_feather_the_image_is_the_same_to_the_bit_and_in_the_mask_the_filling(feather):
+    image, filled = rng_for("feather").random((2, 64, 64, 3), dtype=np.float32)
+    mask = disc()
+    result = keep_outside(image, filled, mask=mask, feather=feather)
+    y, x = np.mgrid[:64, :64]
+    inside = np.argwhere(mask)
+    distance = np.sqrt(((y[..., None] - inside[:, 0]) ** 2 + (x[..., None] - inside[:, 1]) ** 2).min(axis=2))
+    assert (result[mask] == filled[mask]).all()
+    assert (result[distance >= max(feather, 1)] == image[distance >= max(feather, 1)]).all()
+    between = (distance > 0) & (distance < feather)
+    if feather > 1:
+        weight = (1 - distance[between] / feather)[:, None]
+        expected = weight * filled[between] + (1 - weight) * image[between]
+        np.testing.assert_allclose(result[between], expected, atol=1e-5)
+    else:
+        assert not between.any()
+
+
+def test_padding_mirrors_to_the_next_multiple():
+    image = np.arange(5 * 7).reshape(5, 7)
+    padded = pad_to_multiple(image, 8)
+    assert padded.shape == (8, 8)
+    assert (padded[:5, :7] == image).all()
+    assert (padded[5, :7] == image[4]).all()
+    assert (padded[:5, 7] == image[:, 6]).all()
+    assert pad_to_multiple(np.zeros((2, 3, 3)), 16).shape == (16, 16, 3), "also where it takes several mirrors"
+    assert (pad_to_multiple(padded, 8) == padded).all()
+
+
+def test_devices_are_checked():
+    assert choose_device("cpu").type == "cpu"
+    assert (choose_device("auto").type == "cpu") != torch.accelerator.is_available()
+    for name in ("gpu", "cuda:99"):
+        with pytest.raises(InputError, match=rf"device='{name}' cannot be used.*'auto', 'cpu'"):
+            choose_device(name)
+
+
+def test_importing_synthesis_imports_no_heavy_package():
+    heavy = {"diffusers", "transformers", "pycocotools", "huggingface_hub"}
+    code = f"import sys, metauas.synthesis; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

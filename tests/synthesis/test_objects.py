@@ -3,7 +3,14 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import OpenCVInpainter, Picture
-from metauas.synthesis.objects import choose_objects, dilate, exchange_object, remove_objects, shape_anywhere
+from metauas.synthesis.objects import (
+    adapt_colours,
+    choose_objects,
+    dilate,
+    exchange_object,
+    remove_objects,
+    shape_anywhere,
+)
 
 INPAINTER = OpenCVInpainter(grain=False)
 
@@ -54,7 +61,7 @@ def test_exchange_takes_the_old_object_away_and_puts_the_donor_s_in_its_place(sq
     for seed in range(10):
         changed = exchange_object(picture, donor, rng=rng_for(seed), inpainter=INPAINTER)
         redness, blueness = changed[..., 0] - changed[..., 2], changed[..., 2] - changed[..., 0]
-        assert redness.max() < 0.05, "nothing is left of the red square"
+        assert redness.max() < 0.15, "nothing is left of the red square, whose redness is 0.7"
         new = blueness > 0.4
         assert 0.3 < new.sum() / old.sum() < 2.5
         distance = np.argwhere(new).mean(axis=0) - np.argwhere(old).mean(axis=0)
@@ -76,3 +83,33 @@ def test_dilate_grows_by_a_disc():
     grown = dilate(point, pixels=3)
     assert (grown <= (x**2 + y**2 <= 3.5**2)).all()
     assert (grown >= (x**2 + y**2 <= 2.5**2)).all()
+
+
+def test_donors_that_the_border_cuts_are_taken_only_if_there_is_no_other(squares, ground):
+    picture = squares(count=1).draw(rng_for("picture"), size=80)
+    cut, whole = np.zeros((2, 80, 80), bool)
+    cut[:20, 30:50], whole[40:60, 30:50] = True, True
+    image = np.full((80, 80, 3), ground)
+    image[cut], image[whole] = (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+    for seed in range(6):
+        both = Picture(image=image, objects=(cut, whole))
+        blue = exchange_object(picture, both, rng=rng_for(seed), inpainter=INPAINTER)
+        assert (blue[..., 2] - blue[..., 1]).max() > 0.3 > (blue[..., 1] - blue[..., 2]).max()
+    green = exchange_object(picture, Picture(image=image, objects=(cut,)), rng=rng_for(0), inpainter=INPAINTER)
+    assert (green[..., 1] - green[..., 2]).max() > 0.3
+
+
+def test_adapted_colours_come_nearer_to_the_ground_s_by_the_share():
+    rng = rng_for("colours")
+    image = (0.7 + 0.05 * rng.standard_normal((40, 40, 3))).astype(np.float32)
+    ground = (0.3 + 0.10 * rng.standard_normal((40, 40, 3))).astype(np.float32)
+    region = np.zeros((40, 40), bool)
+    region[5:35, 5:35] = True
+    half = adapt_colours(image, ground, region=region, share=0.5)[region]
+    np.testing.assert_allclose(
+        half.mean(axis=0), (image[region].mean(axis=0) + ground[region].mean(axis=0)) / 2, rtol=1e-3
+    )
+    np.testing.assert_allclose(half.std(axis=0), 0.075, rtol=0.1)
+    flat = np.full_like(ground, 0.3)
+    assert adapt_colours(image, flat, region=region, share=1.0)[region].std() > 0.02, "an object stays one"
+    assert adapt_colours(image, ground, region=np.zeros_like(region), share=0.5) is image

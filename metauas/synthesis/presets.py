@@ -1,0 +1,37 @@
+"""Named settings of a synthesis: our own, and those found in public code.
+
+Where that code turns the roles of the two images at random, appearance and disappearance have equal shares here. Its
+changes of hue and saturation have no counterpart but ``colour``.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from metauas.synthesis.local import LOCAL_PRESETS
+from metauas.synthesis.variation import Variation
+
+_POSE = {name: getattr(Variation(), name) for name in ("rotation", "shift", "scale")}
+_STILL = asdict(Variation.off())
+_PUBLISHED = {"pictures": {"photographs": 1.0}, "decoys": 0.0}
+
+#: The reproduction by ggoodd: half inpainted objects; the rest in equal parts exchange and Perlin texture.
+GGOODD = {
+    **_PUBLISHED,
+    **LOCAL_PRESETS["reproduction"],
+    "mixture": {"appearance": 0.25, "disappearance": 0.25, "exchange": 0.25, "local": 0.25},
+    "variation": _STILL | _POSE,
+}
+
+#: The reproduction by DeLunnLi: half local; the rest in equal parts exchange and inpainted objects.
+DELUNNLI = {
+    **_PUBLISHED,
+    **LOCAL_PRESETS["reproduction"],
+    "mixture": {"appearance": 0.125, "disappearance": 0.125, "exchange": 0.25, "local": 0.5},
+    "variation": _STILL
+    | {"rotation": 30.0, "shift": 0.05, "scale": 0.05, "brightness": 0.05, "contrast": 0.05, "colour": 0.05},
+}
+
+#: DRAEM (Zavrtanik et al., ICCV 2021): up to 0.8 of the picture shows through; the prompt is the picture itself.
+DRAEM = {**_PUBLISHED, **LOCAL_PRESETS["draem"], "mixture": {"local": 1.0}, "variation": _STILL}
+
+PRESETS: dict[str, dict[str, Any]] = {"offline": {}, "ggoodd": GGOODD, "delunnli": DELUNNLI, "draem": DRAEM}

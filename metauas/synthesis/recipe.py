@@ -1,0 +1,243 @@
+"""The recipe of a synthesis: settings that say all about the pairs, and the synthesizer made of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, field_validator
+
+from metauas.errors import InputError, check_choice
+from metauas.files import require_file
+from metauas.settings import Settings
+from metauas.synthesis.coco import CocoPictures
+from metauas.synthesis.dataset import _photographs as split_photographs
+from metauas.synthesis.diffusion import DiffusersInpainter
+from metauas.synthesis.inpainting import METHODS, Inpainter, OpenCVInpainter
+from metauas.synthesis.lama import LamaInpainter
+from metauas.synthesis.local import FILLINGS, REGIONS, LocalChange
+from metauas.synthesis.masked_folder import MaskedFolder
+from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixture
+from metauas.synthesis.pictures import MixedSource, PictureSource
+from metauas.synthesis.presets import PRESETS
+from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
+from metauas.synthesis.textures_folder import TextureFolder
+from metauas.synthesis.variation import Variation
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_NETWORKS = ("lama:", "diffusers:")
+
+#: Sources of pictures and of foreign textures, and the settings that each needs.
+PICTURES: dict[str, tuple[str, ...]] = {
+    "photographs": (),
+    "coco": ("coco_annotations", "coco_images"),
+    "masked": ("masked_images", "masked_masks"),
+    "drawn_scenes": (),
+    "drawn_textures": (),
+}
+TEXTURES: dict[str, tuple[str, ...]] = {
+    "drawn_textures": (),
+    "photographs": (),
+    "texture_folder": ("texture_folder",),
+}
+#: Settings that name a file or folder; besides, ``inpainter`` may.
+PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))
+
+
+class SynthesisSettings(Settings):
+    """All that a written synthesis depends on, apart from what is in the folders it names.
+
+    Attributes:
+        count: pairs, training and validation together.
+        validation_share: share of them that is held out, made from pictures that training never shows.
+        shard_size: pairs a file.
+        seed: of all pairs; pair ``index`` of a split depends on (seed, split, index) alone.
+        size: side of query, prompt and mask, pixels.
+        mixture: share of each kind of change.
+        decoys: share of pairs in which a change is made to both sides before the real one.
+        photographs: a folder of images; None takes those inside scikit-image.
+        coco_annotations: JSON file in COCO's format, for the source ``coco``.
+        coco_images: the folder of its photographs.
+        masked_images: a folder of photographs, for the source ``masked``.
+        masked_masks: the folder of their masks, as ``MaskedFolder`` reads them.
+        texture_folder: a folder of pictures such as DTD, for the source of that name.
+        pictures: share of each source of pictures, names out of ``PICTURES``.
+        textures: share of each source of foreign textures, names out of ``TEXTURES``.
+        inpainter: ``telea``, ``navier-stokes``, ``lama:FILE`` or ``diffusers:MODEL``.
+        regions: names out of ``REGIONS``, where a local change may be.
+        fillings: names out of ``FILLINGS``, what a local change may show.
+        opacity: range of a local change's opacity.
+        augment: sends foreign textures through three of DRAEM's augmenters.
+        soft_edges: share of local changes with a soft edge.
+        variation: what query and prompt may differ in without a change, names out of ``Variation``'s.
+        jpeg_quality: writes query and prompt as JPEG of this quality; None writes PNG, without loss.
+    """
+
+    count: Positive = 10_000
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    shard_size: Positive = 500
+    seed: Annotated[int, Field(ge=0)] = 0
+    size: Annotated[int, Field(ge=16, le=4096)] = 256
+    mixture: dict[str, float] = Field(default=DEFAULT_MIXTURE)
+    decoys: Share = 0.3
+    photographs: str | None = None
+    coco_annotations: str | None = None
+    coco_images: str | None = None
+    masked_images: str | None = None
+    masked_masks: str | None = None
+    texture_folder: str | None = None
+    pictures: dict[str, float] = Field(
+        default={"photographs": 0.4, "drawn_scenes": 0.35, "drawn_textures": 0.25}, validate_default=True
+    )
+    textures: dict[str, float] = Field(default={"drawn_textures": 0.7, "photographs": 0.3}, validate_default=True)
+    inpainter: str = "telea"
+    regions: tuple[str, ...] = tuple(REGIONS)
+    fillings: tuple[str, ...] = FILLINGS
+    opacity: tuple[float, float] = (0.1, 1.0)
+    augment: bool = False
+    soft_edges: Share = 0.5
+    variation: dict[str, float] = Field(default_factory=lambda: asdict(Variation()))
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @field_validator("mixture")
+    @classmethod
+    def _known_kinds(cls, mixture: dict[str, float]) -> dict[str, float]:
+        check_mixture(mixture)
+        return mixture
+
+    @field_validator("variation")
+    @classmethod
+    def _whole_variation(cls, given: dict[str, float]) -> dict[str, float]:
+        """What is not named keeps its default, and is written down with the rest."""
+        usual = asdict(Variation())
+        for name, value in given.items():
+            check_choice(name="variation", value=name, choices=usual)
+            if not 0 <= value < float("inf"):
+                raise InputError(f"variation {name} is {value}; give a number from 0 up")
+        return usual | given
+
+    @field_validator("inpainter")
+    @classmethod
+    def _known_inpainter(cls, name: str) -> str:
+        if name.startswith(_NETWORKS) and not name.endswith(":"):
+            return name
+        return check_choice(name="inpainter", value=name, choices=[*METHODS, "lama:FILE", "diffusers:MODEL"])
+
+    @field_validator("pictures")
+    @classmethod
+    def _known_pictures(cls, shares: dict[str, float], info: Any) -> dict[str, float]:
+        return _check_sources(shares, name="pictures", known=PICTURES, given=info.data)
+
+    @field_validator("textures")
+    @classmethod
+    def _known_textures(cls, shares: dict[str, float], info: Any) -> dict[str, float]:
+        return _check_sources(shares, name="textures", known=TEXTURES, given=info.data)
+
+    @field_validator("regions", "fillings", "opacity")
+    @classmethod
+    def _fits_a_local_change(cls, value: Any, info: Any) -> Any:
+        LocalChange(DrawnTextures(), **{str(info.field_name): value})
+        return value
+
+
+def read_recipe(path: str | Path | None = None, *, preset: str | None = None, **given: Any) -> SynthesisSettings:
+    """Return the settings of a YAML file over those of a preset, and what is ``given`` over both.
+
+    Args:
+        path: a mapping of ``SynthesisSettings``' names to values; its key ``preset`` names a preset.
+        preset: one of ``PRESETS``; takes the place of the file's.
+        **given: values that override the file's; None is as good as absent.
+
+    Raises:
+        InputError: the file is no such mapping, a name is unknown or a value is wrong.
+    """
+    values = _read_mapping(path) if path is not None else {}
+    name = preset or values.get("preset", "offline")
+    check_choice(name="preset", value=str(name), choices=PRESETS)
+    values = {key: value for key, value in values.items() if key != "preset"}
+    values |= {key: value for key, value in given.items() if value is not None}
+    return SynthesisSettings.parse(PRESETS[name] | values, origin=str(path or "synthesis settings"))
+
+
+def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> PairSynthesizer:
+    """Return what makes the pairs of one split.
+
+    Raises:
+        InputError: an unknown split, a folder without images, or what a source or inpainter of the settings says.
+    """
+    textures = _mixed(settings, settings.textures, known=TEXTURES, split=split)
+    return PairSynthesizer(
+        _mixed(settings, settings.pictures, known=PICTURES, split=split),
+        textures=textures,
+        size=settings.size,
+        mixture=settings.mixture,
+        variation=Variation(**settings.variation),
+        inpainter=_inpainter(settings.inpainter),
+        local=_local_change(settings, textures),
+        decoys=settings.decoys,
+    )
+
+
+def _mixed(
+    settings: SynthesisSettings, shares: Mapping[str, float], *, known: Mapping[str, Any], split: str
+) -> MixedSource:
+    """The order is that of ``known``: how a file orders its keys must not change the pairs."""
+    names = [name for name in known if shares.get(name, 0) > 0]
+    return MixedSource(tuple(_source(settings, name, split) for name in names), tuple(shares[name] for name in names))
+
+
+def _source(settings: SynthesisSettings, name: str, split: str) -> PictureSource:
+    if name == "photographs":
+        return split_photographs(settings.photographs, split=split)
+    if name == "coco":
+        return CocoPictures(str(settings.coco_annotations), str(settings.coco_images), split=split)
+    if name == "masked":
+        return MaskedFolder(str(settings.masked_images), str(settings.masked_masks), split=split)
+    if name == "texture_folder":
+        return TextureFolder(str(settings.texture_folder), split=split)
+    return DrawnScenes() if name == "drawn_scenes" else DrawnTextures()
+
+
+@lru_cache(maxsize=1)
+def _inpainter(name: str) -> Inpainter:
+    """Both splits share one: a network is large."""
+    kind, _, model = name.partition(":")
+    if kind == "lama":
+        return LamaInpainter(model)
+    return DiffusersInpainter(model) if kind == "diffusers" else OpenCVInpainter(method=name)
+
+
+def _local_change(settings: SynthesisSettings, textures: PictureSource) -> LocalChange:
+    names = ("regions", "fillings", "opacity", "augment", "soft_edges")
+    return LocalChange(textures, **{name: getattr(settings, name) for name in names})
+
+
+def _check_sources(
+    shares: dict[str, float], *, name: str, known: Mapping[str, tuple[str, ...]], given: Mapping[str, Any]
+) -> dict[str, float]:
+    for source in shares:
+        check_choice(name=name, value=source, choices=known)
+    if not shares:
+        raise InputError(f"{name} is empty; give a source out of {', '.join(known)} a share above 0")
+    MixedSource((DrawnTextures(),) * len(shares), tuple(shares.values()))
+    for source, keys in known.items():
+        is_used, there = shares.get(source, 0) > 0, [key for key in keys if given.get(key) is not None]
+        if is_used and len(there) < len(keys):
+            raise InputError(f"{source!r} needs {' and '.join(keys)}; give that, or name another source")
+        if there and not is_used:
+            raise InputError(f"{there[0]} is given, but {source!r} has no share; give it one, as in {{{source}: 1.0}}")
+    return shares
+
+
+def _read_mapping(path: str | Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(require_file(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no mapping; write one `name: value` a line, such as `count: 1000`")
+    return content

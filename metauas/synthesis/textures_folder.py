@@ -1,0 +1,64 @@
+"""Textures from a folder of pictures, such as the Describable Textures Dataset (Cimpoi et al., CVPR 2014)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from metauas.errors import InputError
+from metauas.files import require_folder
+from metauas.images import IMAGE_SUFFIXES, read_image
+from metauas.synthesis.crops import random_window, resize_view
+from metauas.synthesis.held_out import in_split
+from metauas.synthesis.pictures import Picture
+
+_SMALLEST_WINDOW = 0.35  # share of the shorter side
+_SHORT_SIDE = 16  # pixels
+
+
+class TextureFolder:
+    """Square crops of the pictures in a folder and the folders in it, turned by quarters and mirrored.
+
+    DTD is given by its root (``images/<class>/*.jpg``); any other folder will do.
+
+    Args:
+        folder: where the pictures are.
+        split: ``train``, ``validation`` (every 20th picture, by a hash of its path) or ``all``.
+        stationary: whether every picture looks alike everywhere, as photographs of one material do. DTD's do not.
+
+    Raises:
+        InputError: the folder is missing, or has no picture of the split.
+    """
+
+    def __init__(self, folder: str | Path, *, split: str = "train", stationary: bool = False) -> None:
+        self.folder = require_folder(folder)
+        self.stationary = stationary
+        found = sorted(path.relative_to(self.folder) for path in self.folder.rglob("*") if _is_picture(path))
+        self.files = tuple(path.as_posix() for path in found if in_split(path.as_posix(), split))
+        if not self.files:
+            raise InputError(
+                f"folder {folder} and those in it hold {len(found)} pictures, none of them in split {split!r}; "
+                "give the folder of a texture data set, or split='all'"
+            )
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.files)
+
+    def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
+        """Return a random square crop of a random picture; it has no objects.
+
+        Raises:
+            InputError: naming a picture that is damaged, or too small or narrow to be cropped.
+        """
+        name = self.files[int(rng.integers(len(self.files)))]
+        texture = read_image(self.folder / name)
+        if min(texture.shape[:2]) < _SHORT_SIDE:
+            raise InputError(f"{self.folder / name} is narrower than {_SHORT_SIDE} pixels; take it out")
+        window = random_window(rng, shape=texture.shape[:2], smallest=_SMALLEST_WINDOW)
+        quarters, flip = int(rng.integers(4)), rng.random() < 0.5
+        turned = np.rot90(texture[window], quarters).astype(np.float32) / np.float32(255)
+        return Picture(image=resize_view(turned, size=size, flip=flip), name=name, stationary=self.stationary)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()

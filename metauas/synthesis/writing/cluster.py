@@ -1,0 +1,136 @@
+"""Doing many tasks: one after another here, on a Dask cluster of this machine's cores, or on one that exists."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from metauas.errors import InputError
+
+PATIENCE = "10s"  # for a scheduler's answer
+# a terminal sends Ctrl-C to every process, but the workers end when they are told to
+_UNINTERRUPTED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+
+Task = TypeVar("Task")
+Material = TypeVar("Material")
+Outcome = tuple[Task, BaseException | None]
+Client = Any  # distributed.Client, imported only where it is used: it takes seconds
+
+
+def run_here(
+    work: Callable[[Task, Material], None], tasks: Sequence[Task], *, prepare: Callable[[], Material]
+) -> Iterator[Outcome[Task]]:
+    """Do one task after the other in this process; yield each with its error, or None."""
+    material = prepare()
+    for task in tasks:
+        error: BaseException | None = None
+        try:
+            work(task, material)
+        except Exception as raised:
+            error = raised
+        yield task, error
+
+
+def run_on_cluster(
+    work: Callable[[Task, Material], None],
+    tasks: Sequence[Task],
+    *,
+    prepare: Callable[[], Material],
+    client: Client,
+    gpu: bool = False,
+) -> Iterator[Outcome[Task]]:
+    """Do the tasks on a cluster; yield each as it ends with its error, or None. Those of a lost worker are done again.
+
+    Args:
+        work: what is done to a task, with the material; importable where the workers are.
+        tasks: what it is done to.
+        prepare: makes the material, once; workers hand it on to each other, and make it again if all of it is lost.
+        client: of the cluster.
+        gpu: everything waits for one unit of a worker's resource ``GPU``.
+
+    Raises:
+        InputError: ``gpu``, and no worker of the cluster offers one.
+        Exception: what ``prepare`` raises.
+    """
+    if gpu:
+        _check_gpu(client)
+    resources = {"GPU": 1} if gpu else None
+    material = client.submit(prepare, pure=False, resources=resources)
+    for ready in _distributed().as_completed([material]):
+        if (error := _error_of(ready)) is not None:
+            raise error
+    futures = client.map(work, tasks, [material] * len(tasks), pure=False, resources=resources)
+    task_of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
+    try:
+        for future in _distributed().as_completed(futures):
+            yield task_of[future.key], _error_of(future)
+    finally:
+        client.cancel([future for future in futures if not future.done()])
+
+
+def _error_of(future: Any) -> BaseException | None:
+    # asking a future that has ended well for its exception is a round trip that Ctrl-C cannot leave cleanly
+    if future.status == "finished":
+        return None
+    return future.exception() or RuntimeError(f"the cluster gave it up ({future.status})")
+
+
+@contextmanager
+def open_client(*, scheduler: str | None, workers: int | None = None, gpu: bool = False) -> Iterator[Client]:
+    """Yield the client of an existing scheduler, else of a cluster on this machine that ends with the block.
+
+    The cluster here has one thread a process, one process a core (with ``gpu``: one process, which offers one GPU),
+    no dashboard, and cannot be reached from other machines.
+
+    Args:
+        scheduler: address of an existing scheduler, such as ``tcp://10.0.0.1:8786``.
+        workers: processes of the cluster here; None fits them to the machine.
+        gpu: the cluster here offers the resource ``GPU``.
+
+    Raises:
+        InputError: there is no scheduler at that address.
+    """
+    if scheduler is not None:
+        with _connect(scheduler) as client:
+            yield client
+        return
+    with local_cluster(workers=workers, gpu=gpu) as cluster, _distributed().Client(cluster) as client:
+        yield client
+
+
+def local_cluster(*, workers: int | None, gpu: bool = False, processes: bool = True) -> Any:
+    """Start a cluster as ``open_client`` describes it; without ``processes`` its workers are threads of this one."""
+    return _distributed().LocalCluster(
+        n_workers=workers or (1 if gpu else None),
+        threads_per_worker=1,
+        processes=processes,
+        protocol="tcp://",
+        host="127.0.0.1",
+        # the scheduler serves its metrics even without a dashboard: not to others, and at any free port
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        silence_logs=logging.ERROR,  # that a worker takes long to end is no warning to anybody
+        **({"resources": {"GPU": 1}} if gpu else {}),
+        **({"preload": [_UNINTERRUPTED]} if processes else {}),
+    )
+
+
+def _connect(scheduler: str) -> Client:
+    try:
+        return _distributed().Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {scheduler!r} ({error}); give its address as `dask scheduler` prints it, "
+            "such as tcp://10.0.0.1:8786, or none for a cluster on this machine"
+        ) from error
+
+
+def _distributed() -> Any:
+    import distributed
+
+    return distributed
+
+
+def _check_gpu(client: Client) -> None:
+    workers = client.scheduler_info()["workers"].values()
+    if workers and not any(worker["resources"].get("GPU") for worker in workers):
+        raise InputError("no worker of the cluster offers a GPU; start workers with `dask worker --resources GPU=1`")
