@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from metauas.errors import InputError
+
+if TYPE_CHECKING:
+    from metauas.eval import Evaluation
 
 # what a command needs is imported inside it: torch alone takes seconds, and `--help` should not wait for it
 
@@ -24,11 +28,18 @@ _app = typer.Typer(
 )
 _benchmark = typer.Typer(help="Benchmarks that the package itself can make.", no_args_is_help=True)
 _app.add_typer(_benchmark, name="benchmark")
+_data = typer.Typer(
+    help="The field's benchmarks: how to get them, and whether yours is complete.", no_args_is_help=True
+)
+_app.add_typer(_data, name="data")
 
 Checkpoint = Annotated[
     str, typer.Option(help="Checkpoint folder, .safetensors file, or the author's .ckpt; `metauas run` leaves one.")
 ]
+NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal image.")]
+Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
+LAYOUT_NAMES = "mvtec, visa, goodsad, btad, loco, realiad, or folder for your own"
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, as in params/.")]
 
 
@@ -46,21 +57,71 @@ def app() -> None:
 @_app.command(epilog="Example: metauas segment --prompt normal.png part1.png part2.png --out maps")
 def segment(
     queries: Annotated[list[Path], typer.Argument(help="Images under test.")],
-    prompt: Annotated[Path, typer.Option(help="The one normal image.")],
+    prompt: NormalImage,
     out: Out = Path("maps"),
     checkpoint: Checkpoint = CHECKPOINT,
-    size: Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")] = 256,
+    size: Size = 256,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Score above which an image is defective, whatever calibration.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="File by `metauas calibrate`, if not the one beside the checkpoint.")
+    ] = None,
+    scores_only: Annotated[bool, typer.Option("--scores-only", help="Give no verdicts.")] = False,
 ) -> None:
-    """Segment images with one normal image: write a heat-map overlay for each and print its score."""
-    from metauas.eval.files import check_queries, segment_files
+    """Segment images with one normal image: write a heat-map overlay for each and print its score.
+
+    With a calibration beside the checkpoint, or a threshold, also say OK or DEFECTIVE, outline the defective regions,
+    and write scores.csv and results.json.
+    """
+    from metauas.eval.calibration import find_calibration
+    from metauas.eval.files import check_queries, segment_files, write_results
     from metauas.images import read_image
     from metauas.model import load_checkpoint
 
+    if sum((threshold is not None, calibration is not None, scores_only)) > 1:
+        raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
     check_queries(queries)
     read_image(prompt)
+    uses_calibration = threshold is None and not scores_only
+    found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
     model = load_checkpoint(checkpoint)
-    for result in segment_files(model, prompt=prompt, queries=queries, out=out, size=size):
-        print(f"{result.score:.4f}  {result.query}  ->  {result.overlay}")
+    if found is not None:
+        found.check_fit(model, prompt=prompt, size=size)
+        threshold = found.threshold
+    results = []
+    for result in segment_files(model, prompt=prompt, queries=queries, out=out, size=size, threshold=threshold):
+        columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
+        print("  ".join(filter(None, columns)))
+        results.append(result)
+    if threshold is not None:
+        about = {"prompt": str(prompt), "size": size, "threshold": threshold}
+        write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
+
+
+@_app.command(epilog="Example: metauas calibrate --prompt normal.png good/*.png --rate 0.01")
+def calibrate(
+    normal: Annotated[list[Path], typer.Argument(help="Other normal images: 99 or more for a rate of 0.01.")],
+    prompt: NormalImage,
+    checkpoint: Checkpoint = CHECKPOINT,
+    rate: Annotated[float, typer.Option(help="Share of normal images that may be called defective.")] = 0.01,
+    size: Size = 256,
+    out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
+) -> None:
+    """Find the threshold for a wished false-positive rate by normal images alone; `segment` then gives verdicts."""
+    from metauas.eval import calibration
+    from metauas.model import load_checkpoint
+
+    calibration.check_enough(len(normal), rate)
+    model = load_checkpoint(checkpoint)
+    found = calibration.calibrate(model, prompt=prompt, normal=normal, false_positive_rate=rate, size=size)
+    for path in found.left_out:
+        print(f"left out: {path}, the prompt or another image again", file=sys.stderr)
+    low, high = found.interval
+    print(f"threshold: {found.threshold:.4f}")
+    print(f"false positives: at most {100 * rate:g} % on average over calibrations")
+    print(f"interval: {100 * low:.2g} % to {100 * high:.2g} % with this one (95 % confidence)")
+    print(f"calibration: {calibration.write_calibration(out or calibration.calibration_file(checkpoint), found)}")
 
 
 @_app.command(epilog="Example: metauas run --params params/offline.yaml --out runs/offline")
@@ -101,30 +162,108 @@ def train(
     print(f"checkpoint: {result.checkpoint}")
 
 
+@_app.command(epilog="Example: metauas synthesize --config configs/synthesis/offline.yaml --out data/pairs --workers 8")
+def synthesize(
+    out: Annotated[Path, typer.Option(help="Folder of the pairs; one that was begun is finished.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings, as in configs/synthesis/.")] = None,
+    preset: Annotated[str | None, typer.Option(help="offline, ggoodd, delunnli or draem; replaces the file's.")] = None,
+    count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Each shard takes one unit of a worker's resource GPU.")] = False,
+) -> None:
+    """Write pairs as parquet shards that `datasets` reads; killed and started again, it goes on where it was."""
+    from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
+
+    settings = read_recipe(config, preset=preset, count=count, seed=seed)
+    try:
+        summary = write_pairs(settings, out, scheduler=scheduler, workers=workers, gpu=gpu)
+    except (ShardsFailedError, KeyboardInterrupt) as error:
+        told = str(error) or "stopped"
+        message = f"{told}\nWhat is finished stays in {out}; the same command goes on from there."
+        Console(stderr=True, highlight=False).print(message, style="bold red", markup=False, soft_wrap=True)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+    print(f"{summary['pairs']} pairs, {summary['last run']['pairs per second']:.1f} a second: {out}")
+
+
+@_app.command(epilog="Examples: metauas inspect data/pairs; metauas inspect embedded --count 200 --out inspection")
+def inspect(
+    data: Annotated[str, typer.Argument(help="Written pairs, a CYWS coco-inpainted folder, or embedded: those drawn.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for table, JSON and galleries; made if missing.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many pairs, from the first.")] = 500,
+    split: Annotated[str, typer.Option(help="train or validation.")] = "train",
+    size: Annotated[int, typer.Option(min=32, help="Side of the pairs, pixels; written ones keep theirs.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of pairs that are drawn.")] = 0,
+) -> None:
+    """Look through pairs: kinds, changed areas, duplicates, masks that mark nothing, changes without a mask."""
+    from metauas.synthesis.inspection import inspect_first, open_pairs
+
+    pairs = open_pairs(data, split=split, size=size, seed=seed, count=count)
+    found = inspect_first(pairs, count=count)
+    columns = (name.removeprefix("area ") for name in found.kinds().columns)
+    table = Table("kind", *columns, title=f"{len(found.pairs)} pairs; quantiles of the changed area in percent")
+    for kind, row in found.kinds().iterrows():
+        table.add_row(str(kind), *(f"{value:.3g}" for value in row))
+    _console.print(table)
+    for name, numbers in found.findings().items():
+        some = ", ".join(map(str, numbers[:10])) + (", …" if len(numbers) > 10 else "")
+        print(f"{name}: {len(numbers)}" + (f" (pairs {some})" if numbers else ""))
+    if out is not None:
+        found.write(out, pairs=pairs)
+        print(f"table, JSON and galleries: {out}")
+
+
 @_app.command("eval", epilog="Example: metauas eval --data /data/mvtec --prompt random --seeds 1,3,5 --out runs/mvtec")
 def evaluate(
     data: Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")] = "miniature",
-    layout: Annotated[str, typer.Option(help="Layout of the folder: mvtec.")] = "mvtec",
+    layout: Annotated[str, typer.Option(help=f"Layout of the folder: {LAYOUT_NAMES}.")] = "mvtec",
+    categories: Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")] = "",
     checkpoint: Checkpoint = CHECKPOINT,
-    prompt: Annotated[str, typer.Option(help="random, nearest (in its class) or pool (of all classes).")] = "random",
+    prompt: Annotated[
+        str,
+        typer.Option(
+            help="random, nearest (in its class), pool (of all classes), or a prompt file; {seed} in its name."
+        ),
+    ] = "random",
+    shots: Annotated[int, typer.Option(help="Normal images that a query is compared with at once.")] = 1,
     seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
     size: Annotated[int, typer.Option(help="Side to which images are resized, pixels.")] = 256,
+    batch_size: Annotated[int, typer.Option(help="Queries at once; changes no result.")] = 16,
     out: Out = Path("runs/eval"),
+    maps: Annotated[bool, typer.Option("--maps", help="Write every anomaly map too, as 16-bit PNG.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Evaluate pixel difference and SSIM as well.")] = True,
+    official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")] = "auto",
 ) -> None:
-    """Evaluate a checkpoint: seven metrics per category, mean and deviation over prompts, beside the baselines."""
+    """Evaluate a checkpoint: seven metrics per category, mean and deviation over prompts, beside the baselines.
+
+    Writes metrics.json, and metrics.csv with a row for every number.
+    """
     from metauas.eval import EvalSettings, open_benchmark
     from metauas.eval import evaluate as evaluate_network
-    from metauas.files import write_json
+    from metauas.eval.maps import MapWriter
+    from metauas.eval.network import choose_device
+    from metauas.eval.results import check_out, write_results
     from metauas.model import load_checkpoint
 
-    settings = EvalSettings.parse(
-        {"prompt": prompt, "seeds": _integers(seeds, name="--seeds"), "size": size}, origin="evaluation settings"
-    )
-    model = load_checkpoint(checkpoint)
-    evaluation = evaluate_network(model, open_benchmark(data, layout=layout), settings)
-    path = write_json(out / "metrics.json", evaluation.metrics())
-    _print_methods(evaluation.metrics()["methods"])
-    print(f"all categories: {path}")
+    given = {"prompt": prompt, "shots": shots, "seeds": _integers(seeds, name="--seeds")}
+    settings = EvalSettings.parse({**given, "size": size, "batch_size": batch_size}, origin="evaluation settings")
+    place = choose_device(device)
+    check_out(out)
+    model = load_checkpoint(checkpoint).to(place)
+    names = [name.strip() for name in categories.split(",") if name.strip()]
+    benchmark = open_benchmark(data, layout=layout, categories=names)
+    writer = MapWriter(out / "maps", benchmark) if maps else None
+    evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=writer)
+    paths = write_results(evaluation, out)
+    _print_evaluation(evaluation)
+    for path in [*paths, *([out / "maps"] if maps else [])]:
+        print(f"written: {path}")
 
 
 @_app.command(epilog="Example: metauas convert metauas-256.ckpt --out checkpoints/metauas-256")
@@ -141,6 +280,21 @@ def convert(
     print(f"checkpoint: {save_checkpoint(load_official(official), out)}")
 
 
+@_app.command(epilog="Example: metauas export --checkpoint runs/offline/03_train/checkpoint --out exported --size 256")
+def export(
+    checkpoint: Checkpoint = CHECKPOINT,
+    out: Out = Path("exported"),
+    size: Size = 256,
+    file_format: Annotated[
+        Literal["onnx", "torch"], typer.Option("--format", help="ONNX, or programs of torch.export (.pt2).")
+    ] = "onnx",
+) -> None:
+    """Write a checkpoint as two graphs that run without this package: one for the prompt, one for queries."""
+    from metauas.model import export_model, load_checkpoint
+
+    print(f"graphs: {export_model(load_checkpoint(checkpoint), out, size=size, file_format=file_format)}")
+
+
 @_benchmark.command(epilog="Example: metauas benchmark miniature --out data/miniature")
 def miniature(
     out: Out = Path("data/miniature"),
@@ -151,6 +305,41 @@ def miniature(
     from metauas.eval.miniature import write_miniature
 
     print(write_miniature(out, seed=seed, size=size))
+
+
+@_data.command(
+    epilog="Examples: metauas data check visa /data/VisA; metauas data check visa /data/visa_1cls --layout mvtec"
+)
+def check(
+    name: Annotated[str, typer.Argument(help=f"Benchmark: {LAYOUT_NAMES}.")],
+    root: Annotated[Path, typer.Argument(help="Its folder.")],
+    layout: Annotated[str | None, typer.Option(help="Layout of the folder, if not the benchmark's own.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Decode every image: slow, finds every broken one.")] = False,
+) -> None:
+    """Check a benchmark on disk against what is known of it; exit status 1 if anything is odd."""
+    from metauas.eval.data_check import check_data
+    from metauas.eval.data_tables import check_lines, check_table
+
+    found = check_data(name, root, layout=layout, deep=deep)
+    _console.print(check_table(found))
+    for line in check_lines(found):
+        _console.print(line, markup=False, soft_wrap=True)
+    if not found.fine:
+        sys.exit(1)
+    print("nothing odd")
+
+
+@_data.command(epilog="Examples: metauas data info; metauas data info visa")
+def info(name: Annotated[str | None, typer.Argument(help="Benchmark; without it, a table of all.")] = None) -> None:
+    """Say where a benchmark comes from, its licence, and how to get, check and evaluate it."""
+    from metauas.eval.catalogue import find_source
+    from metauas.eval.data_tables import catalogue_table, source_lines
+
+    if name is None:
+        _console.print(catalogue_table())
+        return
+    for line in source_lines(name, find_source(name)):
+        _console.print(line, markup=False, soft_wrap=True)
 
 
 def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
@@ -173,12 +362,31 @@ def _integers(text: str, *, name: str) -> list[int]:
         raise InputError(f"{name} {text!r} is not a list of whole numbers; write for example 1,3,5") from None
 
 
-def _print_methods(methods: dict[str, Any]) -> None:
-    """Print one row a method: the mean over categories, in percent."""
+def _print_evaluation(evaluation: "Evaluation") -> None:
+    """Print a table for each definition of the metrics: MetaUAS in each category, then every method's mean."""
+    from metauas.eval.results import MEAN, OURS
+
+    for definition in evaluation.definitions():
+        cells = evaluation.table(definition=definition)
+        categories = [name for name in cells.loc[OURS].index if name != MEAN]
+        metrics = list(dict.fromkeys(cells.columns.get_level_values(0)))
+        title = f"{OURS}, percent; {definition} metrics; below the line: means over the categories"
+        table = Table("", title=title, box=box.HORIZONTALS, pad_edge=False)
+        for metric in metrics:
+            table.add_column(metric, justify="right", no_wrap=True)
+        for category in categories:
+            _add_row(table, category, cells.loc[(OURS, category)], metrics)
+        table.add_section()
+        for method in evaluation.methods():
+            _add_row(table, method, cells.loc[(method, MEAN)], metrics)
+        _console.print(table)
+        for metric, count in evaluation.averaged_over(definition=definition).items():
+            if count < len(categories):
+                print(f"{metric}: mean over {count} of {len(categories)} categories; in the others it is undefined (–)")
+
+
+def _add_row(table: Table, name: str, row: Any, metrics: list[str]) -> None:
     from metauas.ablations.collect import format_mean_std
 
-    first = next(iter(methods.values()))["mean"]
-    table = Table("method", *first, title="mean over categories, percent")
-    for name, block in methods.items():
-        table.add_row(name, *(format_mean_std(cell["mean"], cell["std"]) for cell in block["mean"].values()))
-    _console.print(table)
+    texts = (format_mean_std(row[metric, "mean"], row[metric, "std"]) for metric in metrics)
+    table.add_row(escape(name), *(text.replace(" ± ", "\n±") for text in texts))  # so that 80 columns are enough

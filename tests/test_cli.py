@@ -2,18 +2,22 @@
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from metauas import cli
+from metauas.errors import InputError
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.files import read_json
 from metauas.images import write_png
-from metauas.model import create_model, save_checkpoint
+from metauas.model import create_model, load_checkpoint, save_checkpoint
+from metauas.model.official import official_name
 from metauas.seeding import rng_for
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -27,6 +31,16 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     return save_checkpoint(create_model("nano"), tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    """A file such as the author's, with random weights."""
+    path = tmp_path_factory.mktemp("official") / "metauas-256.ckpt"
+    state = create_model("b4", encoder_weights="random").state_dict()
+    torch.save({official_name(name): tensor for name, tensor in state.items()}, path)
+    yield path
+    path.unlink()  # 90 MB
 
 
 @pytest.fixture
@@ -64,6 +78,88 @@ def test_two_queries_of_one_name_are_refused(images, checkpoint, tmp_path):
     assert "'query'" in str(result.exception)
 
 
+@pytest.fixture
+def normals(tmp_path):
+    rng = rng_for(1, "cli")
+    return [write_png(tmp_path / "good" / f"{i}.png", rng.random((40, 56, 3))) for i in range(4)]
+
+
+@pytest.fixture
+def own_checkpoint(checkpoint, tmp_path):
+    """A checkpoint into which a test may write."""
+    return save_checkpoint(load_checkpoint(checkpoint), tmp_path / "own")
+
+
+def test_calibrate_then_segment_gives_verdicts_contours_and_tables(images, normals, own_checkpoint, tmp_path):
+    options = ("--prompt", images["normal"], "--checkpoint", own_checkpoint, "--size", 64)
+    result = run("calibrate", images["normal"], *normals, *options, "--rate", 0.2)
+    assert result.exit_code == 0, result.exception
+    assert result.stderr.startswith(f"left out: {images['normal']},")
+    printed = dict(line.split(": ", 1) for line in result.stdout.splitlines())
+    assert list(printed) == ["threshold", "false positives", "interval", "calibration"]
+    calibration = read_json(own_checkpoint / "calibration.json")
+    assert (calibration["images"], f"{calibration['threshold']:.4f}") == (4, printed["threshold"])
+
+    result = run("segment", images["query"], *normals, *options, "--out", tmp_path / "maps")
+    assert result.exit_code == 0, result.exception
+    verdicts = [line.split()[1] for line in result.output.splitlines()]
+    assert verdicts[1:] == ["OK"] * 4  # at a rate of 0.2 the threshold is the highest of four scores
+    written = read_json(tmp_path / "maps" / "results.json")
+    assert written["calibration"] == calibration
+    assert [image["verdict"] for image in written["images"]] == verdicts
+    assert [(i["score"] > written["threshold"]) == bool(i["regions"]) for i in written["images"]] == [True] * 5
+    assert len((tmp_path / "maps" / "scores.csv").read_text().splitlines()) == 6
+
+
+def test_a_threshold_gives_verdicts_without_a_calibration(images, checkpoint, tmp_path):
+    options = ("--prompt", images["normal"], "--checkpoint", checkpoint, "--size", 64, "--out", tmp_path / "maps")
+    assert "  DEFECTIVE  " in run("segment", images["query"], *options, "--threshold", 0).output
+    assert "  OK  " in run("segment", images["query"], *options, "--threshold", 1).output
+    assert read_json(tmp_path / "maps" / "results.json")["calibration"] is None
+    result = run("segment", images["query"], *options, "--threshold", 0.5, "--scores-only")
+    assert "give one of them" in str(result.exception)
+
+
+def test_a_calibration_for_something_else_is_refused_and_can_be_passed_over(images, normals, own_checkpoint, tmp_path):
+    options = ("--prompt", images["normal"], "--checkpoint", own_checkpoint)
+    file = tmp_path / "elsewhere.json"
+    assert run("calibrate", *normals, *options, "--rate", 0.25, "--size", 64, "--out", file).exit_code == 0
+    assert not (own_checkpoint / "calibration.json").exists()
+    file.rename(own_checkpoint / "calibration.json")
+    segment = ("segment", images["query"], *options, "--size", 32, "--out", tmp_path / "maps")
+    assert "is for size 64, not 32" in str(run(*segment).exception)
+    assert not (tmp_path / "maps").exists()
+    assert "->" in run(*segment, "--scores-only").output.split("  ")
+    assert not (tmp_path / "maps" / "results.json").exists()
+
+
+def test_calibrate_says_how_many_images_a_rate_needs(images, normals, tmp_path):
+    result = run("calibrate", *normals, "--prompt", images["normal"], "--checkpoint", tmp_path / "absent")
+    assert "needs 99 normal images besides the prompt, not 4" in str(result.exception)
+
+
+def test_export_writes_both_graphs(tmp_path):
+    model = create_model("nano", alignment="none", aligned_stages=1, decoder_channels=(8,))
+    checkpoint = save_checkpoint(model, tmp_path / "checkpoint")
+    result = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--size", 32, "--format", "torch")
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "out") in result.output.replace("\n", "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prompt.pt2", "query.pt2"]
+
+
+def test_export_refuses_an_unknown_format(checkpoint, tmp_path):
+    result = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--format", "keras")
+    assert result.exit_code == 2
+    assert "keras" in result.output
+    assert "torch" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_miniature(tmp_path / "bench", seed=0, size=32, counts=Counts(train=1, good=1, defect=1))
+
+
 def test_eval_writes_the_metrics_of_every_category(checkpoint, tmp_path):
     root = write_miniature(tmp_path / "bench", seed=0, size=32, counts=Counts(train=1, good=1, defect=1))
     options = ("--checkpoint", checkpoint, "--size", 32, "--seeds", "1,3", "--out", tmp_path / "out")
@@ -73,6 +169,100 @@ def test_eval_writes_the_metrics_of_every_category(checkpoint, tmp_path):
     assert len(metrics["categories"]) == 9
     assert set(metrics["mean"]["AUPRO"]) == {"mean", "std"}
     assert len(metrics["methods"]) == 3
+
+
+def test_eval_writes_table_and_maps_and_prints_both_definitions(folder, checkpoint, tmp_path):
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("category,filename\nbrick,brick/train/good/000.png\nbottle,bottle/train/good/000.png\n")
+    options = ("--data", folder, "--checkpoint", checkpoint, "--prompt", prompts, "--size", 32, "--batch-size", 2)
+    flags = ("--maps", "--no-baselines", "--official", "--device", "cpu")
+    result = run("eval", *options, "--categories", "brick, bottle", *flags, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.exception
+    metrics = read_json(tmp_path / "out" / "metrics.json")
+    assert list(metrics["categories"]) == list(metrics["official"]["categories"]) == ["brick", "bottle"]
+    assert list(metrics["methods"]) == ["MetaUAS"]
+    assert (metrics["right_class"], metrics["settings"]["prompt"]) == (1, str(prompts))
+    lines = (tmp_path / "out" / "metrics.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 2 * 7  # a header; two definitions of seven metrics for two categories
+    images = {
+        path.relative_to(folder) for name in ("brick", "bottle") for path in (folder / name / "test").rglob("*.png")
+    }
+    maps = tmp_path / "out" / "maps" / "seed-1"
+    assert {path.relative_to(maps) for path in maps.rglob("*.png")} == images
+    for text in ("exact metrics", "official metrics", f"written: {tmp_path / 'out' / 'metrics.csv'}"):
+        assert text in result.output.replace("\n", " ")
+
+
+def test_eval_shows_what_is_missing(folder, checkpoint, tmp_path):
+    shutil.rmtree(folder / "brick" / "ground_truth")
+    options = ("--data", folder, "--layout", "folder", "--categories", "bottle,brick", "--checkpoint", checkpoint)
+    result = run("eval", *options, "--size", 32, "--seeds", "1", "--no-baselines", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.exception
+    assert "AUPRO: mean over 1 of 2 categories" in result.output
+    assert "I-AUROC: mean" not in result.output
+    (row,) = [line for line in result.stdout.splitlines() if "brick" in line]
+    assert row.count("–") == 4
+    assert read_json(tmp_path / "out" / "metrics.json")["categories"]["brick"]["AUPRO"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--prompt", "neerest", "did you mean 'nearest'"),
+        ("--prompt", "absent.json", "absent.json does not exist"),
+        ("--shots", "2", "shots=2: category 'board' has 1 normal images"),
+        ("--seeds", "one", "1,3,5"),
+        ("--categories", "botle", "did you mean 'bottle'"),
+        ("--checkpoint", "absent", "absent does not exist"),
+        ("--device", "gpu", "device='gpu' is not known"),
+        ("--batch-size", "0", "batch_size=0"),
+    ],
+)
+def test_eval_says_what_is_wrong_before_any_work(folder, checkpoint, tmp_path, option, value, message):
+    options = {"--data": folder, "--checkpoint": checkpoint, "--out": tmp_path / "out", option: value}
+    result = run("eval", *(word for pair in options.items() for word in pair))
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_eval_refuses_a_folder_that_it_cannot_write(folder, checkpoint, images):
+    result = run("eval", "--data", folder, "--checkpoint", checkpoint, "--out", images["normal"] / "out")
+    assert "normal.png is a file; choose another folder" in str(result.exception)
+
+
+def test_data_check_ends_with_0_only_if_nothing_is_odd(folder):
+    result = run("data", "check", "folder", folder)
+    assert result.exit_code == 0, result.output
+    assert "nothing odd" in result.output
+    mask = next((folder / "bottle" / "ground_truth").rglob("*.png"))
+    write_png(mask, np.zeros((32, 32), dtype=bool))
+    result = run("data", "check", "folder", folder, "--deep")
+    assert result.exit_code == 1
+    assert f"bottle: {mask} is empty" in result.output
+    assert "nothing odd" not in result.output
+
+
+def test_data_check_knows_the_fields_benchmarks(folder):
+    result = run("data", "check", "visa", folder, "--layout", "mvtec")
+    assert result.exit_code == 1
+    assert "missing: category candle" in result.output
+    result = run("data", "check", "visaa", folder)
+    assert "did you mean 'visa'" in str(result.exception)
+
+
+def test_data_info_of_one_and_of_all():
+    result = run("data", "info", "visa")
+    assert (result.exit_code, "CC BY 4.0" in result.output) == (0, True)
+    result = run("data", "info")
+    assert (result.exit_code, "MVTec AD" in result.output) == (0, True)
+    assert "choose one of mvtec, visa" in str(run("data", "info", "imagenet").exception)
+
+
+def test_the_layouts_in_the_help_are_those_that_can_be_read():
+    from metauas.eval import LAYOUTS
+
+    assert re.findall("[a-z]+", cli.LAYOUT_NAMES)[:-3] == [*list(LAYOUTS)[:-1], "or", "folder"]
 
 
 def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_path):
@@ -87,9 +277,61 @@ def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_
     assert not (tmp_path / "other").exists()
 
 
-def test_seeds_must_be_numbers(checkpoint):
-    result = run("eval", "--checkpoint", checkpoint, "--seeds", "one")
-    assert "1,3,5" in str(result.exception)
+def test_synthesize_writes_pairs_and_goes_on_only_with_the_same_settings(tmp_path):
+    from metauas.synthesis import WrittenPairs
+
+    (tmp_path / "mine.yaml").write_text("preset: delunnli\nsize: 16\ncount: 900\nshard_size: 5\n")
+    given = ("--config", tmp_path / "mine.yaml", "--out", tmp_path / "pairs", "--workers", 0, "--count", 20)
+    result = run("synthesize", *given, "--seed", 3)
+    assert result.exit_code == 0, result.exception
+    assert "{'train': 19, 'validation': 1} pairs" in result.output
+    assert len(WrittenPairs(tmp_path / "pairs")) == 19
+    assert read_json(tmp_path / "pairs" / "summary.json")["settings"]["seed"] == 3
+    assert "seed=4 (there: 3)" in str(run("synthesize", *given, "--seed", 4).exception)
+    assert "did you mean 'draem'" in str(run("synthesize", *given, "--preset", "drame").exception)
+
+
+def test_synthesize_names_the_shards_that_failed(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "photographs" / name).write_bytes(b"no image")
+    (tmp_path / "mine.yaml").write_text(f"photographs: {tmp_path / 'photographs'}\npictures: {{photographs: 1.0}}\n")
+    given = ("--config", tmp_path / "mine.yaml", "--out", tmp_path / "pairs", "--workers", 0, "--count", 2)
+    result = run("synthesize", *given)
+    assert result.exit_code == 1
+    assert "train/pairs-00000-of-00001.parquet" in result.output
+    assert "b.png cannot be read as an image" in result.output
+
+
+def test_convert_saves_the_authors_checkpoint_as_ours(official, tmp_path):
+    result = run("convert", official, "--out", tmp_path / "ours")
+    assert result.exit_code == 0, result.exception
+    (expected, found) = (load_checkpoint(path).state_dict() for path in (official, tmp_path / "ours"))
+    assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
+    (tmp_path / "ours" / "model.safetensors").unlink()
+
+
+def test_convert_leaves_nothing_of_a_file_that_is_no_checkpoint(tmp_path):
+    (tmp_path / "page.ckpt").write_text("<!DOCTYPE html>")
+    result = run("convert", tmp_path / "page.ckpt", "--out", tmp_path / "ours")
+    assert "give the author's metauas-256.ckpt" in str(result.exception)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_segment_takes_the_authors_checkpoint_itself(official, images, tmp_path):
+    options = ("--prompt", images["normal"], "--checkpoint", official, "--size", 64, "--out", tmp_path / "maps")
+    result = run("segment", images["query"], *options)
+    assert result.exit_code == 0, result.exception
+    assert (tmp_path / "maps" / "query_overlay.png").is_file()
+
+
+def test_names_in_a_message_are_shown_as_they_are(monkeypatch, capsys, tmp_path):
+    torch.save({"[/red]fc[0]": torch.ones(1)}, tmp_path / "other.ckpt")
+    arguments = ["metauas", "convert", str(tmp_path / "other.ckpt"), "--out", str(tmp_path / "ours")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        cli.app()
+    assert "unexpected: [/red]fc[0];" in capsys.readouterr().err
 
 
 def test_a_mistake_ends_with_one_sentence_and_status_2(monkeypatch, capsys, tmp_path):

@@ -1,130 +1,114 @@
 """The evaluation: every method on every category, prompt and condition, as one long table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 from tqdm import tqdm
 
 from metauas.eval.baselines import BASELINES
+from metauas.eval.conditions import Condition, check_conditions, turned_prompt
 from metauas.eval.layouts import Benchmark, Category
-from metauas.eval.segmentation import (
-    PromptChooser,
-    Segmenter,
-    check_evaluation_mode,
-    load_category,
-    load_prompts,
-    segment_all,
-)
+from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.prompts import Prompt, right_class_share
+from metauas.eval.queries import Queries
+from metauas.eval.results import EXACT, OFFICIAL, OURS, Evaluation
+from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.metrics import METRICS, compute_metrics
-from metauas.model import MetaUAS
+from metauas.eval.strategies import create_strategy
+from metauas.metrics import compute_metrics, compute_metrics_official
 
-OURS = "MetaUAS"
-MEAN = "mean"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What came out.
-
-    Attributes:
-        values: one row a number: method, condition, category, seed, metric, value.
-        settings: what it was made with.
-        right_class: share of prompts taken from the query's own class, mean over categories.
-    """
-
-    values: pd.DataFrame
-    settings: EvalSettings
-    right_class: float
-
-    def table(self, *, condition: str | None = None) -> pd.DataFrame:
-        """Return mean and sample deviation over seeds: rows (method, category), with the mean over categories last.
-
-        Columns are pairs (metric, ``mean`` or ``std``); ``condition`` defaults to the first.
-        """
-        values = self.values[self.values["condition"] == (condition or self.conditions()[0])]
-        over = values.groupby(["method", "seed", "metric"], sort=False, as_index=False)["value"].mean()
-        rows = pd.concat([values, over.assign(category=MEAN)])
-        cells = rows.groupby(["method", "category", "metric"], sort=False)["value"].agg(["mean", "std"])
-        wide = cells.unstack("metric").swaplevel(axis=1)
-        order = [(method, category) for method in rows["method"].unique() for category in rows["category"].unique()]
-        return wide.loc[order, [(metric, part) for metric in METRICS for part in ("mean", "std")]]
-
-    def conditions(self) -> list[str]:
-        """Return the names of the conditions, the main one first."""
-        return list(self.values["condition"].unique())
-
-    def metrics(self) -> dict[str, Any]:
-        """Return what goes into ``metrics.json``.
-
-        ``categories`` and ``mean`` hold MetaUAS under the main condition, as fractions with mean and std over
-        seeds; ``methods`` the same for the baselines, ``conditions`` the same for every condition if there are several.
-        """
-        main = self.table()
-        names = list(self.values["method"].unique())
-        result: dict[str, Any] = {
-            **_block(main, OURS),
-            "methods": {name: _block(main, name) for name in names},
-        }
-        if len(self.conditions()) > 1:
-            result["conditions"] = {c: _block(self.table(condition=c), OURS) for c in self.conditions()}
-        return {**result, "right_class": self.right_class, "settings": self.settings.model_dump()}
+#: Takes the network's maps (N, H, W) of a category for a prompt seed, such as ``MapWriter``.
+TakeMaps = Callable[[Category, int, np.ndarray], None]
 
 
-def evaluate(model: MetaUAS, benchmark: Benchmark, settings: EvalSettings, *, baselines: bool = True) -> Evaluation:
+def evaluate(
+    model: PromptedNetwork,
+    benchmark: Benchmark,
+    settings: EvalSettings,
+    *,
+    baselines: bool = True,
+    official: bool = False,
+    conditions: Sequence[Condition] | None = None,
+    on_maps: TakeMaps | None = None,
+) -> Evaluation:
     """Evaluate a network, and what anyone would try first, on the same prompts.
+
+    Of several prompts of a query, MetaUAS averages the aligned features, a baseline its maps. Nothing depends on the
+    batch size or the order of the images but for rounding in the network.
 
     Args:
         model: the network, in evaluation mode.
         benchmark: categories with normal images, test images and masks.
         settings: prompts, seeds, size and conditions.
         baselines: also evaluate ``BASELINES``, under the main condition.
+        official: also compute the metrics as the author's script does (``compute_metrics_official``).
+        conditions: how prompts are given, the main one first; by default turned by the settings' rotations.
+        on_maps: gets the network's maps under the main condition, once for each category and seed.
 
     Raises:
-        InputError: an image cannot be read, or the network is still in training mode.
+        InputError: the network is still in training mode, a prompt file or the number of shots does not fit, two
+            conditions share a name, all before anything is segmented; or an image cannot be read.
     """
     check_evaluation_mode(model)
-    chooser = PromptChooser(benchmark, settings, embed=model.embed)
-    methods: dict[str, Segmenter] = {OURS: model.segment, **(BASELINES if baselines else {})}
+    wanted = check_conditions([*map(turned_prompt, settings.rotations)] if conditions is None else conditions)
+    strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
+    runs = _runs(model, wanted, baselines=baselines)
     rows: list[dict[str, Any]] = []
     shares: list[float] = []
-    for category in tqdm(benchmark.categories, desc="evaluating", unit="category"):
-        rows += _category_rows(category, methods, settings, chooser=chooser, shares=shares)
+    images = sum(len(category.test) for category in benchmark.categories)
+    with tqdm(total=images * len(runs) * len(strategy.seeds), desc="evaluating", unit="map") as bar:
+        for category in benchmark.categories:
+            queries = Queries(category, size=settings.size)
+            bar.set_postfix_str(category.name)
+            for seed in strategy.seeds:
+                prompts = strategy.choose(queries, seed=seed)
+                shares.append(right_class_share(prompts, category))
+                for run, maps in _maps_of(runs, queries, prompts, seed=seed, batch_size=settings.batch_size):
+                    rows += _rows(run, queries, maps, seed=seed, official=official)
+                    if run is runs[0] and on_maps:
+                        on_maps(category, seed, maps)
+                    bar.update(len(maps))
     return Evaluation(pd.DataFrame(rows), settings, right_class=sum(shares) / len(shares))
 
 
-def _category_rows(
-    category: Category,
-    methods: Mapping[str, Segmenter],
-    settings: EvalSettings,
-    *,
-    chooser: PromptChooser,
-    shares: list[float],
+@dataclass(frozen=True)
+class _Run:
+    method: Method
+    condition: Condition
+
+
+def _runs(model: PromptedNetwork, conditions: Sequence[Condition], *, baselines: bool) -> list[_Run]:
+    """Return what is evaluated on each category: the network under every condition, the baselines under the first."""
+    ours = network_method(OURS, model)
+    others = [baseline_method(name, compare) for name, compare in BASELINES.items()] if baselines else []
+    main, *changed = conditions
+    return [*(_Run(method, main) for method in (ours, *others)), *(_Run(ours, condition) for condition in changed)]
+
+
+def _maps_of(
+    runs: Sequence[_Run], queries: Queries, prompts: Sequence[Prompt], *, seed: int, batch_size: int
+) -> Iterator[tuple[_Run, Float32[np.ndarray, "n h w"]]]:
+    for run in runs:
+        read = prompt_reader(run.condition, category=queries.category.name, seed=seed, size=queries.size)
+        yield run, segment_queries(run.method, queries, prompts, read=read, batch_size=batch_size)
+
+
+def _rows(
+    run: _Run, queries: Queries, maps: Float32[np.ndarray, "n h w"], *, seed: int, official: bool
 ) -> Iterator[dict[str, Any]]:
-    test = load_category(category, size=settings.size)
-    for seed, paths in chooser.choose(category, test.images):
-        shares.append(chooser.right_class_share(paths, category))
-        for number, degrees in enumerate(settings.rotations):
-            prompts = load_prompts(paths, size=settings.size, degrees=degrees)
-            for name, segment in methods.items():
-                if number > 0 and name != OURS:
-                    continue
-                maps = segment_all(segment, test.images, prompts, batch_size=settings.batch_size)
-                place = {
-                    "method": name,
-                    "condition": f"prompt turned {degrees:g}°",
-                    "category": category.name,
-                }
-                for metric, value in compute_metrics(maps, test.masks, test.labels).items():
-                    yield {**place, "seed": seed, "metric": metric, "value": value}
-
-
-def _block(table: pd.DataFrame, method: str) -> dict[str, Any]:
-    rows = {
-        str(category): {m: {"mean": float(row[m, "mean"]), "std": float(row[m, "std"])} for m in METRICS}
-        for category, row in table.loc[method].iterrows()
+    place = {
+        "method": run.method.name,
+        "condition": run.condition.name,
+        "category": queries.category.name,
+        "seed": seed,
     }
-    mean = rows.pop(MEAN)
-    return {"categories": rows, "mean": mean}
+    found = {EXACT: compute_metrics(maps, queries.masks, queries.labels)}
+    if official:
+        found[OFFICIAL] = compute_metrics_official(maps, queries.masks, queries.labels)
+    for definition, metrics in found.items():
+        for metric, value in metrics.items():
+            yield {**place, "definition": definition, "metric": metric, "value": value}

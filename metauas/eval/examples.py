@@ -8,10 +8,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from metauas.eval.layouts import Benchmark, Category, load_sample
+from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts import random_prompts
-from metauas.eval.segmentation import check_evaluation_mode
 from metauas.images import stack_images
-from metauas.model import MetaUAS
 from metauas.seeding import rng_for
 
 
@@ -28,9 +27,11 @@ class Example:
 
 
 def draw_examples(
-    model: MetaUAS, benchmark: Benchmark, *, size: int, seed: int, per_category: int = 1
+    model: PromptedNetwork, benchmark: Benchmark, *, size: int, seed: int, per_category: int = 1
 ) -> list[Example]:
     """Segment ``per_category`` random defective images of each category, with a random prompt of the seed.
+
+    A category without defective images has no example.
 
     Raises:
         InputError: an image cannot be read, or the network is still in training mode.
@@ -43,15 +44,16 @@ def draw_examples(
     ]
 
 
-def _of_category(model: MetaUAS, category: Category, *, size: int, seed: int, count: int) -> list[Example]:
+def _of_category(model: PromptedNetwork, category: Category, *, size: int, seed: int, count: int) -> list[Example]:
     defective = [sample for sample in category.test if sample.label]
     count = min(count, len(defective))
     chosen = rng_for(seed, category.name, "examples").choice(len(defective), size=count, replace=False)
-    prompt = stack_images([random_prompts(category, seed=seed)], size=size)
+    prompt = stack_images(random_prompts(category, seed=seed), size=size)
+    encoded = model.encode_prompt(prompt)
     examples = []
     for sample in (defective[int(index)] for index in chosen):
         query, mask = load_sample(sample, size)
-        anomaly_map = model.segment(query[None], prompt)[0, 0].cpu().numpy()
+        anomaly_map = model.segment(query[None], encoded)[0, 0].float().cpu().numpy()
         title = f"{category.name}: {sample.defect}"
         examples.append(Example(title, sample.path, query, prompt[0], mask, anomaly_map))
     return examples

@@ -1,30 +1,55 @@
-"""Segmenting image files: one normal picture, any number of queries, one heat map each."""
+"""Segmenting image files: one normal picture, any number of queries, one heat map each, and a verdict if wished."""
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
+from jaxtyping import Float32, UInt8
 
 from metauas.errors import InputError
+from metauas.eval.drawing import draw_verdict
+from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.regions import Region, enlarge_map, find_regions
+from metauas.files import write_json, write_text
 from metauas.images import read_image, resize_images, to_tensor, write_png
-from metauas.model import MetaUAS
 from metauas.plots import overlay
+
+SCORES_NAME = "scores.csv"
+RESULTS_NAME = "results.json"
 
 
 @dataclass(frozen=True)
 class SegmentedFile:
-    """A segmented query: its file, the overlay written for it, and its score, the maximum of the map."""
+    """A segmented query.
+
+    Attributes:
+        query: its file.
+        overlay: the picture written for it.
+        score: the maximum of its map.
+        verdict: ``OK`` or ``DEFECTIVE``; empty without a threshold.
+        regions: what is above the threshold, in pixels of the query.
+    """
 
     query: Path
     overlay: Path
     score: float
+    verdict: str = ""
+    regions: tuple[Region, ...] = ()
 
 
 def segment_files(
-    model: MetaUAS, *, prompt: str | Path, queries: Sequence[str | Path], out: str | Path, size: int
+    model: PromptedNetwork,
+    *,
+    prompt: str | Path,
+    queries: Sequence[str | Path],
+    out: str | Path,
+    size: int,
+    threshold: float | None = None,
 ) -> Iterator[SegmentedFile]:
     """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's own size, into ``out``.
 
@@ -36,19 +61,47 @@ def segment_files(
         queries: the images under test.
         out: folder for the overlays.
         size: side to which images are resized for the network, pixels.
+        threshold: a query with a higher score is ``DEFECTIVE``, and its regions above it are found and outlined; None
+            gives no verdict. See ``calibrate``.
 
     Raises:
         InputError: naming a file that cannot be read, or two queries of one name, whose overlays would collide.
     """
     paths = [Path(query) for query in queries]
     check_queries(paths)
+    for path, image, anomaly_map in segment_each(model, prompt=prompt, queries=paths, size=size):
+        enlarged = enlarge_map(anomaly_map, (image.shape[0], image.shape[1]))
+        target = Path(out) / f"{path.stem}_overlay.png"
+        score = float(anomaly_map.max())
+        if threshold is None:
+            write_png(target, overlay(image, enlarged))
+            yield SegmentedFile(query=path, overlay=target, score=score)
+            continue
+        regions = tuple(find_regions(enlarged, threshold))
+        verdict = "DEFECTIVE" if score > threshold else "OK"
+        write_png(target, draw_verdict(image, enlarged, regions=regions, verdict=verdict, score=score))
+        yield SegmentedFile(query=path, overlay=target, score=score, verdict=verdict, regions=regions)
+
+
+def segment_each(
+    model: PromptedNetwork, *, prompt: str | Path, queries: Sequence[Path], size: int
+) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "size size"]]]:
+    """Yield each query's file, its image (H, W, 3) and its map (size, size).
+
+    One at a time, so that a score never depends on what else was in the batch, and a threshold fits to the last bit.
+
+    Raises:
+        InputError: the network is in training mode, or its map is not a number somewhere.
+    """
+    check_evaluation_mode(model)
     encoded = model.encode_prompt(resize_images(to_tensor(read_image(prompt))[None], (size, size)))
-    for path in paths:
+    for path in queries:
         image = read_image(path)
         query = resize_images(to_tensor(image)[None], (size, size))
-        anomaly_map = model.segment(query, encoded)[0, 0].cpu().numpy()
-        target = write_png(Path(out) / f"{path.stem}_overlay.png", overlay(image, _enlarged(anomaly_map, like=image)))
-        yield SegmentedFile(query=path, overlay=target, score=float(anomaly_map.max()))
+        anomaly_map = model.segment(query, encoded)[0, 0].float().cpu().numpy()
+        if not np.isfinite(anomaly_map).all():
+            raise InputError(f"the network's map of {path} is not a number somewhere; its weights may be damaged")
+        yield path, image, anomaly_map
 
 
 def check_queries(paths: Sequence[Path]) -> None:
@@ -66,6 +119,31 @@ def check_queries(paths: Sequence[Path]) -> None:
         read_image(path)
 
 
-def _enlarged(anomaly_map: np.ndarray, *, like: np.ndarray) -> np.ndarray:
-    height, width = like.shape[:2]
-    return np.asarray(cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR))
+def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write ``scores.csv`` (a row a query) and ``results.json`` (with regions) into ``out`` and return their paths.
+
+    Args:
+        out: the folder.
+        results: what ``segment_files`` gave, with verdicts.
+        about: what it was made with (threshold, prompt, size), for the head of ``results.json``.
+    """
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["query", "score", "verdict", "regions", "defective share"])
+    rows.writerows([r.query, r.score, r.verdict, len(r.regions), sum(g.share for g in r.regions)] for r in results)
+    images = [_as_json(result) for result in results]
+    return (
+        write_text(Path(out) / SCORES_NAME, table.getvalue()),
+        write_json(Path(out) / RESULTS_NAME, {**about, "images": images}),
+    )
+
+
+def _as_json(result: SegmentedFile) -> dict[str, Any]:
+    regions = [{k: v for k, v in asdict(region).items() if k != "contours"} for region in result.regions]
+    return {
+        "query": str(result.query),
+        "overlay": str(result.overlay),
+        "score": result.score,
+        "verdict": result.verdict,
+        "regions": regions,
+    }

@@ -1,40 +1,73 @@
-"""Which normal image a query is compared with: a random one, the most similar of its category, or of all."""
+"""Which normal images a query is compared with: random ones, the most similar of its category, or of all."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from metauas.errors import InputError, check_choice
 from metauas.eval.layouts import Category
+from metauas.eval.queries import pieces
 from metauas.images import stack_images
 from metauas.seeding import rng_for
 
 PROMPTS = ("random", "nearest", "pool")
 
+#: Files of the K normal images that a query is compared with at once; one in the paper.
+Prompt = tuple[Path, ...]
 
-def random_prompts(category: Category, *, seed: int) -> Path:
-    """Return the one normal image that serves all test images of ``category``.
 
-    It depends on the seed, the category's name and its images alone, not on the other categories.
+def random_prompts(category: Category, *, seed: int, shots: int = 1) -> Prompt:
+    """Return the ``shots`` different normal images that serve all test images of ``category``.
+
+    They depend on the seed, the category's name and its images alone, not on the other categories. More shots add
+    images to those of fewer, so that numbers of shots can be compared.
 
     Raises:
-        InputError: if the category has no normal image.
+        InputError: if the category has fewer normal images.
     """
-    if not category.train_good:
-        raise InputError(f"category {category.name!r} has no normal image to take a prompt from")
-    index = rng_for(seed, category.name).integers(len(category.train_good))
-    return category.train_good[index]
+    check_shots(shots, available=len(category.train_good), where=f"category {category.name!r}")
+    rng = rng_for(seed, category.name)
+    first = int(rng.integers(len(category.train_good)))
+    others = rng.permutation(np.delete(np.arange(len(category.train_good)), first))
+    return tuple(category.train_good[index] for index in [first, *others][:shots])
+
+
+def check_shots(shots: int, *, available: int, where: str) -> None:
+    """Check that there are as many normal images as shots.
+
+    Raises:
+        InputError: naming where there are not, and how many there are.
+    """
+    if not available:
+        raise InputError(f"{where} has no normal image to take a prompt from")
+    if not 1 <= shots <= available:
+        raise InputError(f"shots={shots}: {where} has {available} normal images; choose a number from 1 to {available}")
+
+
+def right_class_share(chosen: Sequence[Prompt], category: Category) -> float:
+    """Return the share of prompt images, chosen for queries of ``category``, that are normal images of this category.
+
+    Raises:
+        InputError: if nothing was chosen.
+    """
+    files = Counter(path for prompt in chosen for path in prompt)
+    if not files:
+        raise InputError(f"no prompt was chosen for category {category.name!r}; select some first")
+    own = {path.resolve() for path in category.train_good}
+    return sum(count for path, count in files.items() if path.resolve() in own) / files.total()
 
 
 class NearestPrompts:
     """Prompts by cosine similarity to the query, among normal images that are embedded once.
 
     Prompt ``nearest`` looks into the pool of the query's own category, prompt ``pool`` into all of them,
-    without being told the category.
+    without being told the category. The vectors of the pool are kept in memory, 4 · P · D bytes.
 
     Args:
         embed: turns images (B, 3, H, W) in [0, 1] into vectors (B, D), on any device.
@@ -61,35 +94,32 @@ class NearestPrompts:
         for name, paths in pool.items():
             self._rows[name] = slice(len(self._paths), len(self._paths) + len(paths))
             self._paths += paths
-        starts = range(0, len(self._paths), batch_size)
-        batches = (stack_images(self._paths[start : start + batch_size], size=size) for start in starts)
-        self._vectors = torch.cat([_unit_vectors(embed, images) for images in batches])
+        self._vectors = _embed_files(embed, self._paths, size=size, batch_size=batch_size)
 
-    def select(self, queries: Float[Tensor, "b 3 h w"], *, category: str | None = None) -> list[Path]:
-        """Return the most similar normal image for each query, of ``category`` if given, else of all.
+    def select(self, queries: Float[Tensor, "b 3 h w"], *, category: str | None = None, shots: int = 1) -> list[Prompt]:
+        """Return the ``shots`` most similar normal images for each query, of ``category`` if given, else of all.
 
-        The first in the order of the pool wins a tie.
+        The most similar comes first; of equally similar ones, the first in the order of the pool.
 
         Raises:
-            InputError: if the category is not in the pool, or an embedding is not finite.
+            InputError: if the category is not in the pool or has fewer images, or an embedding is not finite.
         """
         rows = slice(0, len(self._paths)) if category is None else self._rows_of(category)
-        similarity = _unit_vectors(self._embed, queries) @ self._vectors[rows].T
-        return [self._paths[rows.start + index] for index in similarity.argmax(dim=1).tolist()]
-
-    def right_class_share(self, chosen: Sequence[Path], *, category: str) -> float:
-        """Return the share of prompts ``chosen`` for queries of ``category`` that are of this category.
-
-        Raises:
-            InputError: if the category is not in the pool, or nothing was chosen.
-        """
-        own = set(self._paths[self._rows_of(category)])
-        if not chosen:
-            raise InputError(f"no prompt was chosen for category {category!r}; select some first")
-        return sum(path in own for path in chosen) / len(chosen)
+        where = "the pool" if category is None else f"category {category!r}"
+        check_shots(shots, available=rows.stop - rows.start, where=where)
+        nearest = most_similar(_unit_vectors(self._embed, queries), self._vectors[rows], count=shots)
+        return [tuple(self._paths[rows.start + index] for index in indices) for indices in nearest.tolist()]
 
     def _rows_of(self, category: str) -> slice:
         return self._rows[check_choice(name="category", value=category, choices=self._rows)]
+
+
+def most_similar(queries: Float[Tensor, "b d"], pool: Float[Tensor, "p d"], *, count: int) -> Int[Tensor, "b count"]:
+    """Return which rows of ``pool`` have the highest products with each query, the highest first: one matrix product.
+
+    Of equal products the first row wins.
+    """
+    return (queries @ pool.T).argsort(dim=1, descending=True, stable=True)[:, :count]
 
 
 def _check_pool(pool: Mapping[str, Sequence[Path]]) -> None:
@@ -98,6 +128,21 @@ def _check_pool(pool: Mapping[str, Sequence[Path]]) -> None:
     for name, paths in pool.items():
         if not paths:
             raise InputError(f"the pool holds no image of category {name!r}; add some or take the category out")
+
+
+def _embed_files(
+    embed: Callable[[Tensor], Tensor], paths: Sequence[Path], *, size: int, batch_size: int
+) -> Float[Tensor, "p d"]:
+    """Return unit vectors of image files, filled into one tensor: joining the batches would take twice the memory."""
+    vectors = torch.empty(0)
+    start = 0
+    for batch in pieces(paths, batch_size):
+        some = _unit_vectors(embed, stack_images(batch, size=size))
+        if start == 0:
+            vectors = torch.empty(len(paths), some.shape[1])
+        vectors[start : start + len(some)] = some
+        start += len(some)
+    return vectors
 
 
 def _unit_vectors(embed: Callable[[Tensor], Tensor], images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:

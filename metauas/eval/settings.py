@@ -1,29 +1,47 @@
 """What an evaluation is made of."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
+from metauas.errors import did_you_mean
+from metauas.eval.prompts import PROMPTS
 from metauas.settings import Settings
 
 #: The paper's prompt seeds (section 4.1).
 PROMPT_SEEDS = (1, 3, 5, 7, 9)
+#: Stands for the seed in the name of a prompt file.
+SEED_FIELD = "{seed}"
 
 
 class EvalSettings(Settings):
     """All settings of an evaluation.
 
     Attributes:
-        prompt: ``random`` (one normal image per class and seed), ``nearest`` (the most similar one of the class, for
-            each query) or ``pool`` (the most similar one of all classes).
-        seeds: prompt seeds of ``random``; ``nearest`` and ``pool`` do not depend on them.
+        prompt: ``random`` (normal images of the class by the seed, the same for all its queries), ``nearest`` (the most
+            similar one of the class, for each query), ``pool`` (the most similar one of all classes), or the path of a
+            prompt file (see ``metauas.eval.prompt_files``), in which ``{seed}`` stands for each seed.
+        shots: number of normal images that a query is compared with at once; the paper's is 1.
+        seeds: prompt seeds of ``random`` and of prompt files with ``{seed}``; the others do not depend on them.
         size: side to which images and masks are resized, pixels.
         rotations: degrees by which prompts are turned; one condition each, the first is the main one.
         batch_size: queries at once.
     """
 
-    prompt: Literal["random", "nearest", "pool"] = "random"
+    prompt: str = "random"
+    shots: Annotated[int, Field(ge=1)] = 1
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = PROMPT_SEEDS
     size: Annotated[int, Field(ge=32, le=4096)] = 256
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
     batch_size: Annotated[int, Field(ge=1)] = 16
+
+    @field_validator("prompt")
+    @classmethod
+    def _is_strategy_or_file(cls, prompt: str) -> str:
+        # a file is read, and missed, when the benchmark that it must fit is there
+        if prompt in PROMPTS or Path(prompt).suffix or Path(prompt).exists():
+            return prompt
+        wrong = "no strategy and no file{near}; choose one of {names}, or give a prompt file"
+        raise PydanticCustomError("prompt", wrong, {"near": did_you_mean(prompt, PROMPTS), "names": ", ".join(PROMPTS)})

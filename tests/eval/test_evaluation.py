@@ -1,5 +1,4 @@
-import json
-import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,17 +6,21 @@ import torch
 
 from metauas.errors import InputError
 from metauas.eval import BASELINES, METRICS, OURS, EvalSettings, compute_metrics, evaluate
+from metauas.eval.conditions import Condition, turned_prompt
+from metauas.eval.layouts import Benchmark
 from metauas.eval.prompts import random_prompts
-from metauas.eval.segmentation import load_category, load_prompts
-from metauas.files import write_json
-from metauas.model import create_model
+from metauas.eval.queries import Queries
+from metauas.images import stack_images
+from metauas.metrics import compute_metrics_official
+from metauas.model import MetaUASPlus, VisualSimilarity, create_model, fast_copy
 
 SEEDS = (1, 3, 5)
 
 
-def run(model, benchmark, *, baselines=True, **changes):
+def run(model, benchmark, *, baselines=True, official=False, conditions=None, on_maps=None, **changes):
     settings = EvalSettings(**{"size": 32, "seeds": SEEDS, **changes})
-    return evaluate(model, benchmark, settings, baselines=baselines)
+    options = {"baselines": baselines, "official": official, "conditions": conditions, "on_maps": on_maps}
+    return evaluate(model, benchmark, settings, **options)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def values_of(result, **place):
 
 
 def test_the_table_holds_every_number_once(result, tiny_benchmark):
-    names = ["method", "condition", "category", "seed", "metric"]
+    names = ["method", "condition", "category", "seed", "definition", "metric"]
     assert list(result.values.columns) == [*names, "value"]
     assert not result.values.duplicated(names).any()
     assert len(result.values) == 3 * len(tiny_benchmark.categories) * len(SEEDS) * len(METRICS)
@@ -44,75 +47,91 @@ def test_the_table_holds_every_number_once(result, tiny_benchmark):
 def test_the_numbers_are_those_of_prompt_and_maps(result, model, tiny_benchmark, method):
     segment = {OURS: model.segment, **BASELINES}[method]
     for category in tiny_benchmark.categories:
-        test = load_category(category, size=32)
+        test = Queries(category, size=32)
         for seed in SEEDS:
-            prompt = load_prompts([random_prompts(category, seed=seed)], size=32)
-            maps = segment(test.images, prompt)[:, 0].numpy()
+            prompt = stack_images(random_prompts(category, seed=seed), size=32)
+            maps = segment(test.images(range(len(test))), prompt)[:, 0].numpy()
             expected = compute_metrics(maps, test.masks, test.labels)
             for metric in METRICS:
                 found = values_of(result, method=method, category=category.name, seed=seed, metric=metric)
                 assert found == pytest.approx([expected[metric]], abs=1e-6)
 
 
-def check_block(block, result, method, categories):
-    assert block.keys() == {"categories", "mean"}
-    assert list(block["categories"]) == categories
-    for name, metrics in block["categories"].items():
-        assert list(metrics) == list(METRICS)
-        for metric, cell in metrics.items():
-            seeds = values_of(result, method=method, category=name, metric=metric)
-            expected = {"mean": statistics.mean(seeds), "std": statistics.stdev(seeds)}  # n - 1
-            assert cell == pytest.approx(expected, abs=1e-12)
+class Difference:
+    """A network by hand, exact to the last bit: the absolute difference, encoded in a way of its own."""
+
+    training = False
+
+    def embed(self, images):
+        return images.mean(dim=(2, 3))
+
+    def encode_prompt(self, prompt):
+        several = prompt if prompt.dim() == 5 else prompt[:, None]
+        return {"mean": several.mean(dim=1).numpy()}
+
+    def segment(self, queries, prompt):
+        return (queries - torch.from_numpy(prompt["mean"])).abs()[:, :1]
 
 
-def test_metrics_have_the_documented_structure(result, tiny_benchmark):
-    categories = [category.name for category in tiny_benchmark.categories]
-    metrics = result.metrics()
-    assert metrics.keys() == {"categories", "mean", "methods", "right_class", "settings"}
-    assert list(metrics["methods"]) == [OURS, *BASELINES]
-    for method, block in metrics["methods"].items():
-        check_block(block, result, method, categories)
-    assert {key: metrics[key] for key in ("categories", "mean")} == metrics["methods"][OURS]
-    assert metrics["right_class"] == 1
-    assert metrics["settings"] == result.settings.model_dump()
+@pytest.mark.parametrize("shots", [1, 2])
+@pytest.mark.parametrize("prompt", ["random", "nearest", "pool"])
+def test_neither_batches_nor_order_change_a_number(tiny_benchmark, prompt, shots):
+    """The baselines and this network compute each image alone, so that the maps are equal to the last bit."""
+    shuffled = [replace(c, test=[c.test[i] for i in (3, 0, 4, 2, 1)]) for c in tiny_benchmark.categories]
+    other = replace(tiny_benchmark, categories=shuffled[::-1])
+    options = {"prompt": prompt, "shots": shots, "seeds": (1, 3)}
+    first = run(Difference(), tiny_benchmark, batch_size=64, **options).values
+    for benchmark, batch_size in ((tiny_benchmark, 1), (tiny_benchmark, 2), (other, 3)):
+        values = run(Difference(), benchmark, batch_size=batch_size, **options).values
+        keys = list(values.columns[:-1])
+        both = first.merge(values, on=keys, validate="one_to_one")
+        assert len(both) == len(first)
+        # shares of regions are added up in the order of the images
+        np.testing.assert_allclose(
+            both["value_x"], both["value_y"], rtol=0, atol=0 if benchmark is not other else 1e-12
+        )
 
 
-def test_the_mean_is_taken_over_categories_for_each_seed_first(result):
-    for method in (OURS, *BASELINES):
-        for metric in METRICS:
-            means = [statistics.mean(values_of(result, method=method, metric=metric, seed=seed)) for seed in SEEDS]
-            expected = {"mean": statistics.mean(means), "std": statistics.stdev(means)}
-            assert result.metrics()["methods"][method]["mean"][metric] == pytest.approx(expected, abs=1e-12)
+def test_the_batch_size_changes_the_network_by_rounding_alone(model, tiny_benchmark):
+    collected = {n: [] for n in (1, 2, 64)}
+    for n, maps in collected.items():
+        run(model, tiny_benchmark, batch_size=n, on_maps=lambda _, __, found, maps=maps: maps.append(found))
+    for other in (2, 64):
+        np.testing.assert_allclose(collected[1], collected[other], rtol=0, atol=1e-6)
 
 
-def test_some_prompts_differ(result):
-    """Otherwise the deviations above would all be 0 and say nothing."""
-    assert result.table().xs("std", axis=1, level=1).max().max() > 0.01
+def test_others_can_take_the_networks_place(model, result, tiny_benchmark):
+    fast = run(fast_copy(model), tiny_benchmark, baselines=False).metrics()["mean"]
+    for metric, cell in result.metrics()["mean"].items():
+        assert fast[metric]["mean"] == pytest.approx(cell["mean"], abs=1e-3)  # a tie may break by rounding
+    torch.manual_seed(0)
+    similarity = VisualSimilarity("random", name="test_vit")
+    options = {"prompt": "pool", "shots": 2, "baselines": False}
+    alone = run(model, tiny_benchmark, **options).values
+    assert run(MetaUASPlus(model, similarity, weight=0.0), tiny_benchmark, **options).values.equals(alone)
+    assert not run(MetaUASPlus(model, similarity), tiny_benchmark, **options).values.equals(alone)
 
 
-def test_the_table_ends_with_the_mean(result):
-    rows = list(result.table().index)
-    assert rows == [(method, name) for method in (OURS, *BASELINES) for name in ("bottle", "brick", "mean")]
-    assert list(result.table().columns) == [(metric, part) for metric in METRICS for part in ("mean", "std")]
+def test_more_shots_give_other_numbers(model, result, tiny_benchmark):
+    assert run(model, tiny_benchmark, shots=2).metrics()["mean"] != result.metrics()["mean"]
+    with pytest.raises(InputError, match="shots=3: category 'bottle' has 2 normal images"):
+        run(model, tiny_benchmark, shots=3)
 
 
-def test_metrics_can_be_written(result, tmp_path):
-    written = json.loads(write_json(tmp_path / "metrics.json", result.metrics()).read_text(encoding="utf-8"))
-    assert written["mean"] == result.metrics()["mean"]
+def test_maps_are_handed_out_once_for_each_category_and_seed(model, tiny_benchmark):
+    found = {}
 
+    def take(category, seed, maps):
+        assert (category.name, seed) not in found
+        found[category.name, seed] = maps
 
-def test_one_seed_has_no_deviation(model, tiny_benchmark, tmp_path):
-    metrics = run(model, tiny_benchmark, seeds=(1,), baselines=False).metrics()
-    written = json.loads(write_json(tmp_path / "metrics.json", metrics).read_text(encoding="utf-8"))
-    assert all(cell["std"] is None and cell["mean"] is not None for cell in written["mean"].values())
-
-
-@pytest.mark.parametrize("prompt", ["random", "pool"])
-def test_the_batch_size_changes_nothing(model, tiny_benchmark, prompt):
-    one, two, all_ = (run(model, tiny_benchmark, prompt=prompt, batch_size=n).values for n in (1, 2, 64))
-    for other in (two, all_):
-        assert one.drop(columns="value").equals(other.drop(columns="value"))
-        np.testing.assert_allclose(one["value"], other["value"], rtol=0, atol=1e-3)  # a tie may break by rounding
+    run(model, tiny_benchmark, rotations=(0.0, 90.0), on_maps=take)
+    assert found.keys() == {(name, seed) for name in ("bottle", "brick") for seed in SEEDS}
+    category = tiny_benchmark.categories[1]
+    queries = Queries(category, size=32)
+    prompt = stack_images(random_prompts(category, seed=3), size=32)
+    expected = model.segment(queries.images(range(5)), prompt)[:, 0].numpy()
+    np.testing.assert_allclose(found["brick", 3], expected, rtol=0, atol=1e-6)
 
 
 def test_without_baselines(model, tiny_benchmark):
@@ -120,7 +139,7 @@ def test_without_baselines(model, tiny_benchmark):
 
 
 def test_categories_do_not_depend_on_each_other(model, result, tiny_benchmark):
-    alone = type(tiny_benchmark)(name="one", root=tiny_benchmark.root, categories=tiny_benchmark.categories[1:])
+    alone = Benchmark(name="one", root=tiny_benchmark.root, categories=tiny_benchmark.categories[1:])
     found = run(model, alone).metrics()["categories"]["brick"]
     assert found == result.metrics()["categories"]["brick"]
 
@@ -144,11 +163,80 @@ def test_turned_prompts_are_conditions(model, result, tiny_benchmark):
     assert turned.conditions() == names
     metrics = turned.metrics()
     assert list(metrics["conditions"]) == names
-    assert metrics["conditions"][names[0]] == {key: metrics[key] for key in ("categories", "mean")}
+    assert metrics["conditions"][names[0]] == metrics["methods"][OURS]
     assert metrics["mean"] == result.metrics()["mean"]
     assert metrics["conditions"][names[1]]["mean"] != metrics["mean"]
     assert list(metrics["methods"]) == [OURS, *BASELINES]
     assert set(turned.values.loc[turned.values["condition"] == names[1], "method"]) == {OURS}
+
+
+def test_any_change_of_prompts_can_be_a_condition(model, result, tiny_benchmark):
+    conditions = [Condition("as it is", lambda images, _: images), Condition("inverted", lambda images, _: 1 - images)]
+    found = run(model, tiny_benchmark, conditions=conditions).metrics()
+    assert found["mean"] == result.metrics()["mean"]
+    assert list(found["conditions"]) == ["as it is", "inverted"]
+    assert found["conditions"]["inverted"]["mean"] != found["mean"]
+    with pytest.raises(InputError, match="share the name 'prompt turned 90°'"):
+        run(model, tiny_benchmark, conditions=[turned_prompt(90.0)] * 2)
+
+
+def test_the_authors_definitions_stand_beside_the_exact_ones(model, result, tiny_benchmark):
+    maps = []
+    both = run(model, tiny_benchmark, official=True, on_maps=lambda *place: maps.append(place))
+    assert both.definitions() == ["exact", "official"]
+    exact = both.values[both.values["definition"] == "exact"].reset_index(drop=True)
+    assert exact.equals(result.values)
+    for category, seed, found in maps:
+        queries = Queries(category, size=32)
+        expected = compute_metrics_official(found, queries.masks, queries.labels)
+        for metric in METRICS:
+            place = {"method": OURS, "category": category.name, "seed": seed, "metric": metric}
+            assert values_of(both, definition="official", **place) == [expected[metric]]
+    assert both.metrics()["official"]["mean"]["AUPRO"] != both.metrics()["mean"]["AUPRO"]
+
+
+def only(category, keep):
+    return replace(category, test=[sample for sample in category.test if keep(sample)])
+
+
+def without_masks(category):
+    return replace(category, test=[replace(sample, mask_path=None) for sample in category.test])
+
+
+PIXELS = {"P-AUROC", "P-AP", "P-F1max", "AUPRO"}
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (lambda category: only(category, lambda sample: not sample.label), {"I-AUROC", "I-AP", "I-F1max", *PIXELS}),
+        (without_masks, PIXELS),
+        (lambda category: only(category, lambda sample: sample.label), {"I-AUROC"}),
+    ],
+    ids=["no anomalies", "no masks", "anomalies only"],
+)
+def test_what_a_category_cannot_have_is_missing_and_leaves_the_mean_alone(
+    model, result, tiny_benchmark, change, missing
+):
+    bottle, brick = tiny_benchmark.categories
+    found = run(model, replace(tiny_benchmark, categories=[bottle, change(brick)])).metrics()
+    for metric in METRICS:
+        bottle_alone, cell = result.metrics()["categories"]["bottle"][metric], found["categories"]["brick"][metric]
+        if metric in missing:
+            assert np.isnan(cell["mean"])
+            assert found["mean"][metric] == pytest.approx(bottle_alone, nan_ok=True)
+        else:
+            assert 0 < cell["mean"] <= 1
+            assert found["mean"][metric]["mean"] == pytest.approx((bottle_alone["mean"] + cell["mean"]) / 2)
+        assert found["averaged_over"][metric] == (1 if metric in missing else 2)
+
+
+def test_what_no_category_has_is_missing_everywhere(model, tiny_benchmark):
+    categories = [without_masks(category) for category in tiny_benchmark.categories]
+    found = run(model, replace(tiny_benchmark, categories=categories), baselines=False, official=True).metrics()
+    for block in (found, found["official"]):
+        assert all(np.isnan(block["mean"][metric]["mean"]) for metric in PIXELS)
+        assert {metric for metric, count in block["averaged_over"].items() if count == 0} == PIXELS
 
 
 def test_training_mode_is_refused(tiny_benchmark):
@@ -162,7 +250,11 @@ def test_training_mode_is_refused(tiny_benchmark):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"prompt": "neerest"}, "prompt='neerest': .*'random', 'nearest' or 'pool'"),
+        (
+            {"prompt": "neerest"},
+            "prompt='neerest': no strategy and no file, did you mean 'nearest'.* pool",
+        ),
+        ({"shots": 0}, "shots=0: .*greater than or equal to 1"),
         ({"seeds": ()}, r"seeds=\(\): .*at least 1"),
         ({"size": 8}, "size=8: .*greater than or equal to 32"),
         ({"rotation": (90.0,)}, "rotation is not known, did you mean 'rotations'"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ def test_an_example_is_a_segmented_defect(model, tiny_benchmark):
     for category, example in zip(tiny_benchmark.categories, draw(model, tiny_benchmark), strict=True):
         (sample,) = [sample for sample in category.test if sample.path == example.path]
         query, mask = load_sample(sample, 32)
-        prompt = stack_images([random_prompts(category, seed=0)], size=32)
+        prompt = stack_images(random_prompts(category, seed=0), size=32)
         assert sample.label
         assert example.title == f"{category.name}: {sample.defect}"
         assert torch.equal(example.query, query)
@@ -37,6 +39,13 @@ def test_no_more_than_there_are(model, tiny_benchmark):
     examples = draw(model, tiny_benchmark, per_category=10)
     assert len(examples) == 2 * 3
     assert len({example.path for example in examples}) == len(examples)
+
+
+def test_a_category_without_defects_has_no_example(model, tiny_benchmark):
+    bottle, brick = tiny_benchmark.categories
+    fine = replace(bottle, test=[sample for sample in bottle.test if not sample.label])
+    (example,) = draw(model, replace(tiny_benchmark, categories=[fine, brick]))
+    assert example.title.startswith("brick")
 
 
 def test_training_mode_is_refused(tiny_benchmark):

@@ -1,0 +1,64 @@
+"""Conditions under which prompts are given: as they are, or changed to see how much the network minds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from metauas.errors import InputError
+
+#: Prompt images (K, 3, H, W) in [0, 1] and a generator in, changed images of the same shape and range out.
+Change = Callable[[Tensor, np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way to give prompts.
+
+    Attributes:
+        name: as it stands in tables.
+        change: what is done to the K images (K, 3, H, W) of a prompt. Its generator is seeded by the prompt's seed and
+            files, the category and the condition's name, so that neither batches nor order change what it draws.
+    """
+
+    name: str
+    change: Change
+
+
+def turned_prompt(degrees: float) -> Condition:
+    """Return the condition that prompts are turned by ``degrees``; by 0, they are given as they are."""
+    return Condition(f"prompt turned {degrees:g}°", lambda images, _: turned(images, degrees=degrees))
+
+
+def check_conditions(conditions: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions if there are any and no two share a name.
+
+    Raises:
+        InputError: otherwise; tables could not tell them apart.
+    """
+    names = [condition.name for condition in conditions]
+    if not names:
+        raise InputError("there is no condition to evaluate under; give at least one")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"conditions share the name {', '.join(sorted(twice))!r}; give each its own, or only one")
+    return list(conditions)
+
+
+def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor, "b 3 h w"]:
+    """Turn prompts counter-clockwise about their centre; empty corners take the mean colour of the own border."""
+    if degrees == 0:
+        return prompts
+    return torch.stack([_turned(prompt, degrees=degrees) for prompt in prompts])
+
+
+def _turned(prompt: Float[Tensor, "3 h w"], *, degrees: float) -> Float[Tensor, "3 h w"]:
+    border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
+    height, width = prompt.shape[1:]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    pixels = np.ascontiguousarray(prompt.permute(1, 2, 0).numpy())
+    turned_pixels = cv2.warpAffine(pixels, matrix, (width, height), borderValue=border.mean(dim=1).tolist())
+    return torch.from_numpy(turned_pixels).permute(2, 0, 1)

@@ -1,0 +1,57 @@
+"""What evaluation needs of a network, so that others can take the place of MetaUAS."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from metauas.errors import InputError, check_choice
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@runtime_checkable
+class PromptedNetwork(Protocol):
+    """A network that segments queries by normal images: ``MetaUAS``, ``MetaUASPlus``, a ``fast_copy`` or your own.
+
+    Images are float32 RGB in [0, 1] on any device. What ``encode_prompt`` returns is the network's own business.
+    """
+
+    @property
+    def training(self) -> bool:
+        """Whether it is in training mode; evaluation refuses it then."""
+        ...
+
+    def embed(self, images: Tensor, /) -> Tensor:
+        """Return vectors (B, D) of images (B, 3, H, W), by whose cosine prompts ``nearest`` and ``pool`` are chosen."""
+        ...
+
+    def encode_prompt(self, prompt: Tensor, /) -> Any:
+        """Encode prompts (1 or B, 3, H, W), or K of each, (1 or B, K, 3, H, W), to be used for many queries."""
+        ...
+
+    def segment(self, queries: Tensor, prompt: Any, /) -> Tensor:
+        """Return maps (B, 1, H, W) of queries (B, 3, H, W) for encoded prompts, one for all or one for each."""
+        ...
+
+
+def check_evaluation_mode(model: PromptedNetwork) -> None:
+    """Refuse a network whose batch norms would look at the test images, and change by it.
+
+    Raises:
+        InputError: the network is still in training mode.
+    """
+    if model.training:
+        raise InputError("the network is in training mode; call model.eval() first")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called ``name``, one of ``DEVICES``; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        InputError: the name is not known, or there is no GPU.
+    """
+    check_choice(name="device", value=name, choices=DEVICES)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device='cuda': PyTorch finds no GPU; choose cpu, or auto to take one where there is one")
+    return torch.device("cpu" if name == "cpu" or not torch.cuda.is_available() else "cuda")

@@ -1,0 +1,118 @@
+"""What an evaluation found: one long table, and the shorter ones that people read."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metauas.errors import InputError
+from metauas.eval.settings import EvalSettings
+from metauas.files import write_json, write_text
+from metauas.metrics import METRICS
+
+OURS = "MetaUAS"
+MEAN = "mean"
+#: The metrics' own definitions, and those of the author's evaluation script, for comparison with published numbers.
+EXACT, OFFICIAL = "exact", "official"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out. A number that cannot be computed, such as pixel metrics without masks, is NaN and never 0.
+
+    Attributes:
+        values: one row a number: method, condition, category, seed, definition, metric, value.
+        settings: what it was made with.
+        right_class: share of prompts taken from the query's own class, mean over categories.
+    """
+
+    values: pd.DataFrame
+    settings: EvalSettings
+    right_class: float
+
+    def table(self, *, condition: str | None = None, definition: str = EXACT) -> pd.DataFrame:
+        """Return mean and sample deviation over seeds: rows (method, category), with the mean over categories last.
+
+        Columns are pairs (metric, ``mean`` or ``std``); ``condition`` defaults to the first. Means leave out what is
+        missing, and are missing where everything is; ``averaged_over`` says how many categories they are of.
+        """
+        values = self._select(condition, definition)
+        over = values.groupby(["method", "seed", "metric"], sort=False, as_index=False)["value"].mean()
+        rows = pd.concat([values, over.assign(category=MEAN)])
+        cells = rows.groupby(["method", "category", "metric"], sort=False)["value"].agg(["mean", "std"])
+        wide = cells.unstack("metric").swaplevel(axis=1)
+        order = [(method, category) for method in rows["method"].unique() for category in rows["category"].unique()]
+        return wide.loc[order, [(metric, part) for metric in METRICS for part in ("mean", "std")]]
+
+    def averaged_over(
+        self, method: str = OURS, *, condition: str | None = None, definition: str = EXACT
+    ) -> dict[str, int]:
+        """Return for each metric how many categories have it, and so make up its mean."""
+        values = self._select(condition, definition)
+        known = values[(values["method"] == method) & values["value"].notna()]
+        counts = known.groupby("metric")["category"].nunique()
+        return {metric: int(counts.get(metric, 0)) for metric in METRICS}
+
+    def conditions(self) -> list[str]:
+        """Return the names of the conditions, the main one first."""
+        return list(self.values["condition"].unique())
+
+    def methods(self) -> list[str]:
+        """Return the names of the methods, MetaUAS first."""
+        return list(self.values["method"].unique())
+
+    def definitions(self) -> list[str]:
+        """Return the definitions of the metrics that were evaluated, ``exact`` first."""
+        return list(self.values["definition"].unique())
+
+    def metrics(self) -> dict[str, Any]:
+        """Return what goes into ``metrics.json``.
+
+        ``categories`` and ``mean`` hold MetaUAS under the main condition, as fractions with mean and std over
+        seeds, and ``averaged_over`` how many categories each mean is of; ``methods`` the same for the baselines,
+        ``conditions`` for every condition if there are several, ``official`` by the author's definitions if asked for.
+        """
+        result = {**self._block(OURS), "methods": {name: self._block(name) for name in self.methods()}}
+        if len(self.conditions()) > 1:
+            result["conditions"] = {name: self._block(OURS, condition=name) for name in self.conditions()}
+        if OFFICIAL in self.definitions():
+            result["official"] = self._block(OURS, definition=OFFICIAL)
+        return {**result, "right_class": self.right_class, "settings": self.settings.model_dump()}
+
+    def _select(self, condition: str | None, definition: str) -> pd.DataFrame:
+        wanted = (condition or self.conditions()[0], definition)
+        return self.values[(self.values["condition"] == wanted[0]) & (self.values["definition"] == wanted[1])]
+
+    def _block(self, method: str, *, condition: str | None = None, definition: str = EXACT) -> dict[str, Any]:
+        table = self.table(condition=condition, definition=definition).loc[method]
+        rows = {
+            str(category): {m: {"mean": float(row[m, "mean"]), "std": float(row[m, "std"])} for m in METRICS}
+            for category, row in table.iterrows()
+        }
+        mean = rows.pop(MEAN)
+        counts = self.averaged_over(method, condition=condition, definition=definition)
+        return {"categories": rows, "mean": mean, "averaged_over": counts}
+
+
+def write_results(evaluation: Evaluation, out: str | Path) -> Sequence[Path]:
+    """Write ``metrics.json`` and ``metrics.csv``, the long table, and return their paths."""
+    return [
+        write_json(Path(out) / "metrics.json", evaluation.metrics()),
+        write_text(Path(out) / "metrics.csv", evaluation.values.to_csv(index=False, lineterminator="\n")),
+    ]
+
+
+def check_out(out: str | Path) -> None:
+    """Check that a folder can be written, or made; nothing is made yet.
+
+    Raises:
+        InputError: naming what stands in the way.
+    """
+    nearest = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(f"results cannot go into {out}: {nearest} is a file; choose another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"results cannot go into {out}: {nearest} may not be written; choose another folder")

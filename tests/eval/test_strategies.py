@@ -1,0 +1,85 @@
+import json
+
+import pytest
+import torch
+
+from metauas.errors import InputError
+from metauas.eval import EvalSettings
+from metauas.eval.prompts import random_prompts
+from metauas.eval.queries import Queries
+from metauas.eval.strategies import create_strategy
+from metauas.images import stack_images
+
+SIZE = 32
+
+
+def mean_colour(images):
+    return images.mean(dim=(2, 3))
+
+
+def refuse(images):
+    raise AssertionError("nothing may be embedded")
+
+
+@pytest.fixture(scope="module")
+def bottle(tiny_benchmark):
+    return Queries(tiny_benchmark.categories[0], size=SIZE)
+
+
+def create(benchmark, *, embed=mean_colour, **changes):
+    return create_strategy(EvalSettings(size=SIZE, **changes), benchmark, embed=embed)
+
+
+@pytest.mark.parametrize("shots", [1, 2])
+def test_random_prompts_are_those_of_the_seed(tiny_benchmark, bottle, shots):
+    seeds = (1, 3, 5, 7, 9, 11, 13)
+    strategy = create(tiny_benchmark, seeds=seeds, shots=shots, embed=refuse)
+    assert strategy.seeds == seeds
+    chosen = {seed: strategy.choose(bottle, seed=seed) for seed in seeds}
+    assert chosen == {seed: [random_prompts(bottle.category, seed=seed, shots=shots)] * 5 for seed in seeds}
+    assert len({prompts[0] for prompts in chosen.values()}) == 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+@pytest.mark.parametrize("shots", [1, 2])
+@pytest.mark.parametrize("prompt", ["nearest", "pool"])
+def test_similar_prompts_are_chosen_for_each_query(tiny_benchmark, bottle, prompt, shots, batch_size):
+    strategy = create(tiny_benchmark, prompt=prompt, shots=shots, seeds=(1, 3, 5), batch_size=batch_size)
+    assert strategy.seeds == (1,)
+    categories = tiny_benchmark.categories if prompt == "pool" else [bottle.category]
+    pool = [path for category in categories for path in category.train_good]
+    vectors = torch.nn.functional.normalize(mean_colour(stack_images(pool, size=SIZE)), dim=1)
+    queries = torch.nn.functional.normalize(mean_colour(bottle.images(range(5))), dim=1)
+    best = (queries @ vectors.T).topk(shots, dim=1).indices.tolist()
+    assert strategy.choose(bottle, seed=1) == [tuple(pool[index] for index in indices) for indices in best]
+
+
+def lists(benchmark, *, number):
+    """A one-prompt file that takes the same image of every category."""
+    paths = {category.name: category.train_good[number] for category in benchmark.categories}
+    return json.dumps({name: str(path.relative_to(benchmark.root)) for name, path in paths.items()})
+
+
+def test_a_file_for_each_seed(tiny_benchmark, bottle, tmp_path):
+    for seed, number in ((1, 0), (3, 1)):
+        (tmp_path / f"oneprompt_seed{seed}.json").write_text(lists(tiny_benchmark, number=number))
+    strategy = create(tiny_benchmark, prompt=f"{tmp_path}/oneprompt_seed{{seed}}.json", seeds=(1, 3), embed=refuse)
+    assert strategy.seeds == (1, 3)
+    for seed, number in ((1, 0), (3, 1)):
+        assert strategy.choose(bottle, seed=seed) == [(bottle.category.train_good[number],)] * 5
+    with pytest.raises(InputError, match=r"oneprompt_seed5\.json does not exist"):
+        create(tiny_benchmark, prompt=f"{tmp_path}/oneprompt_seed{{seed}}.json", seeds=(1, 5))
+
+
+def test_one_file_knows_no_seeds(tiny_benchmark, bottle, tmp_path):
+    (tmp_path / "prompts.json").write_text(lists(tiny_benchmark, number=1))
+    strategy = create(tiny_benchmark, prompt=str(tmp_path / "prompts.json"), seeds=(3, 5), embed=refuse)
+    assert strategy.seeds == (3,)
+    assert strategy.choose(bottle, seed=3) == [(bottle.category.train_good[1],)] * 5
+
+
+@pytest.mark.parametrize(("prompt", "most"), [("random", 2), ("nearest", 2), ("pool", 4)])
+def test_too_many_shots_are_refused_before_anything_is_embedded(tiny_benchmark, prompt, most):
+    assert create(tiny_benchmark, prompt=prompt, shots=most).seeds
+    with pytest.raises(InputError, match=f"shots={most + 1}: .* has {most} normal images; .* from 1 to {most}"):
+        create(tiny_benchmark, prompt=prompt, shots=most + 1, embed=refuse)
