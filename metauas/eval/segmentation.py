@@ -10,9 +10,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from metauas.eval.conditions import Condition
-from metauas.eval.conditions import turned as turned
 from metauas.eval.network import PromptedNetwork
-from metauas.eval.network import check_evaluation_mode as check_evaluation_mode
 from metauas.eval.prompts import Prompt
 from metauas.eval.queries import Queries, pieces
 from metauas.images import stack_images
