@@ -3,13 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 from metauas.errors import InputError
+from metauas.synthesis.augmentation import AUGMENTERS, augment_texture
 from metauas.synthesis.coco import CocoPictures
+from metauas.synthesis.cyws import CywsPairs
 from metauas.synthesis.dataset import PairBatch, PairDataset, collate, embedded_synthesizer, pair_loader
 from metauas.synthesis.description import describe_pairs, pairs_of_kind, summarise_pairs
 from metauas.synthesis.diffusion import DiffusersInpainter
 from metauas.synthesis.inpainting import Inpainter, OpenCVInpainter
+from metauas.synthesis.inspection import Inspection, inspect_pairs, open_pairs
 from metauas.synthesis.lama import LamaInpainter
-from metauas.synthesis.local import FILLINGS, REGIONS, LocalChange
+from metauas.synthesis.local import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
 from metauas.synthesis.masked_folder import MaskedFolder
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, KINDS, ChangePair, PairSynthesizer, visible_change
 from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
@@ -31,19 +34,23 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AUGMENTERS",
     "DEFAULT_MIXTURE",
     "FILLINGS",
     "KINDS",
+    "LOCAL_PRESETS",
     "PRESETS",
     "REGIONS",
     "TRAINING_PHOTOGRAPHS",
     "VALIDATION_PHOTOGRAPHS",
     "ChangePair",
     "CocoPictures",
+    "CywsPairs",
     "DiffusersInpainter",
     "DrawnScenes",
     "DrawnTextures",
     "Inpainter",
+    "Inspection",
     "LamaInpainter",
     "LocalChange",
     "MaskedFolder",
@@ -61,10 +68,13 @@ __all__ = [
     "TextureFolder",
     "Variation",
     "WrittenPairs",
+    "augment_texture",
     "build_synthesizer",
     "collate",
     "describe_pairs",
     "embedded_synthesizer",
+    "inspect_pairs",
+    "open_pairs",
     "pair_loader",
     "pairs_of_kind",
     "push_pairs",

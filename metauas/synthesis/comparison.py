@@ -20,7 +20,6 @@ _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-3)
 _STAGES = ((cv2.MOTION_EUCLIDEAN, 15), (cv2.MOTION_AFFINE, 5))  # motion, and pixels of the registration's own blur
 _CORRELATION = 0.6  # less, and what was laid over the query is something else
 _OVERLAP = 0.3  # share of the query that must be left to compare
-_SCALES = (0.0, 3.0)  # sigma in pixels: fine changes, and faint ones under a pattern that does not line up
 _REACH = {True: 2, False: 10}  # pixels by which a change may lie beside its mask, aligned or not
 
 
@@ -34,9 +33,9 @@ class Comparison:
         outside: mean difference outside of the mask.
         peak: the 99th percentile of the difference outside of the mask, after a slight blur.
         inside: mean difference inside of the mask; NaN without one.
-        visibility: how many times larger the difference is around the mask than elsewhere, at the scale where it is
-            most: the mean of the largest values, as many as the mask has pixels and for as large a share elsewhere.
-            1 says that the mask might as well be anywhere; NaN without a mask.
+        visibility: how many times larger the difference is around the mask than elsewhere: the mean of the largest
+            values, as many as the mask has pixels, and as large a share of them elsewhere. At 1 the mask might as well
+            be anywhere; NaN without a mask.
     """
 
     is_aligned: bool
@@ -57,24 +56,21 @@ def compare(pair: ChangePair) -> Comparison:
     light = float(np.abs(cv2.absdiff(_mean(query, outside), _mean(prompt, outside))).max())
     lit = _relit(prompt, query, where=outside)
     over, compared = _aligned(lit, query, where=outside)
-    if over is None:
-        over, compared = lit, outside
-    return _measured(query - over, mask=mask, outside=compared, light=light, is_aligned=over is not lit)
+    difference = query - (lit if over is None else over)
+    return _measured(difference, mask=mask, outside=compared, light=light, is_aligned=over is not None)
 
 
 def _measured(
     difference: np.ndarray, *, mask: np.ndarray, outside: np.ndarray, light: float, is_aligned: bool
 ) -> Comparison:
-    fields = [_size(difference, sigma=sigma) for sigma in _SCALES]
-    reach = dilate(mask, pixels=_REACH[is_aligned])
-    ratios = [_visibility(field, mask=mask, around=reach, elsewhere=outside & ~reach) for field in fields]
+    field, around = _size(difference), dilate(mask, pixels=_REACH[is_aligned])
     return Comparison(
         is_aligned=is_aligned,
         light=light,
-        outside=float(fields[0][outside].mean()),
+        outside=float(field[outside].mean()),
         peak=float(np.percentile(_size(difference, sigma=1.0)[outside], 99)),
-        inside=float(fields[0][mask].mean()) if mask.any() else float("nan"),
-        visibility=max(ratios),
+        inside=float(field[mask].mean()) if mask.any() else float("nan"),
+        visibility=_visibility(field, mask=mask, around=around, elsewhere=outside & ~around),
     )
 
 
@@ -94,7 +90,7 @@ def _mean_of_largest(values: np.ndarray, share: float) -> float:
 def _aligned(
     prompt: Float32[np.ndarray, "s s 3"], query: Float32[np.ndarray, "s s 3"], *, where: Bool[np.ndarray, "s s"]
 ) -> tuple[Float32[np.ndarray, "s s 3"] | None, Bool[np.ndarray, "s s"]]:
-    """Return the prompt laid over the query and where both are in view; None if nothing fits or it makes it worse."""
+    """Return the prompt laid over the query and where both are in view; None if nothing fits."""
     warp = _registered(prompt, query, where=where)
     if warp is None:
         return None, where
@@ -104,8 +100,8 @@ def _aligned(
         return None, where
     over = cv2.warpAffine(prompt, warp, side, flags=how, borderMode=cv2.BORDER_REFLECT_101)
     over = _relit(np.asarray(over, dtype=np.float32), query, where=in_view)
-    before, after = (float(_size(query - image)[in_view].mean()) for image in (prompt, over))
-    return (over, in_view) if after <= before else (None, where)
+    # what lies pixel on pixel already is only blurred by a warp
+    return min((prompt, over), key=lambda image: float(_size(query - image)[in_view].mean())), in_view
 
 
 def _registered(prompt: np.ndarray, query: np.ndarray, *, where: np.ndarray) -> np.ndarray | None:

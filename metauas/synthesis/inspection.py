@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float, UInt64
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from metauas.errors import InputError
 from metauas.files import require_folder, write_json, write_text
@@ -24,7 +25,7 @@ from metauas.synthesis.pairs import ChangePair
 FINDINGS = {
     "exact duplicates": "query, prompt and mask are equal to the bit to those of an earlier pair",
     "near duplicates": "query and prompt both look like those of an earlier pair",
-    "nothing visible": "the mask is empty, or query and prompt differ no more around it than elsewhere",
+    "nothing visible": "the mask is empty, or around it query and prompt differ hardly more than elsewhere",
     "marked though unchanged": "the kind is unchanged, yet the mask marks something",
     "unmasked difference": "outside of the mask query and prompt differ more than pose and light explain",
 }
@@ -33,6 +34,7 @@ Numbered = tuple[int, ChangePair]
 ByNumber = Dataset[ChangePair] | Sequence[ChangePair]
 
 _NEAR = 6  # of 126 bits; those of unrelated images differ in about half
+_VISIBLE = 1.2  # times the difference elsewhere; noise alone gives 1
 _FENCE = 3.0  # interquartile ranges above the upper quartile: Tukey's outer fence
 _FEWEST = 8  # pairs, below which there is no telling what is usual
 _SHOWN = 8  # pairs of a kind in its gallery
@@ -71,6 +73,7 @@ class Inspection:
         """Return all that is not a picture, ready for JSON."""
         return {
             "pairs": len(self.pairs),
+            "aligned": int(self.pairs["is_aligned"].sum()),
             "kinds": {str(kind): row.to_dict() for kind, row in self.kinds().iterrows()},
             "findings": {
                 name: {"meaning": FINDINGS[name], "count": len(found), "pairs": found}
@@ -117,7 +120,8 @@ def inspect_pairs(pairs: Iterable[ChangePair]) -> Inspection:
 
     - Duplicates: exact ones by a digest; near ones by a perceptual hash of 63 bits for each image, of which 6 of the
       126 may differ.
-    - Nothing visible: ``Comparison.visibility`` is 1 or less.
+    - Nothing visible: the mask is empty, or ``Comparison.visibility`` is 1.2 or less. Only pairs that could be aligned
+      are judged by it: two places of a texture differ everywhere.
     - Unmasked difference: ``light`` is beyond Tukey's outer fence (upper quartile + 3 interquartile ranges) of all
       pairs, or ``peak`` is beyond that of the pairs that could be aligned, or could not, as this one. So the majority
       of the pairs says what variation is usual; fewer than eight say nothing.
@@ -140,6 +144,12 @@ def inspect_pairs(pairs: Iterable[ChangePair]) -> Inspection:
     return Inspection(pairs=_with_findings(table, duplicates), duplicates=duplicates, examples=examples)
 
 
+def inspect_first(pairs: Dataset[ChangePair], *, count: int) -> Inspection:
+    """Inspect the first ``count`` pairs of a data set, or all if it has fewer, showing the progress."""
+    number = min(count, len(pairs))  # type: ignore[arg-type]  # torch's base class has no length
+    return inspect_pairs(pairs[index] for index in tqdm(range(number), unit="pair", leave=False))
+
+
 def _with_findings(table: pd.DataFrame, duplicates: pd.DataFrame) -> pd.DataFrame:
     is_exact = duplicates["exact"].astype(bool)
     is_marked, is_changed = table["changed area"] > 0, table["kind"] != "unchanged"
@@ -147,7 +157,7 @@ def _with_findings(table: pd.DataFrame, duplicates: pd.DataFrame) -> pd.DataFram
     found = {
         "exact duplicates": table.index.isin(duplicates["second"][is_exact]),
         "near duplicates": table.index.isin(duplicates["second"][~is_exact]),
-        "nothing visible": is_changed & (~is_marked | (table["visibility"] <= 1)),
+        "nothing visible": is_changed & (~is_marked | (table["is_aligned"] & (table["visibility"] <= _VISIBLE))),
         "marked though unchanged": is_marked & ~is_changed,
         "unmasked difference": _is_beyond_fence(table["light"]) | peaks,
     }

@@ -10,7 +10,7 @@ import torch
 
 from metauas.errors import InputError
 from metauas.images import write_png
-from metauas.synthesis import Variation, collate
+from metauas.synthesis import Variation, collate, open_pairs
 from metauas.synthesis.cyws import CywsPairs, draw_polygons, is_cyws, read_annotations, read_ids, removed_objects
 
 SHAPE = (60, 80)  # rows, columns
@@ -117,6 +117,8 @@ def test_without_a_split_the_list_of_indices_is_divided(root):
 def test_a_folder_is_recognised(root, tmp_path):
     assert is_cyws(root)
     assert not is_cyws(tmp_path)
+    opened = open_pairs(root, size=48, seed=5)
+    assert torch.equal(opened[1].query, CywsPairs(root, size=48, seed=5)[1].query)
 
 
 # --- pairs
@@ -218,7 +220,7 @@ def test_polygons_are_joined_also_where_they_overlap():
 def test_missing_files_are_named_before_any_work(root, lost):
     (root / lost).unlink()
     name = lost.replace("mask2", "mask…")
-    with pytest.raises(InputError, match=rf"{name} does not exist; 1 of the files that split 'train' needs are missing"):
+    with pytest.raises(InputError, match=rf"{name} does not exist; 1 of the files that split 'train' needs"):
         CywsPairs(root)
     assert len(CywsPairs(root, split="validation")) == 1, "the other split is whole"
 

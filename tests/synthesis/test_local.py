@@ -4,7 +4,17 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.seeding import rng_for
-from metauas.synthesis import FILLINGS, REGIONS, DrawnTextures, LocalChange
+from metauas.synthesis import (
+    FILLINGS,
+    LOCAL_PRESETS,
+    REGIONS,
+    DrawnTextures,
+    LocalChange,
+    Picture,
+    augment_texture,
+    embedded_synthesizer,
+)
+from metauas.synthesis.scenes import plain_colour
 
 SIZE = 64
 each_region = pytest.mark.parametrize("region", REGIONS)
@@ -88,6 +98,97 @@ def test_a_higher_perlin_threshold_gives_a_smaller_region():
     assert high.sum() < low.sum()
 
 
+# --- DRAEM's change as published
+
+
+def as_published(image, texture, region, opacity):
+    """DRAEM's equation: (1 − M)·I + (1 − β)·M·A + β·M·I, β being what shows through."""
+    mask, beta = region[..., None].astype(np.float64), 1 - opacity
+    return (1 - mask) * image + (1 - beta) * mask * texture + beta * mask * image
+
+
+class Striped:
+    """A texture that augmentation changes in every way."""
+
+    image = np.random.default_rng(0).random((SIZE, SIZE, 3), dtype=np.float32)
+
+    def draw(self, rng, *, size):
+        return Picture(image=self.image)
+
+
+@pytest.mark.parametrize("name", ["draem", "reproduction"])
+def test_presets_blend_a_texture_by_the_published_equation(name):
+    change, image = LocalChange.preset(name, textures=Striped()), photograph_like()
+    opacities = []
+    for seed in range(60):
+        changed = change(image, rng=rng_for("local", seed))
+        rng = rng_for("local", seed)
+        assert str(rng.choice(change.regions)) == "perlin"
+        region = REGIONS["perlin"](rng, SIZE)
+        assert str(rng.choice(change.fillings)) == "texture"
+        texture = augment_texture(Striped.image, rng=rng) if name == "draem" else Striped.image
+        opacities.append(rng.uniform(*LOCAL_PRESETS[name]["opacity"]))
+        np.testing.assert_allclose(changed, as_published(image, texture, region, opacities[-1]), atol=1e-5)
+    low, high = LOCAL_PRESETS[name]["opacity"]
+    assert low <= min(opacities) < low + 0.05
+    assert high - 0.05 < max(opacities) <= high
+
+
+def test_presets_are_the_opacities_that_were_published():
+    assert LOCAL_PRESETS["draem"]["opacity"] == (0.2, 1.0), "β = U(0, 0.8) of the original shows through"
+    assert LOCAL_PRESETS["reproduction"]["opacity"] == (0.3, 1.0)
+    assert LocalChange.preset("ours", textures=DrawnTextures()) == LocalChange(DrawnTextures())
+    assert LocalChange.preset("draem", textures=DrawnTextures()).augment
+    with pytest.raises(InputError, match=r"preset='drame'.*did you mean 'draem'"):
+        LocalChange.preset("drame", textures=DrawnTextures())
+
+
+def test_only_textures_are_augmented():
+    plain, augmented = (LocalChange(Striped(), fillings=("tint", "elsewhere"), augment=a) for a in (False, True))
+    image = photograph_like()
+    for seed in range(10):
+        assert (plain(image, rng=rng_for(seed)) == augmented(image, rng=rng_for(seed))).all()
+    plain, augmented = (LocalChange(Striped(), fillings=("texture",), augment=a) for a in (False, True))
+    differs = [(plain(image, rng=rng_for(seed)) != augmented(image, rng=rng_for(seed))).any() for seed in range(10)]
+    assert sum(differs) > 6
+
+
+def before_augmentation(change, image, rng):
+    """The local change as it was before it could augment: formula and order of all draws, written out plainly."""
+    region = REGIONS[str(rng.choice(change.regions))](rng, image.shape[0])
+    kind, size = str(rng.choice(change.fillings)), image.shape[0]
+    if kind == "texture":
+        filling = change.textures.draw(rng, size=size).image
+    elif kind == "tint":
+        colour = plain_colour(rng)
+        filling = colour + np.float32(rng.choice([0.0, 0.7])) * (image - image.mean(axis=(0, 1)))
+    else:
+        filling = np.roll(image, [int(rng.integers(size // 8, size - size // 8)) for _ in range(2)], axis=(0, 1))
+    alpha = np.float32(rng.uniform(*change.opacity)) * region.astype(np.float32)
+    if rng.random() < 0.5:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.5, 1.2))
+    return np.where(region[..., None], np.clip(image + alpha[..., None] * (filling - image), 0, 1), image)
+
+
+def test_by_default_nothing_is_other_than_before_augmentation():
+    change, image = LocalChange(DrawnTextures()), photograph_like()
+    for seed in range(60):
+        now, then = rng_for("local", seed), rng_for("local", seed)
+        assert (change(image, rng=now) == before_augmentation(change, image, then)).all(), "to the bit"
+        assert now.bit_generator.state == then.bit_generator.state, "the random stream goes on alike"
+
+
+def test_the_embedded_pairs_are_as_before_augmentation(monkeypatch):
+    synthesizer = embedded_synthesizer(size=32, kinds=["local"])
+    now = [synthesizer(rng_for("embedded", index)) for index in range(20)]
+    monkeypatch.setattr(LocalChange, "__call__", lambda self, image, *, rng: before_augmentation(self, image, rng))
+    then = [synthesizer(rng_for("embedded", index)) for index in range(20)]
+    for a, b in zip(now, then, strict=True):
+        assert (a.query == b.query).all()
+        assert (a.prompt == b.prompt).all()
+        assert (a.mask == b.mask).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -96,6 +197,7 @@ def test_a_higher_perlin_threshold_gives_a_smaller_region():
         ({"regions": ()}, r"at least one name in regions"),
         ({"opacity": (1.0, 0.2)}, r"opacity=\(1.0, 0.2\)"),
         ({"opacity": (0.2, 1.5)}, r"opacity=\(0.2, 1.5\)"),
+        ({"soft_edges": 1.5}, r"soft_edges=1.5 is no share"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

@@ -39,6 +39,35 @@ def test_perlin_noise_vanishes_at_lattice_points_only(cells):
     assert np.abs(noise).max() > 0.3
 
 
+def kinks(fields, cells):
+    """How much larger second differences are at the lattice lines than between them."""
+    bends = np.abs(np.diff(fields, n=2, axis=1)).mean(axis=(0, 2))
+    step = fields.shape[1] // cells
+    is_line = (np.arange(len(bends)) + 1) % step == 0
+    return bends[is_line].mean() / bends[~is_line].mean()
+
+
+def test_no_lattice_line_shows_in_perlin_noise():
+    cells, size = 8, 128
+    fields = np.stack([perlin_noise(rng_for("lines", i), shape=(size, size), cells=(cells, cells)) for i in range(30)])
+    coarse = rng_for("linear").standard_normal((30, cells + 1, size))
+    line = np.linspace(0, cells, size, endpoint=False)
+    linear = np.stack([[np.interp(line, range(cells + 1), c) for c in field.T] for field in coarse]).swapaxes(1, 2)
+    assert kinks(linear, cells) > 5, "straight pieces have all their kinks on the lines"
+    assert kinks(fields, cells) < 1.5
+    # nor is the noise weaker on the lines, taken as a whole, than a quarter of the way to the next
+    power = (fields**2).mean(axis=(0, 2)).reshape(cells, -1).mean(axis=0)
+    assert power.min() > 0.4 * power.max()
+
+
+def test_perlin_noise_depends_on_the_generator_alone():
+    first, again, other = (perlin_noise(rng_for(seed), shape=(32, 32), cells=(4, 4)) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+    first *= 0  # what is kept between calls is not what was handed out
+    assert (perlin_noise(rng_for(1), shape=(32, 32), cells=(4, 4)) == again).all()
+
+
 def test_perlin_noise_stays_within_one_and_uses_the_range():
     fields = np.stack([perlin_noise(rng_for("range", i), shape=(64, 64), cells=(8, 8)) for i in range(20)])
     assert 0.8 < np.abs(fields).max() <= 1 + 1e-5
