@@ -52,13 +52,52 @@ def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor
     """Turn prompts counter-clockwise about their centre; empty corners take the mean colour of the own border."""
     if degrees == 0:
         return prompts
-    return torch.stack([_turned(prompt, degrees=degrees) for prompt in prompts])
+    height, width = prompts.shape[-2:]
+    return _warped(prompts, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0))
 
 
-def _turned(prompt: Float[Tensor, "3 h w"], *, degrees: float) -> Float[Tensor, "3 h w"]:
+def shifted(prompts: Float[Tensor, "b 3 h w"], *, share: float) -> Float[Tensor, "b 3 h w"]:
+    """Move prompts to the right by a share of their width, in whole pixels so that nothing is blurred by it.
+
+    What becomes empty takes the mean colour of the own border.
+    """
+    pixels = round(share * prompts.shape[-1])
+    return prompts if pixels == 0 else _warped(prompts, np.array([[1.0, 0.0, pixels], [0.0, 1.0, 0.0]]))
+
+
+def scaled(prompts: Float[Tensor, "b 3 h w"], *, factor: float) -> Float[Tensor, "b 3 h w"]:
+    """Enlarge (above 1) or shrink prompts about their centre; an empty rim takes the mean colour of the own border."""
+    height, width = prompts.shape[-2:]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 0.0, factor)
+    return prompts if factor == 1 else _warped(prompts, matrix)
+
+
+def blurred(prompts: Float[Tensor, "b 3 h w"], *, sigma: float) -> Float[Tensor, "b 3 h w"]:
+    """Blur prompts by a Gaussian of ``sigma`` pixels, mirrored at the border."""
+    if sigma == 0:
+        return prompts
+    return torch.stack([_from_pixels(cv2.GaussianBlur(_to_pixels(prompt), (0, 0), sigma)) for prompt in prompts])
+
+
+def brightened(prompts: Float[Tensor, "b 3 h w"], *, added: float) -> Float[Tensor, "b 3 h w"]:
+    """Add ``added`` to all colours of prompts, and clip to [0, 1]."""
+    return prompts if added == 0 else (prompts + added).clamp(0, 1)
+
+
+def _warped(prompts: Float[Tensor, "b 3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "b 3 h w"]:
+    return torch.stack([_warped_one(prompt, matrix) for prompt in prompts])
+
+
+def _warped_one(prompt: Float[Tensor, "3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "3 h w"]:
     border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
     height, width = prompt.shape[1:]
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    pixels = np.ascontiguousarray(prompt.permute(1, 2, 0).numpy())
-    turned_pixels = cv2.warpAffine(pixels, matrix, (width, height), borderValue=border.mean(dim=1).tolist())
-    return torch.from_numpy(turned_pixels).permute(2, 0, 1)
+    colour = border.mean(dim=1).tolist()
+    return _from_pixels(cv2.warpAffine(_to_pixels(prompt), matrix, (width, height), borderValue=colour))
+
+
+def _to_pixels(image: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def _from_pixels(pixels: Float[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:
+    return torch.from_numpy(pixels).permute(2, 0, 1)

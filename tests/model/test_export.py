@@ -82,13 +82,13 @@ def small(export_of):
 )
 def test_the_two_halves_are_the_network(alignment, similarity, fusion):
     """At a size that the encoder's stride does not divide."""
-    model = lively("nano", alignment=alignment, similarity=similarity, fusion=fusion)
-    queries, prompts = images(2, size=50), images(3, size=50, seed=1)
+    model = lively("nano", alignment=alignment, similarity=similarity, fusion=fusion).double()
+    queries, prompts = images(2, size=50).double(), images(3, size=50, seed=1).double()
     with torch.no_grad():
         prepared = PromptGraph(model)(prompts)
         maps = QueryGraph(model)(queries, prepared)
     assert len(export.prepared_names(model)) == sum(len(parts) for parts in prepared)
-    torch.testing.assert_close(maps, model.segment(queries, prompts[None]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(maps, model.segment(queries, prompts[None]), rtol=0, atol=1e-9)
 
 
 def test_onnx_runtime_gives_the_networks_maps(exported):

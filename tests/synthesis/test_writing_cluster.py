@@ -155,7 +155,9 @@ def divide(task, material):
 
 @pytest.mark.parametrize("signals", [signal.SIGINT, signal.SIGKILL])
 def test_broken_off_it_leaves_whole_shards_and_no_process(expected, tmp_path, signals):
-    command = "from metauas.cli import app; app()"
+    # tests that run in the background inherit an ignored Ctrl-C, a person's terminal does not
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = f"{listen}; from metauas.cli import app; app()"
     config = tmp_path / "small.yaml"
     config.write_text("\n".join(f"{name}: {value}" for name, value in {**SMALL, "count": 4000}.items()))
     arguments = ["synthesize", "--config", str(config), "--out", str(tmp_path / "out"), "--workers", "1"]

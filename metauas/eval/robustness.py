@@ -1,0 +1,252 @@
+"""How robust a network is: its metrics against what is done to the prompt, or when the prompt is defective itself."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+from tqdm import tqdm
+
+from metauas.errors import InputError, check_choice
+from metauas.eval.conditions import Condition, blurred, brightened, scaled, shifted, turned
+from metauas.eval.evaluation import evaluate
+from metauas.eval.layouts import Benchmark, Category
+from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.queries import Queries
+from metauas.eval.results import OURS
+from metauas.eval.segmentation import network_method, segment_queries
+from metauas.eval.settings import EvalSettings
+from metauas.eval.strategies import create_strategy
+from metauas.files import write_json, write_text
+from metauas.images import stack_images
+from metauas.metrics import METRICS, compute_metrics
+from metauas.seeding import rng_for
+
+DEFECTIVE = "defective"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disturbance:
+    """Something that can be wrong with a prompt, by degrees.
+
+    Attributes:
+        unit: of the levels.
+        levels: those measured by default.
+        bounds: lowest and highest level that makes sense.
+        change: prompts (B, 3, H, W) in [0, 1] and a level in, changed ones out; None where another image is taken.
+        untouched: the level at which nothing is changed.
+    """
+
+    unit: str
+    levels: tuple[float, ...]
+    bounds: tuple[float, float]
+    change: Callable[[Tensor, float], Tensor] | None
+    untouched: float = 0.0
+
+
+#: What can be measured, by name.
+DISTURBANCES: dict[str, Disturbance] = {
+    "rotation": Disturbance(
+        unit="degrees",
+        levels=(0.0, 5.0, 10.0, 20.0, 30.0, 45.0),
+        bounds=(-180.0, 180.0),
+        change=lambda prompts, level: turned(prompts, degrees=level),
+    ),
+    "shift": Disturbance(
+        unit="share of the side",
+        levels=(0.0, 0.025, 0.05, 0.1, 0.15, 0.2),
+        bounds=(-0.9, 0.9),
+        change=lambda prompts, level: shifted(prompts, share=level),
+    ),
+    "scale": Disturbance(
+        unit="factor",
+        levels=(0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4),
+        bounds=(0.1, 10.0),
+        change=lambda prompts, level: scaled(prompts, factor=level),
+        untouched=1.0,
+    ),
+    "blur": Disturbance(
+        unit="sigma in pixels of 256",
+        levels=(0.0, 0.5, 1.0, 2.0, 3.0, 4.0),
+        bounds=(0.0, 64.0),
+        change=lambda prompts, level: blurred(prompts, sigma=level * prompts.shape[-1] / 256),
+    ),
+    "brightness": Disturbance(
+        unit="added to [0, 1]",
+        levels=(-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3),
+        bounds=(-1.0, 1.0),
+        change=lambda prompts, level: brightened(prompts, added=level),
+    ),
+    DEFECTIVE: Disturbance(unit="0 normal, 1 defective", levels=(0.0, 1.0), bounds=(0.0, 1.0), change=None),
+}
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What came out.
+
+    Attributes:
+        values: one row a number: disturbance, level, metric, category, seed, value; NaN where it is undefined.
+        settings: what it was made with.
+    """
+
+    values: pd.DataFrame
+    settings: EvalSettings
+
+    def summary(self) -> pd.DataFrame:
+        """Return mean and sample deviation over seeds of the mean over categories, levels in ascending order.
+
+        One row a disturbance, level and metric; columns disturbance, unit, untouched (whether the level is that of the
+        prompt as it is), level, metric, mean, std.
+        """
+        means = self.values.groupby(["disturbance", "level", "metric", "seed"], sort=False)["value"].mean()
+        cells = means.groupby(["disturbance", "level", "metric"], sort=False).agg(["mean", "std"]).reset_index()
+        about = [DISTURBANCES[name] for name in cells["disturbance"]]
+        cells.insert(1, "unit", [one.unit for one in about])
+        cells.insert(2, "untouched", cells["level"] == [one.untouched for one in about])
+        return cells
+
+    def metrics(self) -> dict[str, Any]:
+        """Return what goes into ``metrics.json``: for each disturbance its unit, levels and, as lists, the metrics."""
+        blocks = {str(name): _block(rows) for name, rows in self.summary().groupby("disturbance", sort=False)}
+        return {"disturbances": blocks, "settings": self.settings.model_dump()}
+
+
+def _block(rows: pd.DataFrame) -> dict[str, Any]:
+    wide = rows.pivot_table(index="level", columns="metric", values=["mean", "std"], dropna=False)
+    curves = {metric: {part: wide[part, metric].tolist() for part in ("mean", "std")} for metric in METRICS}
+    untouched = float(rows.loc[rows["untouched"], "level"].iloc[0])
+    return {"unit": rows["unit"].iloc[0], "untouched": untouched, "levels": wide.index.tolist(), "metrics": curves}
+
+
+def measure_robustness(
+    model: PromptedNetwork,
+    benchmark: Benchmark,
+    settings: EvalSettings,
+    *,
+    disturbances: Sequence[str] | Mapping[str, Sequence[float]] = tuple(DISTURBANCES),
+) -> Robustness:
+    """Measure every metric of a network while its prompts are disturbed more and more; queries stay as they are.
+
+    For ``defective``, the (first) image of the prompt is replaced by a defective test image of the category, drawn by
+    the seed. As a query, this image is left out of the metrics at both levels, so that they are of the same queries
+    and nothing is compared with itself; its normal level thus differs a little from the other untouched ones.
+
+    Args:
+        model: the network, in evaluation mode.
+        benchmark: categories with normal images, test images and masks.
+        settings: prompts, seeds, size and batch size; its rotations are not used.
+        disturbances: names out of ``DISTURBANCES``, or names with levels; the untouched level is always measured too.
+
+    Raises:
+        InputError: a name or level is wrong, the network is in training mode, the prompts do not fit, or a category
+            has fewer than two defective images for ``defective``; all before anything is segmented.
+    """
+    check_evaluation_mode(model)
+    wanted = check_disturbances(disturbances)
+    if DEFECTIVE in wanted:
+        _check_defects(benchmark)
+    changed = {name: levels for name, levels in wanted.items() if name != DEFECTIVE}
+    tables = [_changed_prompts(model, benchmark, settings, changed)] if changed else []
+    if DEFECTIVE in wanted:
+        tables.append(pd.DataFrame(_defective_prompts(model, benchmark, settings)))
+    return Robustness(pd.concat(tables, ignore_index=True), settings)
+
+
+def check_disturbances(wanted: Sequence[str] | Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Return the levels to be measured by name, in ascending order, with the untouched one among them.
+
+    Raises:
+        InputError: there is no name, one is not known, or a level lies out of bounds.
+    """
+    if not wanted:
+        raise InputError(f"there is no disturbance to measure; give some of {', '.join(DISTURBANCES)}")
+    found: dict[str, list[float]] = {}
+    for name in wanted:
+        known = DISTURBANCES[check_choice(name="disturbance", value=name, choices=DISTURBANCES)]
+        levels = wanted[name] if isinstance(wanted, Mapping) else known.levels
+        for level in levels:
+            _check_level(name, level)
+        found[name] = sorted({known.untouched, *map(float, levels)})
+    return found
+
+
+def _check_level(name: str, level: float) -> None:
+    low, high = DISTURBANCES[name].bounds
+    if not low <= level <= high:  # NaN neither
+        raise InputError(f"{name}={level}: give levels from {low:g} to {high:g} ({DISTURBANCES[name].unit})")
+    if name == DEFECTIVE and level not in DISTURBANCES[name].levels:
+        raise InputError(f"{name}={level}: a prompt is normal (0) or defective (1), nothing between")
+
+
+def _changed_prompts(
+    model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings, wanted: Mapping[str, Sequence[float]]
+) -> pd.DataFrame:
+    """Evaluate the prompts as they are once, for all disturbances, and then every changed one."""
+    untouched = Condition("untouched", lambda images, _: images)
+    places: list[dict[str, Any]] = []
+    conditions = [untouched]
+    for name, levels in wanted.items():
+        for level in levels:
+            condition = untouched if level == DISTURBANCES[name].untouched else _condition(name, level)
+            places.append({"condition": condition.name, "disturbance": name, "level": level})
+            conditions += [] if condition is untouched else [condition]
+    values = evaluate(model, benchmark, settings, baselines=False, conditions=conditions).values
+    table = pd.DataFrame(places).merge(values, on="condition", how="left")
+    return table[["disturbance", "level", "metric", "category", "seed", "value"]]
+
+
+def _condition(name: str, level: float) -> Condition:
+    change = DISTURBANCES[name].change
+    assert change is not None  # only `defective` has none, which is no change of a prompt
+    return Condition(f"{name} {level!r}", lambda images, _: change(images, level))
+
+
+def _defective_prompts(
+    model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings
+) -> Iterator[dict[str, Any]]:
+    strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
+    segment = partial(
+        segment_queries,
+        network_method(OURS, model),
+        read=partial(stack_images, size=settings.size),
+        batch_size=settings.batch_size,
+    )
+    runs = list(product(benchmark.categories, strategy.seeds))
+    for category, seed in tqdm(runs, desc="defective prompts", unit="run"):
+        queries = Queries(category, size=settings.size)
+        normal = strategy.choose(queries, seed=seed)
+        drawn = draw_defective(category, seed=seed)
+        defective = [(category.test[drawn].path, *prompt[1:]) for prompt in normal]
+        rest = np.arange(len(queries)) != drawn
+        for level, prompts in enumerate((normal, defective)):
+            maps = segment(queries, prompts)
+            place = {"disturbance": DEFECTIVE, "level": float(level)}
+            for metric, value in compute_metrics(maps[rest], queries.masks[rest], queries.labels[rest]).items():
+                yield {**place, "metric": metric, "category": category.name, "seed": seed, "value": value}
+
+
+def draw_defective(category: Category, *, seed: int) -> int:
+    """Return which test image of ``category``, a defective one, takes the prompt's place for ``seed``."""
+    defective = [index for index, sample in enumerate(category.test) if sample.label]
+    return defective[int(rng_for(seed, category.name, DEFECTIVE).integers(len(defective)))]
+
+
+def _check_defects(benchmark: Benchmark) -> None:
+    for category in benchmark.categories:
+        if (count := sum(bool(sample.label) for sample in category.test)) < 2:
+            need = "one for the prompt and at least one to find"
+            raise InputError(f"category {category.name!r} has {count} defective test images; {DEFECTIVE} needs {need}")
+
+
+def write_robustness(found: Robustness, out: str | Path) -> Sequence[Path]:
+    """Write ``metrics.json`` and ``metrics.csv``, the long table, and return their paths."""
+    return [
+        write_json(Path(out) / "metrics.json", found.metrics()),
+        write_text(Path(out) / "metrics.csv", found.values.to_csv(index=False, lineterminator="\n")),
+    ]
