@@ -242,9 +242,9 @@ def evaluate(
 ) -> None:
     """Evaluate a checkpoint: seven metrics per category, mean and deviation over prompts, beside the baselines.
 
-    Writes metrics.json, and metrics.csv with a row for every number.
+    Writes metrics.json, metrics.csv with a row for every number, and report.html with curves and a gallery of failures.
     """
-    from metauas.eval import EvalSettings, open_benchmark
+    from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, write_report
     from metauas.eval import evaluate as evaluate_network
     from metauas.eval.maps import MapWriter
     from metauas.eval.network import choose_device
@@ -259,10 +259,52 @@ def evaluate(
     names = [name.strip() for name in categories.split(",") if name.strip()]
     benchmark = open_benchmark(data, layout=layout, categories=names)
     writer = MapWriter(out / "maps", benchmark) if maps else None
-    evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=writer)
-    paths = write_results(evaluation, out)
+    gatherer = MapGatherer(benchmark, settings, embed=model.embed)
+    take = each_of(writer, gatherer)
+    evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=take)
+    curves, cases = gatherer.curves, gatherer.cases
+    report = write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
+    paths = [*write_results(evaluation, out), report]
     _print_evaluation(evaluation)
     for path in [*paths, *([out / "maps"] if maps else [])]:
+        print(f"written: {path}")
+
+
+@_app.command(epilog="Example: metauas robustness --data /data/mvtec --disturbances rotation,shift --seeds 1,3")
+def robustness(
+    data: Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")] = "miniature",
+    layout: Annotated[str, typer.Option(help=f"Layout of the folder: {LAYOUT_NAMES}.")] = "mvtec",
+    categories: Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")] = "",
+    checkpoint: Checkpoint = CHECKPOINT,
+    disturbances: Annotated[
+        str, typer.Option(help="Of rotation, shift, scale, blur, brightness, defective, by commas; all if empty.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
+    size: Size = 256,
+    out: Out = Path("runs/robustness"),
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")] = "auto",
+) -> None:
+    """Measure how every metric falls when the prompt is turned, shifted, scaled, blurred, lit otherwise or defective.
+
+    Writes metrics.json, metrics.csv with a row for every number, and curves as robustness.png.
+    """
+    from metauas.eval import DISTURBANCES, EvalSettings, measure_robustness, open_benchmark
+    from metauas.eval.network import choose_device
+    from metauas.eval.results import check_out
+    from metauas.eval.robustness import check_disturbances, write_robustness
+    from metauas.model import load_checkpoint
+    from metauas.plots import save_figure, show_robustness
+
+    given = {"seeds": _integers(seeds, name="--seeds"), "size": size}
+    settings = EvalSettings.parse(given, origin="evaluation settings")
+    wanted = check_disturbances(_names(disturbances) or list(DISTURBANCES))
+    place = choose_device(device)
+    check_out(out)
+    model = load_checkpoint(checkpoint).to(place)
+    benchmark = open_benchmark(data, layout=layout, categories=_names(categories))
+    found = measure_robustness(model, benchmark, settings, disturbances=wanted)
+    picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
+    for path in [*write_robustness(found, out), picture]:
         print(f"written: {path}")
 
 
@@ -360,6 +402,10 @@ def _integers(text: str, *, name: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"{name} {text!r} is not a list of whole numbers; write for example 1,3,5") from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _print_evaluation(evaluation: "Evaluation") -> None:

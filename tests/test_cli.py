@@ -169,6 +169,9 @@ def test_eval_writes_the_metrics_of_every_category(checkpoint, tmp_path):
     assert len(metrics["categories"]) == 9
     assert set(metrics["mean"]["AUPRO"]) == {"mean", "std"}
     assert len(metrics["methods"]) == 3
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "Test images, failures first" in report
+    assert str(checkpoint) in report
 
 
 def test_eval_writes_table_and_maps_and_prints_both_definitions(folder, checkpoint, tmp_path):
@@ -231,6 +234,25 @@ def test_eval_refuses_a_folder_that_it_cannot_write(folder, checkpoint, images):
     assert "normal.png is a file; choose another folder" in str(result.exception)
 
 
+def test_robustness_writes_numbers_and_curves(folder, checkpoint, tmp_path):
+    options = ("--data", folder, "--categories", "brick,bottle", "--checkpoint", checkpoint, "--size", 32)
+    given = ("--disturbances", "blur, defective", "--seeds", "1,3", "--device", "cpu")
+    result = run("robustness", *options, *given, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.exception
+    assert list(read_json(tmp_path / "out" / "metrics.json")["disturbances"]) == ["blur", "defective"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"metrics.json", "metrics.csv", "robustness.png"}
+    result = run("robustness", *options, "--disturbances", "rotaton", "--out", tmp_path / "other")
+    assert "did you mean 'rotation'" in str(result.exception)
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_disturbances_in_the_help_are_those_that_can_be_measured():
+    from metauas.eval import DISTURBANCES
+
+    words = " ".join(re.findall("[a-z]+", run("robustness", "--help").output))
+    assert " ".join(DISTURBANCES) in words
+
+
 def test_data_check_ends_with_0_only_if_nothing_is_odd(folder):
     result = run("data", "check", "folder", folder)
     assert result.exit_code == 0, result.output
@@ -289,6 +311,31 @@ def test_synthesize_writes_pairs_and_goes_on_only_with_the_same_settings(tmp_pat
     assert read_json(tmp_path / "pairs" / "summary.json")["settings"]["seed"] == 3
     assert "seed=4 (there: 3)" in str(run("synthesize", *given, "--seed", 4).exception)
     assert "did you mean 'draem'" in str(run("synthesize", *given, "--preset", "drame").exception)
+
+
+def test_inspect_shows_what_pairs_hold_and_writes_its_findings(tmp_path):
+    result = run("inspect", "embedded", "--count", 12, "--size", 32, "--out", tmp_path / "found")
+    assert result.exit_code == 0, result.exception
+    assert "12 pairs" in result.output
+    assert re.search(r"exact duplicates: 0\n", result.output)
+    summary = read_json(tmp_path / "found" / "inspection.json")
+    assert sum(kind["pairs"] for kind in summary["kinds"].values()) == summary["pairs"] == 12
+    assert len(list((tmp_path / "found").glob("gallery-*.png"))) >= len(summary["kinds"])
+
+
+def test_inspect_takes_written_pairs(tmp_path):
+    settings = ("--preset", "offline", "--count", 6, "--workers", 0, "--out", tmp_path / "pairs")
+    assert run("synthesize", *settings).exit_code == 0
+    result = run("inspect", tmp_path / "pairs", "--count", 3)
+    assert result.exit_code == 0, result.exception
+    assert "3 pairs" in result.output
+
+
+def test_inspect_names_what_is_no_pairs(tmp_path):
+    assert "embedded" in str(run("inspect", tmp_path / "absent").exception)
+    assert "holds no pairs" in str(run("inspect", tmp_path, "--out", tmp_path / "found").exception)
+    assert not (tmp_path / "found").exists()
+    assert "choose one of train, validation" in str(run("inspect", "embedded", "--split", "test").exception)
 
 
 def test_synthesize_names_the_shards_that_failed(tmp_path):

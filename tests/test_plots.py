@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from metauas import plots
+from metauas.eval import Curve
 from metauas.images import read_image
 from metauas.model import create_model
 from metauas.seeding import rng_for
@@ -170,3 +172,19 @@ def test_the_network_is_drawn_from_its_live_modules(decoder):
     assert written.count("FAM") == len(model.alignments)
     assert {f"{width}\n{96 // stride}²" for stride, width in model.decoder.steps} <= set(written)
     assert len(figure.axes[0].patches) >= 2 * len(model.encoder.strides) + len(model.decoder.steps)
+
+
+def test_curves_have_a_panel_for_each_metric_and_a_line_for_each_category():
+    line = Curve(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.9, 1.0]))
+    figure = plots.show_curves({"bottle": {"I-AUROC": line, "P-AUROC": line}, "brick": {"I-AUROC": line}})
+    assert not shown(figure)
+    assert [axis.get_title() for axis in figure.axes] == ["I-AUROC", "P-AUROC", "AUPRO"]
+    named = [[drawn.get_label() for drawn in axis.lines if drawn.get_label()[0] != "_"] for axis in figure.axes]
+    assert named == [["bottle", "brick"], ["bottle"], []]
+    assert plots.show_curves({"bottle": {}}, metrics=["AUPRO"]).axes[0].get_xlim() == (0, 0.3)
+
+
+def test_the_gallery_shows_four_pictures_a_case():
+    image, heat = np.full((8, 8, 3), 200, dtype=np.uint8), np.full((8, 8), 0.5, dtype=np.float32)
+    case = SimpleNamespace(title="bottle: crack", prompt=image, truth=image, map=heat, found=image)
+    assert [picture.ndim for picture in shown(plots.show_gallery([case, case]))] == [3, 3, 2, 3] * 2

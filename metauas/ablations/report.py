@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from metauas.ablations.collect import MEAN, METRICS_FILE, format_mean_std, summary_table
-from metauas.ablations.pages import page, write_notebook_page
+from metauas.ablations.pages import write_notebook_page
 from metauas.files import read_json, require_folder, write_text
+from metauas.pages import page
 
 SUMMARY_FILE = "05_ablations/summary.csv"
 

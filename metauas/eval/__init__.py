@@ -4,15 +4,20 @@ from metauas.eval.baselines import BASELINES
 from metauas.eval.calibration import Calibration, calibrate, read_calibration, write_calibration
 from metauas.eval.catalogue import CATALOGUE
 from metauas.eval.conditions import Condition
+from metauas.eval.curves import Curve, category_curves
 from metauas.eval.data_check import check_data
 from metauas.eval.evaluation import evaluate
 from metauas.eval.examples import Example, draw_examples
+from metauas.eval.gallery import Case, MapGatherer, each_of, failures_first
 from metauas.eval.layouts import LAYOUTS, Benchmark, Category, Sample, read_benchmark, read_mvtec
 from metauas.eval.miniature import write_miniature
 from metauas.eval.network import PromptedNetwork
+from metauas.eval.paper import beside_paper, find_dataset, paper_results
 from metauas.eval.prompts import PROMPTS
 from metauas.eval.regions import Region, find_regions
+from metauas.eval.report import write_report
 from metauas.eval.results import OURS, Evaluation
+from metauas.eval.robustness import DISTURBANCES, Robustness, measure_robustness
 from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
 from metauas.eval.sources import open_benchmark
 from metauas.metrics import METRICS, compute_metrics
@@ -20,6 +25,7 @@ from metauas.metrics import METRICS, compute_metrics
 __all__ = [
     "BASELINES",
     "CATALOGUE",
+    "DISTURBANCES",
     "LAYOUTS",
     "METRICS",
     "OURS",
@@ -27,24 +33,36 @@ __all__ = [
     "PROMPT_SEEDS",
     "Benchmark",
     "Calibration",
+    "Case",
     "Category",
     "Condition",
+    "Curve",
     "EvalSettings",
     "Evaluation",
     "Example",
+    "MapGatherer",
     "PromptedNetwork",
     "Region",
+    "Robustness",
     "Sample",
+    "beside_paper",
     "calibrate",
+    "category_curves",
     "check_data",
     "compute_metrics",
     "draw_examples",
+    "each_of",
     "evaluate",
+    "failures_first",
+    "find_dataset",
     "find_regions",
+    "measure_robustness",
     "open_benchmark",
+    "paper_results",
     "read_benchmark",
     "read_calibration",
     "read_mvtec",
     "write_calibration",
     "write_miniature",
+    "write_report",
 ]

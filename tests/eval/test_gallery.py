@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from metauas.eval import EvalSettings, MapGatherer, compute_metrics, each_of, evaluate, failures_first
+from metauas.eval.gallery import SIDE, image_errors, pixel_threshold
+from metauas.seeding import rng_for
+
+
+def scored(*scores):
+    """Maps of two pixels with these maxima."""
+    return np.array([[[score, 0.0]] for score in scores], dtype=np.float32)
+
+
+def test_the_error_of_a_masked_image_is_one_less_its_own_precision():
+    maps = np.array([[[0.9, 0.1, 0.5]], [[0.1, 0.9, 0.5]]], dtype=np.float32)
+    masks = np.array([[[True, False, False]]] * 2)
+    assert image_errors(maps, masks, np.array([True, True])).tolist() == pytest.approx([0, 2 / 3])
+
+
+def test_other_images_err_by_their_rank_among_the_other_kind():
+    maps, labels = scored(0.1, 0.5, 0.9, 0.5, 0.7), np.array([False, False, False, True, True])
+    errors = image_errors(maps, np.zeros(maps.shape, dtype=bool), labels)
+    assert errors.tolist() == pytest.approx([0, 0.25, 1, 0.5, 1 / 3])
+    auroc = compute_metrics(maps, np.zeros(maps.shape, dtype=bool), labels)["I-AUROC"]
+    assert errors[~labels].mean() == pytest.approx(1 - auroc)
+    assert errors[labels].mean() == pytest.approx(1 - auroc)
+    assert np.isnan(image_errors(maps, np.zeros(maps.shape, dtype=bool), np.zeros(5, dtype=bool))).all()
+
+
+def test_the_threshold_gives_the_largest_f1():
+    rng = rng_for(0, "threshold")
+    masks = rng.random((3, 8, 8)) < 0.2
+    maps = (0.3 * masks + 0.7 * rng.random(masks.shape)).astype(np.float32)
+    found = maps >= np.float32(pixel_threshold(maps, masks))
+    f1 = 2 * (found & masks).sum() / (found.sum() + masks.sum())
+    assert f1 == pytest.approx(compute_metrics(maps, masks, np.ones(3, dtype=bool))["P-F1max"])
+    assert np.isnan(pixel_threshold(maps, np.zeros_like(masks)))
+
+
+def gather(model, benchmark, *, seeds=(1, 3), **options):
+    settings = EvalSettings(size=32, seeds=seeds)
+    gatherer = MapGatherer(benchmark, settings, embed=model.embed, **options)
+    seen = []
+    take = each_of(None, lambda category, seed, maps: seen.append((category.name, seed)), gatherer)
+    evaluation = evaluate(model, benchmark, settings, baselines=False, on_maps=take)
+    return gatherer, evaluation, seen
+
+
+def test_worst_and_best_of_the_first_seed_are_gathered(model, tiny_benchmark):
+    gatherer, evaluation, seen = gather(model, tiny_benchmark, worst=1, best=1)
+    assert seen == [(name, seed) for name in ("bottle", "brick") for seed in (1, 3)]
+    values = evaluation.values.set_index(["category", "seed", "metric"])["value"]
+    for name in ("bottle", "brick"):
+        for metric, curve in gatherer.curves[name].items():
+            assert curve.area() == pytest.approx(values[name, 1, metric], abs=0.01)
+        of_category = [case for case in gatherer.cases if case.category == name]
+        assert [(case.label, case.fails) for case in of_category] == [(True, True), (False, True), (True, False)]
+        assert of_category[2].error <= of_category[0].error
+    for case in gatherer.cases:
+        assert case.prompt.shape == case.truth.shape == case.found.shape == (SIDE, SIDE, 3)
+        assert case.map.shape == (SIDE, SIDE)
+        assert 0 < case.map.max() <= 1
+        assert (tiny_benchmark.root / case.name).is_file()
+
+
+def test_no_image_is_gathered_twice_and_failures_come_first(model, tiny_benchmark):
+    gatherer, _, _ = gather(model, tiny_benchmark, seeds=(1,), worst=10, best=10)
+    assert len({case.name for case in gatherer.cases}) == len(gatherer.cases) == 2 * 5
+    errors = [case.error for case in failures_first(gatherer.cases)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_without_masks_nothing_is_outlined(model, tiny_benchmark):
+    bottle = tiny_benchmark.categories[0]
+    test = [replace(sample, mask_path=None) for sample in bottle.test]
+    gatherer, _, _ = gather(model, replace(tiny_benchmark, categories=[replace(bottle, test=test)]), seeds=(1,))
+    assert set(gatherer.curves["bottle"]) == {"I-AUROC"}
+    for case in gatherer.cases:
+        assert np.isnan(case.threshold)
+        assert np.array_equal(case.truth, case.found)
