@@ -39,7 +39,7 @@ Checkpoint = Annotated[
 NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal image.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
-LAYOUT_NAMES = "mvtec, visa, goodsad, btad, loco, realiad, or folder for your own"
+LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, as in params/.")]
 
 
@@ -227,6 +227,8 @@ def evaluate(
     prompt: Annotated[
         str,
         typer.Option(
+            "--prompt",
+            "--prompts",
             help="random, nearest (in its class), pool (of all classes), or a prompt file; {seed} in its name."
         ),
     ] = "random",

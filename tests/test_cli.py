@@ -284,7 +284,7 @@ def test_data_info_of_one_and_of_all():
 def test_the_layouts_in_the_help_are_those_that_can_be_read():
     from metauas.eval import LAYOUTS
 
-    assert re.findall("[a-z]+", cli.LAYOUT_NAMES)[:-3] == [*list(LAYOUTS)[:-1], "or", "folder"]
+    assert re.findall("[a-z-]+", cli.LAYOUT_NAMES)[:-3] == [*list(LAYOUTS)[:-1], "or", "folder"]
 
 
 def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_path):

@@ -142,7 +142,7 @@ CATALOGUE: dict[str, Source] = {
         categories=_VISA,
         note="The folder to give holds candle, …, pipe_fryum and split_csv. Once converted, its layout is mvtec.",
     ),
-    "goodsad": Source(
+    "goods": Source(
         title="GoodsAD",
         homepage="https://github.com/jianzhang96/GoodsAD",
         paper="Zhang et al., PKU-GoodsAD, IEEE RA-L 2024",
@@ -171,7 +171,7 @@ CATALOGUE: dict[str, Source] = {
         categories=_LOCO,
         note="Prompts come from train/good; validation/good is left alone.",
     ),
-    "realiad": Source(
+    "real-iad": Source(
         title="Real-IAD",
         homepage="https://realiad4ad.github.io/Real-IAD/",
         paper="Wang et al., Real-IAD, CVPR 2024",

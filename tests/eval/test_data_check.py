@@ -18,7 +18,7 @@ KNOWN = Counts(train=2, good=1, defective=2)
 AUTHORS_LISTS = {
     "mvtec": (15, Counts(3629, 467, 1258)),
     "visa": (12, Counts(10821 - 962 - 1200, 962, 1200)),
-    "goodsad": (6, Counts(3137, 1328, 1659)),
+    "goods": (6, Counts(3137, 1328, 1659)),
     "btad": (3, Counts(1799, 451, 290)),
 }
 
@@ -217,10 +217,10 @@ def test_known_counts_add_up_to_the_authors_lists(name):
 
 def test_counts_of_the_others():
     # MVTec LOCO AD: 1,568 test images in the paper; Real-IAD: 151,050 images, of which 36,465 for training
-    loco, realiad = find_source("loco").counts(), find_source("realiad").counts()
+    loco, realiad = find_source("loco").counts(), find_source("real-iad").counts()
     assert (loco.good, loco.good + loco.defective) == (575, 1568)
     assert (realiad.train, realiad.train + realiad.good + realiad.defective) == (36465, 151050)
-    assert len(find_source("realiad").categories) == 30
+    assert len(find_source("real-iad").categories) == 30
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -22,10 +22,10 @@ TRAIN, NORMAL, DEFECTIVE = 3, 2, 2
 CATEGORIES = {
     "mvtec": ("bottle", "metal_nut"),
     "visa": ("candle", "pcb1"),
-    "goodsad": ("drink_can", "food_box"),
+    "goods": ("drink_can", "food_box"),
     "btad": ("01", "03"),
     "loco": ("pushpins", "screw_bag"),
-    "realiad": ("audiojack", "usb"),
+    "real-iad": ("audiojack", "usb"),
     "folder": ("mine", "yours"),
 }
 
@@ -61,7 +61,7 @@ def write_mvtec(root, name):
     (root / "license.txt").write_text("as downloaded")
 
 
-def write_goodsad(root, name):
+def write_goods(root, name):
     write_folders(root, name, image="001_{:03}.jpg", mask="001_{:03}.png")
 
 
@@ -103,7 +103,7 @@ def write_visa(root, name):
         csv.writer(file).writerows([*header, *rows])
 
 
-def write_realiad(root, name):
+def write_real_iad(root, name):
     def entry(number, *, defect="OK", folder="OK"):
         stem = f"{folder}/S{number:04}/{name}_{number:04}_C1"
         draw(root / "realiad_1024" / name / f"{stem}.jpg")
@@ -122,7 +122,7 @@ def write_realiad(root, name):
 
 def write(root, layout):
     for name in CATEGORIES[layout]:
-        globals()[f"write_{layout}"](root, name)
+        globals()[f"write_{layout.replace('-', '_')}"](root, name)
     return root
 
 
@@ -231,7 +231,7 @@ def test_masks_that_vanish_after_the_check_are_no_empty_masks(copy):
 
 
 def test_a_view_that_does_not_show_the_defect_is_normal(shelf):
-    category = open_benchmark(shelf / "realiad", layout="realiad").categories[0]
+    category = open_benchmark(shelf / "real-iad", layout="real-iad").categories[0]
     hidden = [sample for sample in category.test if "NG" in sample.path.parts and not sample.label]
     assert len(hidden) == 1
     assert {sample.defect for sample in category.test if sample.label} == {"pit"}
@@ -239,21 +239,21 @@ def test_a_view_that_does_not_show_the_defect_is_normal(shelf):
 
 @pytest.mark.parametrize("name", ["realiad_512", "realiad_256"])
 def test_real_iad_in_other_sizes_and_with_a_folder_more(copy, name):
-    root = copy("realiad")
+    root = copy("real-iad")
     (root / "realiad_1024").rename(root / name)
     (root / "realiad_jsons").rename(root / "inner")
     (root / "realiad_jsons").mkdir()
     (root / "inner").rename(root / "realiad_jsons" / "realiad_jsons")
-    benchmark = open_benchmark(root, layout="realiad")
+    benchmark = open_benchmark(root, layout="real-iad")
     assert benchmark.categories[0].train_good[0].is_relative_to(root / name)
 
 
-@pytest.mark.parametrize(("layout", "seen"), [("visa", "visa"), ("realiad", "realiad"), ("btad", "btad")])
+@pytest.mark.parametrize(("layout", "seen"), [("visa", "visa"), ("real-iad", "real-iad"), ("btad", "btad")])
 def test_a_root_in_another_layout_is_recognised(shelf, layout, seen):
     assert f"it looks like the layout {seen!r}" in message(shelf / layout, "mvtec")
 
 
-@pytest.mark.parametrize("layout", ["visa", "realiad", "btad"])
+@pytest.mark.parametrize("layout", ["visa", "real-iad", "btad"])
 def test_mvtec_is_not_taken_for_another(shelf, layout):
     assert "it looks like the layout 'mvtec'" in message(shelf / "mvtec", layout)
 
@@ -424,10 +424,10 @@ def edit_list(root, change):
     ],
 )
 def test_a_wrong_entry_of_real_iad_is_named(copy, change, expected):
-    root = copy("realiad")
+    root = copy("real-iad")
     edit_list(root, change)
     with pytest.raises(InputError, match=expected):
-        open_benchmark(root, layout="realiad")
+        open_benchmark(root, layout="real-iad")
 
 
 @pytest.mark.parametrize(
@@ -441,15 +441,15 @@ def test_a_wrong_entry_of_real_iad_is_named(copy, change, expected):
     ],
 )
 def test_a_list_that_is_no_list(copy, content, expected):
-    root = copy("realiad")
+    root = copy("real-iad")
     (root / "realiad_jsons" / "usb.json").write_bytes(content)
-    assert f"usb.json {expected}" in message(root, "realiad")
+    assert f"usb.json {expected}" in message(root, "real-iad")
 
 
 @pytest.mark.parametrize(
     ("part", "expected"), [("realiad_1024", "holds no images"), ("realiad_jsons", "holds no list")]
 )
 def test_real_iad_unpacked_by_half(copy, part, expected):
-    root = copy("realiad")
+    root = copy("real-iad")
     shutil.rmtree(root / part)
-    assert expected in message(root, "realiad")
+    assert expected in message(root, "real-iad")

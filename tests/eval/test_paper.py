@@ -8,7 +8,7 @@ from metauas.errors import InputError
 from metauas.eval import METRICS, EvalSettings, Evaluation, beside_paper, find_dataset, paper_results
 from metauas.eval.paper import paper_size
 
-SIZES = {"mvtec": 15, "visa": 12, "goodsad": 6}
+SIZES = {"mvtec": 15, "visa": 12, "goods": 6}
 
 
 def evaluation(categories, *, official=False, prompt="random"):
@@ -29,7 +29,7 @@ def test_the_published_tables_are_complete_and_their_means_agree(dataset):
     results = paper_results(dataset)
     assert list(dict.fromkeys(results.index.get_level_values("method"))) == ["MetaUAS", "MetaUAS★", "MetaUAS★+"]
     for method, rows in results.groupby("method"):
-        incomplete = (dataset, method) == ("goodsad", "MetaUAS")  # as the file says
+        incomplete = (dataset, method) == ("goods", "MetaUAS")  # as the file says
         assert len(rows) == SIZES[dataset] + 1 - incomplete
         means = rows.droplevel("method").xs("mean", axis=1, level=1)
         assert means.stack().between(0, 100).all()
@@ -58,10 +58,10 @@ def test_ours_stands_beside_the_papers_in_percent():
 
 
 def test_a_category_that_was_not_published_is_missing():
-    categories = list(paper_results("goodsad").loc["MetaUAS★"].index.drop("mean"))
-    published = beside_paper(evaluation(categories), "goodsad")["I-AUROC", "paper"]
+    categories = list(paper_results("goods").loc["MetaUAS★"].index.drop("mean"))
+    published = beside_paper(evaluation(categories), "goods")["I-AUROC", "paper"]
     assert published.isna().sum() == 1
-    assert published["mean"] == paper_results("goodsad").loc[("MetaUAS", "mean"), ("I-AUROC", "mean")]
+    assert published["mean"] == paper_results("goods").loc[("MetaUAS", "mean"), ("I-AUROC", "mean")]
 
 
 def test_the_papers_mean_is_over_the_categories_that_were_evaluated():

@@ -18,10 +18,10 @@ from metauas.files import require_folder
 _LISTERS: dict[str, Callable[[Path, Sequence[str] | None, Problems], list[Category]]] = {
     "mvtec": FolderLayout(),
     "visa": list_visa,
-    "goodsad": FolderLayout(),
+    "goods": FolderLayout(),
     "btad": FolderLayout(good="ok"),
     "loco": FolderLayout(),
-    "realiad": list_realiad,
+    "real-iad": list_realiad,
     "folder": FolderLayout(single=True, masks_optional=True),  # your own data, arranged as MVTec AD
 }
 
@@ -69,12 +69,12 @@ def _other_layout(root: Path, layout: str) -> str:
     """Return a hint if ``root`` has the marks of another layout, else an empty string."""
     marks = {
         "visa": SPLIT,
-        "realiad": "realiad_jsons",
+        "real-iad": "realiad_jsons",
         "btad": "*/train/ok",
         "loco": "*/test/logical_anomalies",
         "mvtec": "*/train/good",
     }
-    alike = {"goodsad": "mvtec", "folder": "mvtec"}.get(layout, layout)
+    alike = {"goods": "mvtec", "folder": "mvtec"}.get(layout, layout)
     # an unpacked LOCO has MVTec's marks too, so the first in this order counts
     seen = next((name for name, mark in marks.items() if any(root.glob(str(mark)))), alike)
     return "" if seen == alike else f" (it looks like the layout {seen!r})"
