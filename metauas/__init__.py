@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metauas.model import load_official
+    from metauas.model import MetaUAS, create_model, load_checkpoint, load_official, save_checkpoint
 
-__all__ = ["load_official"]
+__all__ = ["MetaUAS", "create_model", "load_checkpoint", "load_official", "save_checkpoint"]
 
 
 def __getattr__(name: str) -> Any:
