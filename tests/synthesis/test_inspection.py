@@ -220,6 +220,7 @@ def test_no_pairs_are_refused():
 def test_table_json_and_galleries_are_written(sound, tmp_path):
     pairs = [*sound, sound[3], pair(34, marked=False)]
     inspection = inspect_pairs(pairs)
+    open_before = plt.get_fignums()  # of other tests
     files = {path.name for path in inspection.write(tmp_path / "out", pairs=pairs)}
     pictures = {"areas.png", "gallery-local.png", "gallery-unchanged.png"}
     pictures |= {"gallery-exact-duplicates.png", "gallery-unmasked-difference.png"}
@@ -235,7 +236,7 @@ def test_table_json_and_galleries_are_written(sound, tmp_path):
     assert table.index.tolist() == list(range(26))
     assert table["unmasked difference"].tolist() == [False] * 25 + [True]
     assert all(read_image(tmp_path / "out" / name).std() > 5 for name in pictures)
-    assert not plt.get_fignums(), "figures are closed"
+    assert plt.get_fignums() == open_before, "figures are closed"
     inspection.write(tmp_path / "alone")
     assert not (tmp_path / "alone" / "gallery-exact-duplicates.png").exists()
 
