@@ -258,8 +258,7 @@ def evaluate(
     place = choose_device(device)
     check_out(out)
     model = load_checkpoint(checkpoint).to(place)
-    names = [name.strip() for name in categories.split(",") if name.strip()]
-    benchmark = open_benchmark(data, layout=layout, categories=names)
+    benchmark = open_benchmark(data, layout=layout, categories=_names(categories))
     writer = MapWriter(out / "maps", benchmark) if maps else None
     gatherer = MapGatherer(benchmark, settings, embed=model.embed)
     take = each_of(writer, gatherer)

@@ -97,7 +97,7 @@ def embedded_synthesizer(
         InputError: an unknown split or kind, or a folder without images.
     """
     check_choice(name="split", value=split, choices=SPLITS)
-    photos = _photographs(photographs, split=split)
+    photos = split_photographs(photographs, split=split)
     return PairSynthesizer(
         MixedSource((photos, DrawnScenes(), DrawnTextures()), (0.4, 0.35, 0.25)),
         textures=MixedSource((DrawnTextures(), photos), (0.7, 0.3)),
@@ -107,7 +107,12 @@ def embedded_synthesizer(
     )
 
 
-def _photographs(folder: str | Path | None, *, split: str) -> Photographs:
+def split_photographs(folder: str | Path | None, *, split: str) -> Photographs:
+    """Return the photographs of a split: scikit-image's, or those of a folder, of which every 20th is held out.
+
+    Raises:
+        InputError: the folder is missing, or holds fewer than two images.
+    """
     if folder is None:
         return Photographs(names=VALIDATION_PHOTOGRAPHS if split == "validation" else TRAINING_PHOTOGRAPHS)
     names = Photographs.from_folder(folder).names

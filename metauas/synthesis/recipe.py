@@ -13,7 +13,7 @@ from metauas.errors import InputError, check_choice
 from metauas.files import require_file
 from metauas.settings import Settings
 from metauas.synthesis.coco import CocoPictures
-from metauas.synthesis.dataset import _photographs as split_photographs
+from metauas.synthesis.dataset import split_photographs
 from metauas.synthesis.diffusion import DiffusersInpainter
 from metauas.synthesis.inpainting import METHODS, Inpainter, OpenCVInpainter
 from metauas.synthesis.lama import LamaInpainter
