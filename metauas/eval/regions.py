@@ -91,7 +91,7 @@ def enlarge_map(anomaly_map: Float32[np.ndarray, "h w"], size: tuple[int, int]) 
     resized = cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
     rows, columns = (_centres(old, new) for old, new in zip(anomaly_map.shape, size, strict=True))
     np.maximum.at(resized, (rows[:, None], columns), anomaly_map)
-    return np.minimum(resized, anomaly_map.max())  # weights that add up to one may round upwards
+    return np.clip(resized, anomaly_map.min(), anomaly_map.max())  # weights that add up to one may be rounded
 
 
 def _centres(old: int, new: int) -> np.ndarray:
