@@ -229,7 +229,7 @@ def evaluate(
         typer.Option(
             "--prompt",
             "--prompts",
-            help="random, nearest (in its class), pool (of all classes), or a prompt file; {seed} in its name.",
+            help="random, nearest (in its class), pool (of all classes), defective, or a file; {seed} in its name.",
         ),
     ] = "random",
     shots: Annotated[int, typer.Option(help="Normal images that a query is compared with at once.")] = 1,

@@ -52,7 +52,7 @@ def read_prompt_file(path: str | Path) -> PromptFile:
     Raises:
         InputError: naming the file, the line or entry, and what would be right.
     """
-    source = require_file(path, hint="a prompt is random, nearest, pool, or such a file")
+    source = require_file(path, hint="a prompt is random, nearest, pool, defective, or such a file")
     if _is_image(source):
         return PromptFile(source=source, key="image", entries={})
     try:

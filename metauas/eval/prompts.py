@@ -16,7 +16,7 @@ from metauas.eval.queries import pieces
 from metauas.images import stack_images
 from metauas.seeding import rng_for
 
-PROMPTS = ("random", "nearest", "pool")
+PROMPTS = ("random", "nearest", "pool", "defective")
 
 #: Files of the K normal images that a query is compared with at once; one in the paper.
 Prompt = tuple[Path, ...]
@@ -32,10 +32,53 @@ def random_prompts(category: Category, *, seed: int, shots: int = 1) -> Prompt:
         InputError: if the category has fewer normal images.
     """
     check_shots(shots, available=len(category.train_good), where=f"category {category.name!r}")
+    return _drawn(category, seed=seed, count=shots)
+
+
+def normal_images(category: Category, *, seed: int, count: int | None) -> Sequence[Path]:
+    """Return ``count`` normal images drawn by the seed, those of ``random_prompts``; all, in their order, for None.
+
+    A larger pool adds images to a smaller one. Where there are fewer than ``count``, all are taken.
+    """
+    if count is None or count >= len(category.train_good):
+        return category.train_good
+    return _drawn(category, seed=seed, count=count)
+
+
+def _drawn(category: Category, *, seed: int, count: int) -> Prompt:
     rng = rng_for(seed, category.name)
     first = int(rng.integers(len(category.train_good)))
     others = rng.permutation(np.delete(np.arange(len(category.train_good)), first))
-    return tuple(category.train_good[index] for index in [first, *others][:shots])
+    return tuple(category.train_good[index] for index in [first, *others][:count])
+
+
+def draw_defective(category: Category, *, seed: int) -> int:
+    """Return which test image of ``category``, a defective one, takes the prompt's place for ``seed``."""
+    defective = _defective(category)
+    return defective[int(rng_for(seed, category.name, "defective").integers(len(defective)))]
+
+
+def defective_prompts(category: Category, *, seed: int) -> list[Prompt]:
+    """Return the drawn defective test image as the prompt of every test image; for itself, the next defective one."""
+    defective = _defective(category)
+    drawn = draw_defective(category, seed=seed)
+    other = defective[(defective.index(drawn) + 1) % len(defective)]
+    return [(category.test[other if index == drawn else drawn].path,) for index in range(len(category.test))]
+
+
+def check_defects(category: Category, *, who: str) -> None:
+    """Check that a category has a defective test image to take as a prompt, and another one to find.
+
+    Raises:
+        InputError: naming the category, how many it has, and ``who`` needs them.
+    """
+    if (count := len(_defective(category))) < 2:
+        need = "one for the prompt and at least one to find"
+        raise InputError(f"category {category.name!r} has {count} defective test images; {who} needs {need}")
+
+
+def _defective(category: Category) -> list[int]:
+    return [index for index, sample in enumerate(category.test) if sample.label]
 
 
 def check_shots(shots: int, *, available: int, where: str) -> None:

@@ -15,8 +15,9 @@ from tqdm import tqdm
 from metauas.errors import InputError, check_choice
 from metauas.eval.conditions import Condition, blurred, brightened, scaled, shifted, turned
 from metauas.eval.evaluation import evaluate
-from metauas.eval.layouts import Benchmark, Category
+from metauas.eval.layouts import Benchmark
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.prompts import check_defects, draw_defective
 from metauas.eval.queries import Queries
 from metauas.eval.results import OURS
 from metauas.eval.segmentation import network_method, segment_queries
@@ -25,7 +26,6 @@ from metauas.eval.strategies import create_strategy
 from metauas.files import write_json, write_text
 from metauas.images import stack_images
 from metauas.metrics import METRICS, compute_metrics
-from metauas.seeding import rng_for
 
 DEFECTIVE = "defective"
 
@@ -150,7 +150,8 @@ def measure_robustness(
     check_evaluation_mode(model)
     wanted = check_disturbances(disturbances)
     if DEFECTIVE in wanted:
-        _check_defects(benchmark)
+        for category in benchmark.categories:
+            check_defects(category, who=DEFECTIVE)
     changed = {name: levels for name, levels in wanted.items() if name != DEFECTIVE}
     tables = [_changed_prompts(model, benchmark, settings, changed)] if changed else []
     if DEFECTIVE in wanted:
@@ -229,19 +230,6 @@ def _defective_prompts(
             place = {"disturbance": DEFECTIVE, "level": float(level)}
             for metric, value in compute_metrics(maps[rest], queries.masks[rest], queries.labels[rest]).items():
                 yield {**place, "metric": metric, "category": category.name, "seed": seed, "value": value}
-
-
-def draw_defective(category: Category, *, seed: int) -> int:
-    """Return which test image of ``category``, a defective one, takes the prompt's place for ``seed``."""
-    defective = [index for index, sample in enumerate(category.test) if sample.label]
-    return defective[int(rng_for(seed, category.name, DEFECTIVE).integers(len(defective)))]
-
-
-def _check_defects(benchmark: Benchmark) -> None:
-    for category in benchmark.categories:
-        if (count := sum(bool(sample.label) for sample in category.test)) < 2:
-            need = "one for the prompt and at least one to find"
-            raise InputError(f"category {category.name!r} has {count} defective test images; {DEFECTIVE} needs {need}")
 
 
 def write_robustness(found: Robustness, out: str | Path) -> Sequence[Path]:

@@ -21,10 +21,14 @@ class EvalSettings(Settings):
 
     Attributes:
         prompt: ``random`` (normal images of the class by the seed, the same for all its queries), ``nearest`` (the most
-            similar one of the class, for each query), ``pool`` (the most similar one of all classes), or the path of a
-            prompt file (see ``metauas.eval.prompt_files``), in which ``{seed}`` stands for each seed.
+            similar one of the class, for each query), ``pool`` (the most similar one of all classes),
+            ``defective`` (by the seed, what if it is no normal image at all), or the path of a prompt file (see
+            ``metauas.eval.prompt_files``), in which ``{seed}`` stands for each seed.
         shots: number of normal images that a query is compared with at once; the paper's is 1.
-        seeds: prompt seeds of ``random`` and of prompt files with ``{seed}``; the others do not depend on them.
+        pool_size: how many normal images of each class ``nearest`` and ``pool`` choose from, drawn by the seed; None
+            takes all.
+        seeds: prompt seeds of ``random``, ``defective``, prompt files with ``{seed}``, and of ``nearest`` and ``pool``
+            with a pool size; nothing else depends on them.
         size: side to which images and masks are resized, pixels.
         rotations: degrees by which prompts are turned; one condition each, the first is the main one.
         batch_size: queries at once.
@@ -32,6 +36,7 @@ class EvalSettings(Settings):
 
     prompt: str = "random"
     shots: Annotated[int, Field(ge=1)] = 1
+    pool_size: Annotated[int, Field(ge=1)] | None = None
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = PROMPT_SEEDS
     size: Annotated[int, Field(ge=32, le=4096)] = 256
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)

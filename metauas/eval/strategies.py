@@ -1,14 +1,23 @@
 """Prompt strategies: for each category and seed, the prompt of every query."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from metauas.errors import InputError
 from metauas.eval.layouts import Benchmark
 from metauas.eval.prompt_files import prompts_from_file, read_prompt_file
-from metauas.eval.prompts import NearestPrompts, Prompt, check_shots, random_prompts
+from metauas.eval.prompts import (
+    NearestPrompts,
+    Prompt,
+    check_defects,
+    check_shots,
+    defective_prompts,
+    normal_images,
+    random_prompts,
+)
 from metauas.eval.queries import Queries
 from metauas.eval.settings import SEED_FIELD, EvalSettings
 
@@ -44,6 +53,8 @@ def create_strategy(settings: EvalSettings, benchmark: Benchmark, *, embed: Call
             return RandomStrategy(settings, benchmark)
         case "nearest" | "pool":
             return NearestStrategy(settings, benchmark, embed=embed)
+        case "defective":
+            return DefectiveStrategy(settings, benchmark)
         case _:
             return FileStrategy(settings, benchmark)
 
@@ -62,25 +73,56 @@ class RandomStrategy:
 
 
 class NearestStrategy:
-    """The normal images most similar to each query, of its category (``nearest``) or of all (``pool``)."""
+    """The normal images most similar to each query, of its category (``nearest``) or of all (``pool``).
+
+    Images are embedded when they are first asked for; with a pool size, anew for every seed.
+    """
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark, *, embed: Callable[[Tensor], Tensor]) -> None:
-        pool = {category.name: category.train_good for category in benchmark.categories}
+        self._settings, self._embed, self._benchmark = settings, embed, benchmark
         self._whole = settings.prompt == "pool"
+        self.seeds = settings.seeds if settings.pool_size else settings.seeds[:1]
+        sizes = {name: len(images) for name, images in self._pool(self.seeds[0]).items()}  # the same for every seed
         if self._whole:
-            check_shots(settings.shots, available=sum(map(len, pool.values())), where="the pool")
+            check_shots(settings.shots, available=sum(sizes.values()), where="the pool")
         else:
-            _check_categories(settings, benchmark)
-        self.seeds = settings.seeds[:1]
-        self._settings = settings
-        self._nearest = NearestPrompts(embed, pool, size=settings.size, batch_size=settings.batch_size)
+            for name, size in sizes.items():
+                check_shots(settings.shots, available=size, where=f"category {name!r}")
+        self._nearest: dict[int, NearestPrompts] = {}
+
+    def _pool(self, seed: int) -> dict[str, Sequence[Path]]:
+        size, categories = self._settings.pool_size, self._benchmark.categories
+        return {category.name: normal_images(category, seed=seed, count=size) for category in categories}
+
+    def _nearest_of(self, seed: int) -> NearestPrompts:
+        key = seed if self._settings.pool_size else self.seeds[0]
+        if key not in self._nearest:
+            options = {"size": self._settings.size, "batch_size": self._settings.batch_size}
+            self._nearest[key] = NearestPrompts(self._embed, self._pool(key), **options)
+        return self._nearest[key]
 
     def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
         """Return the prompt of each query, in their order."""
+        nearest = self._nearest_of(seed)
         own = None if self._whole else queries.category.name
         batches = queries.batches(self._settings.batch_size)
         shots = self._settings.shots
-        return [prompt for batch in batches for prompt in self._nearest.select(batch, category=own, shots=shots)]
+        return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
+
+
+class DefectiveStrategy:
+    """What if the prompt is defective itself: one defective test image for all queries of a category, by the seed."""
+
+    def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
+        if settings.shots > 1:
+            raise InputError(f"shots={settings.shots}: a defective prompt is one image; give shots=1")
+        for category in benchmark.categories:
+            check_defects(category, who="prompt='defective'")
+        self.seeds = settings.seeds
+
+    def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
+        """Return the prompt of each query, in their order; none is its own."""
+        return defective_prompts(queries.category, seed=seed)
 
 
 class FileStrategy:

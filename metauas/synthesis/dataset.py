@@ -28,6 +28,7 @@ class PairDataset(Dataset[ChangePair]):
         length: number of pairs.
         seed: the run's seed.
         split: ``train`` or ``validation``; the same index gives different pairs in each.
+        distinct: how many different pairs there are, over and over in the same order; None makes all different.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class PairDataset(Dataset[ChangePair]):
         length: int,
         seed: int,
         split: str = "train",
+        distinct: int | None = None,
     ) -> None:
         self.synthesize = synthesize
         self.length = length
+        self.distinct = distinct or length
         self.seed = seed
         self.split = check_choice(name="split", value=split, choices=SPLITS)
 
@@ -49,7 +52,7 @@ class PairDataset(Dataset[ChangePair]):
     def __getitem__(self, index: int) -> ChangePair:
         if not 0 <= index < self.length:
             raise IndexError(f"pair {index} of {self.length}")
-        return self.synthesize(rng_for(self.seed, self.split, index))
+        return self.synthesize(rng_for(self.seed, self.split, index % self.distinct))
 
 
 @dataclass(frozen=True)

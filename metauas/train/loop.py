@@ -125,8 +125,10 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> PairData
         variation=Variation(rotation=settings.rotation, shift=settings.shift),
         photographs=settings.photographs,
     )
-    length = settings.validation_pairs if split == "validation" else settings.steps * settings.batch_size
-    return PairDataset(synthesize, length=length, seed=settings.seed, split=split)
+    if split == "validation":
+        return PairDataset(synthesize, length=settings.validation_pairs, seed=settings.seed, split=split)
+    length = settings.steps * settings.batch_size
+    return PairDataset(synthesize, length=length, seed=settings.seed, split=split, distinct=settings.distinct_pairs)
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:

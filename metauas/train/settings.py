@@ -11,7 +11,18 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 #: Choices of the network that a training run may change in its preset; None keeps the preset's own.
-NETWORK_CHOICES = ("encoder_weights", "alignment", "similarity", "fusion", "aligned_stages")
+NETWORK_CHOICES = (
+    "encoder",
+    "encoder_weights",
+    "freeze_encoder",
+    "alignment",
+    "similarity",
+    "fusion",
+    "aligned_stages",
+    "decoder",
+    "decoder_attention",
+    "decoder_merge",
+)
 
 
 class TrainSettings(Settings):
@@ -19,11 +30,16 @@ class TrainSettings(Settings):
 
     Attributes:
         preset: ``nano`` or ``b4``.
+        encoder: ``nano`` or the name of a timm model; None keeps the preset's.
         encoder_weights: ``imagenet``, ``random`` or a file; None keeps the preset's.
+        freeze_encoder: whether the encoder stays as it is; None keeps the preset's choice.
         alignment: ``none``, ``hard``, ``soft``; None keeps the preset's.
         similarity: ``dot``, ``cosine``; None keeps the preset's.
         fusion: ``concat``, ``add``, ``absdiff``; None keeps the preset's.
         aligned_stages: deepest stages that are aligned; None keeps the preset's.
+        decoder: ``unet``, ``fpn``; None keeps the preset's.
+        decoder_attention: ``none``, ``scse`` (of the U-Net); None keeps the preset's.
+        decoder_merge: ``sum``, ``concat`` (of the FPN); None keeps the preset's.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
         size: side of query, prompt and mask, pixels.
         steps: optimiser steps.
@@ -34,6 +50,7 @@ class TrainSettings(Settings):
         rotation: degrees, to either side, by which query and prompt are turned.
         shift: share of the side, to either side, by which they are shifted.
         kinds: the kinds of change to train on, in their default proportions; None takes all.
+        distinct_pairs: how many different pairs there are, over and over in the same order; None makes every pair new.
         validation_pairs: held-out pairs, made from photographs that training never shows.
         validate_every: steps between validations; the checkpoint is saved then.
         workers: loader processes; the pairs do not depend on them.
@@ -42,11 +59,16 @@ class TrainSettings(Settings):
     """
 
     preset: Literal["nano", "b4"] = "nano"
+    encoder: str | None = None
     encoder_weights: str | None = None
+    freeze_encoder: bool | None = None
     alignment: Literal["none", "hard", "soft"] | None = None
     similarity: Literal["dot", "cosine"] | None = None
     fusion: Literal["concat", "add", "absdiff"] | None = None
     aligned_stages: int | None = None
+    decoder: Literal["unet", "fpn"] | None = None
+    decoder_attention: Literal["none", "scse"] | None = None
+    decoder_merge: Literal["sum", "concat"] | None = None
     photographs: str | None = None
     size: Annotated[int, Field(ge=32, le=4096)] = 96
     steps: Positive = 200
@@ -57,6 +79,7 @@ class TrainSettings(Settings):
     rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
     shift: Share = 0.05
     kinds: tuple[str, ...] | None = None
+    distinct_pairs: Positive | None = None
     validation_pairs: Positive = 64
     validate_every: Positive = 100
     workers: Annotated[int, Field(ge=0)] = 0

@@ -10,9 +10,9 @@ from metauas.errors import InputError
 from metauas.eval import DISTURBANCES, METRICS, EvalSettings, compute_metrics, evaluate, measure_robustness
 from metauas.eval.conditions import Condition, blurred, brightened, scaled, shifted, turned
 from metauas.eval.miniature import Counts, write_miniature
-from metauas.eval.prompts import random_prompts
+from metauas.eval.prompts import draw_defective, random_prompts
 from metauas.eval.queries import Queries
-from metauas.eval.robustness import DEFECTIVE, check_disturbances, draw_defective, write_robustness
+from metauas.eval.robustness import DEFECTIVE, check_disturbances, write_robustness
 from metauas.eval.sources import open_benchmark
 from metauas.files import read_json
 from metauas.images import stack_images

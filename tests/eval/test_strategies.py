@@ -83,3 +83,33 @@ def test_too_many_shots_are_refused_before_anything_is_embedded(tiny_benchmark, 
     assert create(tiny_benchmark, prompt=prompt, shots=most).seeds
     with pytest.raises(InputError, match=f"shots={most + 1}: .* has {most} normal images; .* from 1 to {most}"):
         create(tiny_benchmark, prompt=prompt, shots=most + 1, embed=refuse)
+
+
+@pytest.mark.parametrize("prompt", ["nearest", "pool"])
+def test_a_smaller_pool_is_drawn_by_the_seed(tiny_benchmark, bottle, prompt):
+    strategy = create(tiny_benchmark, prompt=prompt, pool_size=1, seeds=(1, 3, 5, 7))
+    assert strategy.seeds == (1, 3, 5, 7)
+    names = [category for category in tiny_benchmark.categories if prompt == "pool" or category is bottle.category]
+    chosen = {seed: strategy.choose(bottle, seed=seed) for seed in strategy.seeds}
+    for seed, prompts in chosen.items():
+        assert set(prompts) <= {random_prompts(category, seed=seed) for category in names}
+    assert len({prompts[0] for prompts in chosen.values()}) > 1
+    everything = create(tiny_benchmark, prompt=prompt, pool_size=99, seeds=(1,))
+    assert everything.choose(bottle, seed=1) == create(tiny_benchmark, prompt=prompt).choose(bottle, seed=1)
+    with pytest.raises(InputError, match=r"shots=3: .* has [12] normal images"):
+        create(tiny_benchmark, prompt=prompt, pool_size=1, shots=3)
+
+
+def test_a_defective_prompt_is_never_its_own_query(tiny_benchmark, bottle):
+    strategy = create(tiny_benchmark, prompt="defective", seeds=(1, 3, 5, 7), embed=refuse)
+    tests = bottle.category.test
+    drawn = set()
+    for seed in strategy.seeds:
+        prompts = [prompt[0] for prompt in strategy.choose(bottle, seed=seed)]
+        assert all(prompt != sample.path for prompt, sample in zip(prompts, tests, strict=True))
+        assert set(prompts) <= {sample.path for sample in tests if sample.label}
+        assert len(set(prompts)) == 2, "one for all, and another for itself"
+        drawn.add(prompts[0])
+    assert len(drawn) > 1
+    with pytest.raises(InputError, match="shots=2: a defective prompt is one image"):
+        create(tiny_benchmark, prompt="defective", shots=2)

@@ -42,6 +42,13 @@ def test_a_pair_does_not_depend_on_the_order_of_access():
         assert first.kind == second.kind
 
 
+def test_a_limited_number_of_pairs_comes_over_and_over():
+    limited = PairDataset(PairSynthesizer(DRAWN, size=48), length=5, seed=0, distinct=2)
+    assert len(limited) == 5
+    assert [same(limited[index], dataset()[index % 2]) for index in range(5)] == [True] * 5
+    assert not same(limited[0], limited[1])
+
+
 def test_the_global_generators_have_no_say():
     torch.manual_seed(1)
     first = dataset()[3]

@@ -19,6 +19,11 @@ def test_without_choices_the_network_is_the_preset():
         {"fusion": "concat"},
         {"aligned_stages": 1},
         {"encoder_weights": "random"},
+        {"encoder": "resnet18"},
+        {"freeze_encoder": True},
+        {"decoder": "fpn"},
+        {"decoder_attention": "scse"},
+        {"decoder": "fpn", "decoder_merge": "concat"},
     ],
     ids=lambda choice: next(iter(choice)),
 )
