@@ -143,23 +143,35 @@ def run(
     _console.print(f"\nLook at [bold]{write_index(out)}[/]: notebooks, pictures and tables.", soft_wrap=True)
 
 
-@_app.command(epilog="Example: metauas train --params params/offline.yaml --out runs/mine --seed 3")
+@_app.command(
+    epilog="Examples: metauas train --params params/offline.yaml --out runs/mine --seed 3; "
+    "accelerate launch --num_processes 8 -m metauas train --params params/paper-256.yaml --out runs/paper-256"
+)
 def train(
     params: Params = None,
     out: Out = Path("runs/train"),
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; overrides the file.")] = None,
     size: Annotated[int | None, typer.Option(help="Side of the images, pixels; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and pairs; overrides the file.")] = None,
+    init_from: Annotated[str | None, typer.Option(help="Checkpoint to start from; overrides the file.")] = None,
+    pairs: Annotated[str | None, typer.Option(help="Folder by `metauas synthesize`; overrides the file.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue a run that was broken off in --out.")] = True,
 ) -> None:
-    """Train a network on synthesised pairs, as 03_train does, without a notebook."""
-    from metauas.train import TrainSettings
+    """Train a network on synthesised pairs, as 03_train does, without a notebook; on many GPUs by a launcher."""
+    from metauas.train import SavingError, TrainSettings
     from metauas.train import train as train_network
+    from metauas.train.processes import is_main_process, leave_processes
 
-    given = {"steps": steps, "size": size, "seed": seed}
+    given = {"steps": steps, "size": size, "seed": seed, "init_from": init_from, "pairs": pairs}
     values = _from_file(params, "03_train") | {key: value for key, value in given.items() if value is not None}
-    result = train_network(TrainSettings.parse(values, origin="training settings"), out=out, resume=resume)
-    print(f"checkpoint: {result.checkpoint}")
+    try:
+        result = train_network(TrainSettings.parse(values, origin="training settings"), out=out, resume=resume)
+    except SavingError as error:
+        Console(stderr=True, highlight=False).print(str(error), style="bold red", markup=False, soft_wrap=True)
+        sys.exit(1)
+    if is_main_process():
+        print(f"checkpoint: {result.checkpoint}")
+    leave_processes()
 
 
 @_app.command(epilog="Example: metauas synthesize --config configs/synthesis/offline.yaml --out data/pairs --workers 8")
@@ -395,7 +407,7 @@ def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
     notebooks = find_notebooks()
     given = split_parameters(read_parameters(params), notebooks, source=params)
     values = next(values for path, values in given.items() if path.stem == notebook)
-    return {key: value for key, value in values.items() if key != "run_dir"}
+    return {key: value for key, value in values.items() if key not in ("run_dir", "processes")}
 
 
 def _integers(text: str, *, name: str) -> list[int]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from metauas.errors import InputError
 
+_TEMPORARY = ".tmp-"  # how the names of unfinished files begin
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -20,7 +22,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     # the ending is kept because image writers choose their format by it
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=target.suffix)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_TEMPORARY, suffix=target.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -30,6 +32,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_unfinished(*folders: str | Path) -> None:
+    """Remove the temporary files that ``atomic_path`` left directly in ``folders`` when its process was killed."""
+    for folder in folders:
+        for path in Path(folder).glob(f"{_TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -1,6 +1,7 @@
 """The metrics image by image: exact with every score kept, or streaming in memory that does not grow."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -137,6 +138,26 @@ class StreamingMetrics(Accumulator):
         if found.size:
             np.add.at(self._positives, found, 1)
             np.add.at(self._overlap, found, np.rint(region_shares(mask)[0] * WHOLE).astype(np.int64))
+
+    @classmethod
+    def merged(cls, parts: "Sequence[StreamingMetrics]") -> "StreamingMetrics":
+        """Return what would have come of all images of all parts, for example those of several processes.
+
+        Raises:
+            InputError: for no part, and parts with other bins.
+        """
+        bins = {(part._lowest, part._highest, part._n_bins) for part in parts}
+        if len(bins) != 1:
+            raise InputError(f"{len(parts)} parts with {len(bins)} kinds of bins; give at least one, all with the same")
+        ((lowest, highest, n_bins),) = bins
+        whole = cls(lowest=lowest, highest=highest, n_bins=n_bins)
+        for part in parts:
+            whole._scores += part._scores
+            whole._labels += part._labels
+            whole._positives += part._positives
+            whole._negatives += part._negatives
+            whole._overlap += part._overlap
+        return whole
 
     def result(self, *, pro_limit: float = 0.3) -> dict[str, float]:
         """Return the seven metrics of all images so far; what is undefined is NaN as in ``compute_metrics``.

@@ -1,8 +1,19 @@
 """Training: pairs and a model in, a checkpoint and learning curves out."""
 
+from metauas.train.data import training_pairs
 from metauas.train.examples import held_out_examples
-from metauas.train.loop import TrainResult, train, training_pairs
+from metauas.train.launch import launch
+from metauas.train.loop import SavingError, TrainResult, train
 from metauas.train.settings import TrainSettings
 from metauas.train.validation import validate
 
-__all__ = ["TrainResult", "TrainSettings", "held_out_examples", "train", "training_pairs", "validate"]
+__all__ = [
+    "SavingError",
+    "TrainResult",
+    "TrainSettings",
+    "held_out_examples",
+    "launch",
+    "train",
+    "training_pairs",
+    "validate",
+]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from metauas.model import MetaUAS
-from metauas.train.loop import training_pairs
+from metauas.train.data import training_pairs
 from metauas.train.settings import TrainSettings
 
 

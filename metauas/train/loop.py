@@ -1,59 +1,50 @@
 """The training loop: pixel-wise BCE on change pairs (paper, section 3.3 and equation 5)."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from torch import Tensor, nn
-from torch.nn import functional as F
+from accelerate.utils import gather_object
+from safetensors import SafetensorError
 from torch.utils.data import Subset
 from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
-from metauas.errors import InputError
-from metauas.files import write_json, write_text
-from metauas.model import MetaUAS, save_checkpoint
+from metauas.files import remove_unfinished, write_json, write_text
+from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.seeding import seed_everything
-from metauas.synthesis import PairBatch, PairDataset, embedded_synthesizer, pair_loader
-from metauas.synthesis.variation import Variation
+from metauas.synthesis import PairBatch, pair_loader
+from metauas.train.data import step_batches, training_pairs
+from metauas.train.learner import Learner, new_model
+from metauas.train.processes import new_accelerator
+from metauas.train.record import begin_record, end_record
+from metauas.train.selection import is_exhausted, kept_row
 from metauas.train.settings import TrainSettings
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
-from metauas.train.validation import validate
+from metauas.train.validation import count, merge_tallies
 
-_PRIOR = 0.04  # share of changed pixels, so that the first steps are not spent on learning it
 _LOG_EVERY = 10  # steps between rows of the training loss
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run leaves: the network in evaluation mode, its checkpoint folder and its learning curves."""
+    """What a run leaves: the network of its checkpoint in evaluation mode, that folder, and its learning curves."""
 
     model: MetaUAS
     checkpoint: Path
     history: pd.DataFrame
 
 
-class ChangeLoss(nn.Module):
-    """The network with its loss, so that distributed wrappers see one forward call."""
-
-    def __init__(self, model: MetaUAS) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy over all pixels."""
-        return F.binary_cross_entropy_with_logits(self.model.logits(query, prompt).float(), mask)
-
-
 def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> TrainResult:
-    """Train a network and leave ``checkpoint/``, ``history.csv``, ``settings.json`` and ``metrics.json`` in ``out``.
+    """Train a network and leave it, its curves and all that is needed to repeat the run in ``out``.
 
-    A run that was broken off continues where its state was last saved, and ends as the unbroken run would have.
+    ``checkpoint/`` is the network of the last or the best validation so far (``settings.keep``), ``history.csv`` the
+    learning curves, ``metrics.json`` the validation of that checkpoint, ``settings.json`` and ``run.json`` what the
+    run was made of and by, and ``training.safetensors`` its state.
+
+    A run that was broken off continues where its state was last saved, and ends as the unbroken run would have. Under
+    ``accelerate launch`` or torchrun all processes share every step, and ``out`` must be the same folder for all.
 
     Args:
         settings: everything that makes up the run.
@@ -63,153 +54,118 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
     Raises:
         InputError: ``out`` holds a run with other settings, or the settings cannot be used.
         FloatingPointError: the loss is no longer a number; names the step.
+        SavingError: the disk is full or cannot be written to; what was saved before is intact.
     """
     folder = Path(out)
-    accelerator = new_accelerator(settings)
-    seed_everything(settings.seed)
-    model = new_model(settings)
-    optimizer = torch.optim.AdamW(
-        [p for p in model.parameters() if p.requires_grad],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-    )
-    progress = Progress(step=0, history=[])
-    if resume:
-        progress = load_progress(folder, model=model, optimizer=optimizer, settings=settings)
-    run = _Run(settings=settings, folder=folder, accelerator=accelerator, model=model, optimizer=optimizer)
-    if not resume:
-        (folder / STATE_NAME).unlink(missing_ok=True)
-    write_json(folder / "settings.json", settings.model_dump())
+    run = _Run(settings, folder=folder)
+    progress = run.begin(resume=resume)
     run.go(progress)
-    history = pd.DataFrame(progress.history)
-    if accelerator.is_main_process:  # each process has its own loss and batch statistics
-        save_checkpoint(model, folder / "checkpoint")
-        write_text(folder / "history.csv", history.to_csv(index=False))
-        write_json(folder / "metrics.json", final_metrics(history))
-    return TrainResult(model=model.eval(), checkpoint=folder / "checkpoint", history=history)
+    run.end(progress)
+    model = load_checkpoint(folder / "checkpoint").to(run.accelerator.device)
+    return TrainResult(model=model, checkpoint=folder / "checkpoint", history=pd.DataFrame(progress.history))
 
 
-def new_accelerator(settings: TrainSettings) -> Accelerator:
-    """Find the devices; another run of this process may have had another precision.
-
-    Raises:
-        InputError: the processes cannot share the batch evenly.
-    """
-    AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
-    accelerator = Accelerator(mixed_precision=settings.mixed_precision)
-    if settings.batch_size % accelerator.num_processes:
-        raise InputError(
-            f"batch_size={settings.batch_size} cannot be shared by {accelerator.num_processes} processes; "
-            "give a multiple"
-        )
-    return accelerator
-
-
-def new_model(settings: TrainSettings) -> MetaUAS:
-    """Create the run's network, its output starting at the share of changed pixels."""
-    model = MetaUAS(settings.network())
-    nn.init.constant_(model.decoder.head.bias, math.log(_PRIOR / (1 - _PRIOR)))  # type: ignore[arg-type]
-    return model.to(memory_format=torch.channels_last)
-
-
-def training_pairs(settings: TrainSettings, *, split: str = "train") -> PairDataset:
-    """Return the pairs of a run: enough for all steps, or its held-out ones.
-
-    Raises:
-        InputError: the folder of photographs is missing or empty.
-    """
-    synthesize = embedded_synthesizer(
-        size=settings.size,
-        split=split,
-        kinds=settings.kinds,
-        variation=Variation(rotation=settings.rotation, shift=settings.shift),
-        photographs=settings.photographs,
-    )
-    if split == "validation":
-        return PairDataset(synthesize, length=settings.validation_pairs, seed=settings.seed, split=split)
-    length = settings.steps * settings.batch_size
-    return PairDataset(synthesize, length=length, seed=settings.seed, split=split, distinct=settings.distinct_pairs)
-
-
-def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Return the learning rate at ``step``, a function of the step alone so that resuming needs no state."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    warm_up = max(1, round(0.15 * settings.steps))
-    if step < warm_up:
-        return settings.learning_rate * (0.05 + 0.95 * (step + 1) / warm_up)
-    done = (step - warm_up) / max(1, settings.steps - warm_up)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def final_metrics(history: pd.DataFrame) -> dict[str, Any]:
-    """Return the last row with a validation, as plain numbers."""
-    rows = history.dropna(subset=["validation loss"])
-    return {str(name): value for name, value in rows.to_dict("records")[-1].items()}
+class SavingError(OSError):
+    """A run could not be saved; what was saved before is intact."""
 
 
 class _Run:
-    """One run in progress."""
+    """One run in progress; each process has its own, and the main one writes."""
 
-    def __init__(
-        self,
-        *,
-        settings: TrainSettings,
-        folder: Path,
-        accelerator: Accelerator,
-        model: MetaUAS,
-        optimizer: torch.optim.Optimizer,
-    ) -> None:
-        self.settings, self.folder, self.accelerator = settings, folder, accelerator
-        self.pairs, self.held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
-        self.model = model
-        self.loss, self.optimizer = accelerator.prepare(ChangeLoss(model), optimizer)
-        self.device = accelerator.device
+    def __init__(self, settings: TrainSettings, *, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+        self.accelerator = new_accelerator(settings, folder=folder)
+        self.is_main = self.accelerator.is_main_process
+        self.pairs = training_pairs(settings)
+        own = range(self.accelerator.process_index, settings.validation_pairs, self.accelerator.num_processes)
+        self.held_out = pair_loader(
+            Subset(training_pairs(settings, split="validation"), own),  # type: ignore[arg-type]
+            batch_size=settings.batch_size,
+            workers=settings.workers,
+        )
+        seed_everything(settings.seed)
+        self.learner = Learner(new_model(settings), settings, accelerator=self.accelerator)
+
+    def begin(self, *, resume: bool) -> Progress:
+        """Return how far the run is, and write down what it is made of."""
+        progress = Progress(step=0, history=[])
+        if resume:
+            progress = load_progress(self.folder, **self._state(), settings=self.settings)
+        if self.is_main:
+            if not resume:
+                (self.folder / STATE_NAME).unlink(missing_ok=True)
+            remove_unfinished(self.folder, self.folder / "checkpoint")
+            write_json(self.folder / "settings.json", self.settings.model_dump())
+            begin_record(self.folder, self.settings, accelerator=self.accelerator, step=progress.step)
+        about = {name: value if isinstance(value, int | float) else str(value) for name, value in self.settings}
+        self.accelerator.init_trackers("metauas", config=about)
+        return progress
 
     def go(self, progress: Progress) -> None:
         """Take the remaining steps, validating and saving as the settings say."""
-        validation = list(pair_loader(self.held_out, batch_size=self.settings.batch_size))
-        self.model.train()
+        if is_exhausted(progress.history, patience=self.settings.patience):
+            return
         steps = range(progress.step, self.settings.steps)
-        bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training")
-        recent: list[float] = []
-        for step, batch in zip(bar, self._batches(start=progress.step), strict=True):
-            recent.append(self._step(batch, step=step))
-            ends = step + 1 == self.settings.steps
-            validates = (step + 1) % self.settings.validate_every == 0 or ends
-            if validates or (step + 1) % _LOG_EVERY == 0:
-                row = {"step": step + 1, "loss": sum(recent) / len(recent)}
-                recent = []
-                if validates:
-                    row |= validate(self.model, validation, device=self.device)
-                progress.history.append(row)
-                bar.set_postfix({"loss": f"{row['loss']:.3f}"})
+        quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # else what TQDM_DISABLE says holds
+        bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training", **quiet)
+        for step, parts in zip(bar, self._batches(start=progress.step), strict=True):
+            progress.recent.append(self.learner.step(parts, step=step))
             progress.step = step + 1
-            if validates:
-                self._save(progress)
+            validates = progress.step % self.settings.validate_every == 0 or progress.step == self.settings.steps
+            if validates or progress.step % _LOG_EVERY == 0:
+                row = self._log(progress, validates=validates)
+                bar.set_postfix({"loss": f"{row['loss']:.3f}"})
+            if validates or progress.step % (self.settings.save_every or self.settings.validate_every) == 0:
+                self._save(progress, validated=validates)
+            if validates and is_exhausted(progress.history, patience=self.settings.patience):
+                break
 
-    def _batches(self, *, start: int) -> Iterator[PairBatch]:
-        """Yield this process's share of each step's pairs."""
-        size, processes = self.settings.batch_size, self.accelerator.num_processes
-        own = range(start * size + self.accelerator.process_index, len(self.pairs), processes)
-        yield from pair_loader(Subset(self.pairs, own), batch_size=size // processes, workers=self.settings.workers)
+    def end(self, progress: Progress) -> None:
+        """Say which network was kept, and how good it is."""
+        kept = kept_row(progress.history, keep=self.settings.keep)
+        if self.is_main and kept is not None:
+            write_json(self.folder / "metrics.json", dict(kept))
+            end_record(self.folder, kept=kept, keep=self.settings.keep)
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        self.accelerator.wait_for_everyone()
 
-    def _step(self, batch: PairBatch, *, step: int) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.settings, step)
-        moved = batch.to(self.device)
-        with self.accelerator.autocast():
-            loss = self.loss(moved.query, moved.prompt, moved.mask)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(f"the loss is {value} at step {step + 1}; lower learning_rate")
-        self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.loss.parameters(), 1.0)
-        self.optimizer.step()
-        return value
+    def _batches(self, *, start: int) -> Iterator[tuple[PairBatch, ...]]:
+        process, processes = self.accelerator.process_index, self.accelerator.num_processes
+        return step_batches(self.pairs, self.settings, start=start, process=process, processes=processes)
 
-    def _save(self, progress: Progress) -> None:
-        if self.accelerator.is_main_process:
-            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            save_state(self.folder, model=self.model, optimizer=optimizer, progress=progress, settings=self.settings)
+    def _log(self, progress: Progress, *, validates: bool) -> dict[str, Any]:
+        """Add a row to the curves."""
+        row: dict[str, Any] = {"step": progress.step, "loss": sum(progress.recent) / len(progress.recent)}
+        progress.recent = []
+        if validates:
+            tally = count(self.learner.shown, self.held_out, device=self.accelerator.device)
+            row |= merge_tallies(gather_object([tally])).result()
+        progress.history.append(row)
+        self.accelerator.log({name: value for name, value in row.items() if name != "step"}, step=progress.step)
+        return row
+
+    def _save(self, progress: Progress, *, validated: bool) -> None:
+        """Save what is new: first the checkpoint, so that the state is never ahead of it."""
+        if not self.is_main:
+            return
+        try:
+            if validated:
+                write_text(self.folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
+            if validated and kept_row(progress.history, keep=self.settings.keep) is progress.history[-1]:
+                save_checkpoint(self.learner.shown, self.folder / "checkpoint")
+            save_state(self.folder, **self._state(), progress=progress, settings=self.settings)
+        except (OSError, SafetensorError) as error:
+            raise SavingError(
+                f"step {progress.step} could not be saved in {self.folder}: {error}; what was saved before is intact: "
+                "make room, and the same command goes on from there"
+            ) from error
+
+    def _state(self) -> dict[str, Any]:
+        learner = self.learner
+        return {
+            "model": learner.model,
+            "optimizer": getattr(learner.optimizer, "optimizer", learner.optimizer),
+            "average": None if learner.average is None else learner.average.module,
+            "scaler": self.accelerator.scaler,
+        }

@@ -40,22 +40,36 @@ class TrainSettings(Settings):
         decoder: ``unet``, ``fpn``; None keeps the preset's.
         decoder_attention: ``none``, ``scse`` (of the U-Net); None keeps the preset's.
         decoder_merge: ``sum``, ``concat`` (of the FPN); None keeps the preset's.
+        init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
+            starts from; None starts anew.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
+        recipe: how pairs are made on the fly: a preset of ``metauas.synthesis.PRESETS``, or a YAML file as
+            ``metauas synthesize`` takes it; None is the mixture that needs no data.
+        pairs: a folder of pairs that ``metauas synthesize`` has written, to be read instead of making them on the fly.
         size: side of query, prompt and mask, pixels.
         steps: optimiser steps.
-        batch_size: pairs per step, over all processes.
+        batch_size: pairs per optimiser step, over all processes and parts.
+        accumulate: parts in which each process takes its share of a step, one after the other, where memory is short.
+            Batch norms that learn see one part at a time.
         learning_rate: AdamW's, the peak of the schedule.
         weight_decay: AdamW's.
         schedule: ``one-cycle`` (warm-up over 15 % of the steps, then cosine to 0) or ``constant`` (the paper's).
-        rotation: degrees, to either side, by which query and prompt are turned.
-        shift: share of the side, to either side, by which they are shifted.
-        kinds: the kinds of change to train on, in their default proportions; None takes all.
+        ema_decay: decay of the moving average of the weights, which then is what is validated and kept; it grows to
+            this value over the first steps. None: no average.
+        rotation: degrees, to either side, by which query and prompt are turned; None keeps the recipe's.
+        shift: share of the side, to either side, by which they are shifted; None keeps the recipe's.
+        kinds: the kinds of change to train on, in the recipe's proportions; None takes all.
         distinct_pairs: how many different pairs there are, over and over in the same order; None makes every pair new.
         validation_pairs: held-out pairs, made from photographs that training never shows.
-        validate_every: steps between validations; the checkpoint is saved then.
+        validate_every: steps between validations.
+        keep: which network ``checkpoint/`` holds: of the ``last`` validation, or of the ``best`` by P-AP.
+        patience: validations without a better P-AP after which the run ends early; None: never.
+        save_every: steps between states from which a run that was broken off continues; None: at each validation.
         workers: loader processes; the pairs do not depend on them.
         seed: of pairs, weights and order.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
+        torch_compile: compile the network first; pays on a GPU, for long runs.
+        tracker: where curves go besides ``history.csv``: ``tensorboard``, ``wandb`` or another one of Accelerate's.
     """
 
     preset: Literal["nano", "b4"] = "nano"
@@ -69,24 +83,38 @@ class TrainSettings(Settings):
     decoder: Literal["unet", "fpn"] | None = None
     decoder_attention: Literal["none", "scse"] | None = None
     decoder_merge: Literal["sum", "concat"] | None = None
+    init_from: str | None = None
     photographs: str | None = None
+    recipe: str | None = None
+    pairs: str | None = None
     size: Annotated[int, Field(ge=32, le=4096)] = 96
     steps: Positive = 200
     batch_size: Positive = 12
+    accumulate: Positive = 1
     learning_rate: Annotated[float, Field(gt=0)] = 5.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
-    rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
-    shift: Share = 0.05
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    rotation: Annotated[float, Field(ge=0, le=180)] | None = None
+    shift: Share | None = None
     kinds: tuple[str, ...] | None = None
     distinct_pairs: Positive | None = None
     validation_pairs: Positive = 64
     validate_every: Positive = 100
+    keep: Literal["last", "best"] = "last"
+    patience: Positive | None = None
+    save_every: Positive | None = None
     workers: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0)] = 0
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    torch_compile: bool = False
+    tracker: str | None = None
 
     def network(self) -> ModelConfig:
         """Return the preset with this run's choices."""
-        changes: dict[str, Any] = {name: getattr(self, name) for name in NETWORK_CHOICES}
-        return model_config(self.preset, **{name: value for name, value in changes.items() if value is not None})
+        return model_config(self.preset, **self.network_choices())
+
+    def network_choices(self) -> dict[str, Any]:
+        """Return the choices of the network that are not left to the preset."""
+        changes = {name: getattr(self, name) for name in NETWORK_CHOICES}
+        return {name: value for name, value in changes.items() if value is not None}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,22 @@ from metauas.model.checkpoint import load_state, read_tensors, write_tensors
 from metauas.train.settings import TrainSettings
 
 STATE_NAME = "training.safetensors"
+_CHANGES_NOTHING = ("workers", "tracker", "save_every")  # settings that a run may be continued without
 
 
 @dataclass
 class Progress:
-    """How far a run is: steps done, and one row of numbers for each record so far."""
+    """How far a run is.
+
+    Attributes:
+        step: steps done.
+        history: one row of numbers for each record so far.
+        recent: losses of the steps since the last row.
+    """
 
     step: int
     history: list[dict[str, Any]]
+    recent: list[float] = field(default_factory=list)
 
 
 def save_state(
@@ -31,22 +39,47 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     settings: TrainSettings,
+    average: nn.Module | None = None,
+    scaler: Any = None,
 ) -> None:
-    """Write weights, optimiser and progress into ``folder``, atomically.
+    """Write weights, their average, optimiser and progress into ``folder``, atomically.
 
-    The data order and the learning rate are functions of the step, so nothing else is needed to go on.
+    Data order, learning rate and random numbers are functions of the step, so nothing else is needed to go on.
+
+    Args:
+        folder: of the run.
+        model: the network.
+        optimizer: its optimiser.
+        progress: how far the run is.
+        settings: of the run.
+        average: the network with averaged weights, if there is one.
+        scaler: the gradients' scaler of float16, if there is one.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
-    header = {"step": progress.step, "history": progress.history, "settings": settings.model_dump()}
+    header = {
+        "step": progress.step,
+        "history": progress.history,
+        "recent": progress.recent,
+        "settings": settings.model_dump(),
+        "scaler": scaler.state_dict() if scaler is not None else None,
+    }
     write_tensors(Path(folder) / STATE_NAME, tensors, header=header)
 
 
 def load_progress(
-    folder: str | Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainSettings
+    folder: str | Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
+    average: nn.Module | None = None,
+    scaler: Any = None,
 ) -> Progress:
-    """Continue a run: fill ``model`` and ``optimizer`` from ``folder`` and return how far it was.
+    """Continue a run: fill what is given from ``folder`` and return how far it was.
 
     Without a state file the run starts at step 0.
 
@@ -58,28 +91,35 @@ def load_progress(
         return Progress(step=0, history=[])
     header, tensors = read_tensors(path)
     _check_same(header["settings"], settings, path=path)
-    weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    load_state(model, weights, origin=str(path))
+    load_state(model, _part(tensors, "model."), origin=str(path))
+    if average is not None:
+        load_state(average, _part(tensors, "average."), origin=str(path))
+    if scaler is not None and header.get("scaler"):
+        scaler.load_state_dict(header["scaler"])
     optimizer.load_state_dict(optimizer.state_dict() | {"state": _slots(tensors)})
-    return Progress(step=int(header["step"]), history=list(header["history"]))
+    return Progress(step=int(header["step"]), history=list(header["history"]), recent=list(header.get("recent", ())))
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _slots(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, slot = name.split(".")
-            slots.setdefault(int(index), {})[slot] = tensor
+    for name, tensor in _part(tensors, "optimizer.").items():
+        index, slot = name.split(".")
+        slots.setdefault(int(index), {})[slot] = tensor
     return slots
 
 
 def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path) -> None:
-    """Loader workers do not change a run; everything else does."""
+    """Loader workers, trackers and the like do not change a run; everything else does."""
     now = json.loads(settings.model_dump_json())
+    usual = json.loads(TrainSettings().model_dump_json())  # for settings that an older version did not have
     differ = [
-        f"{name} was {saved.get(name)!r} and is {value!r}"
+        f"{name} was {saved.get(name, usual[name])!r} and is {value!r}"
         for name, value in now.items()
-        if name != "workers" and saved.get(name) != value
+        if name not in _CHANGES_NOTHING and saved.get(name, usual[name]) != value
     ]
     if differ:
         raise InputError(

@@ -1,47 +1,79 @@
 """How good the network is on held-out pairs, in all and for each kind of change."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
-from metauas.metrics import compute_metrics
+from metauas.metrics import StreamingMetrics
 from metauas.model import MetaUAS
 from metauas.synthesis import PairBatch
 
 SHOWN_METRICS = ("P-AUROC", "P-AP", "I-AUROC")
+UNCHANGED = "unchanged"
+
+
+@dataclass
+class Tally:
+    """What a validation counts, in memory that does not grow with the pixels; parts of it can be put together.
+
+    Attributes:
+        losses: mean binary cross-entropy of each pair.
+        kinds: the scores of the pairs of each kind of change.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    kinds: dict[str, StreamingMetrics] = field(default_factory=dict)
+
+    def update(self, logits: torch.Tensor, batch: PairBatch) -> None:
+        """Take in the logits (B, 1, H, W) of a batch."""
+        losses = F.binary_cross_entropy_with_logits(logits, batch.mask, reduction="none").mean(dim=(1, 2, 3))
+        self.losses += losses.tolist()
+        maps, truth = logits.sigmoid()[:, 0].numpy(), batch.mask[:, 0].numpy() > 0
+        for kind, values, mask in zip(batch.kinds, maps, truth, strict=True):
+            # a change that cannot be seen is none
+            name = kind if mask.any() else UNCHANGED
+            self.kinds.setdefault(name, StreamingMetrics()).update(values, mask, bool(mask.any()))
+
+    def result(self) -> dict[str, Any]:
+        """Return the loss and P-AUROC, P-AP and I-AUROC over all pairs, and P-AP of each kind of change."""
+        overall = StreamingMetrics.merged(list(self.kinds.values())).result()
+        by_kind = {
+            f"P-AP {kind}": scores.result()["P-AP"] for kind, scores in sorted(self.kinds.items()) if kind != UNCHANGED
+        }
+        loss = math.fsum(self.losses) / len(self.losses)  # exact, so that the order of the pairs does not matter
+        return {"validation loss": loss, **{name: overall[name] for name in SHOWN_METRICS}, **by_kind}
+
+
+def merge_tallies(tallies: Sequence[Tally]) -> Tally:
+    """Put together what several processes have counted; their order does not matter."""
+    names = {name for tally in tallies for name in tally.kinds}
+    parts = {name: [tally.kinds[name] for tally in tallies if name in tally.kinds] for name in names}
+    return Tally(
+        losses=[loss for tally in tallies for loss in tally.losses],
+        kinds={name: StreamingMetrics.merged(scores) for name, scores in parts.items()},
+    )
 
 
 @torch.no_grad()
+def count(model: MetaUAS, batches: Iterable[PairBatch], *, device: torch.device | str = "cpu") -> Tally:
+    """Segment all pairs and count; the model's mode is restored afterwards."""
+    was_training = model.training
+    model.eval()
+    tally = Tally()
+    for batch in batches:
+        moved = batch.to(device)
+        tally.update(model.logits(moved.query, moved.prompt).float().cpu(), batch)
+    model.train(was_training)
+    return tally
+
+
 def validate(model: MetaUAS, batches: Iterable[PairBatch], *, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Return the loss and P-AUROC, P-AP and I-AUROC over all pairs, and P-AP of each kind of change.
 
     The model's mode is restored afterwards.
     """
-    was_training = model.training
-    model.eval()
-    logits: list[Tensor] = []
-    masks: list[Tensor] = []
-    kinds: list[str] = []
-    for batch in batches:
-        moved = batch.to(device)
-        logits.append(model.logits(moved.query, moved.prompt).float().cpu())
-        masks.append(batch.mask)
-        kinds += batch.kinds
-    model.train(was_training)
-    return _summary(torch.cat(logits), torch.cat(masks), np.array(kinds))
-
-
-def _summary(logits: Tensor, masks: Tensor, kinds: np.ndarray) -> dict[str, Any]:
-    loss = F.binary_cross_entropy_with_logits(logits, masks).item()
-    maps, truth = logits.sigmoid()[:, 0].numpy(), masks[:, 0].numpy() > 0
-    labels = np.asarray(truth.any(axis=(1, 2)))
-    overall = compute_metrics(maps, truth, labels)
-    by_kind = {}
-    for kind in sorted({str(k) for k, label in zip(kinds, labels, strict=True) if label}):
-        chosen = kinds == kind
-        by_kind[f"P-AP {kind}"] = compute_metrics(maps[chosen], truth[chosen], labels[chosen])["P-AP"]
-    return {"validation loss": loss, **{name: overall[name] for name in SHOWN_METRICS}, **by_kind}
+    return count(model, batches, device=device).result()

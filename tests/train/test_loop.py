@@ -1,14 +1,24 @@
-import json
 import math
+import resource
 
 import pandas as pd
 import pytest
 import torch
-from accelerate import Accelerator
 
 from metauas.errors import InputError
+from metauas.files import read_json
 from metauas.model import create_model, load_checkpoint
-from metauas.train import TrainSettings, held_out_examples, loop, train, training_pairs
+from metauas.train import (
+    SavingError,
+    TrainSettings,
+    held_out_examples,
+    learner,
+    loop,
+    train,
+    training_pairs,
+    validation,
+)
+from metauas.train.record import RECORD_NAME
 from metauas.train.state import STATE_NAME
 
 
@@ -34,8 +44,8 @@ def break_off(monkeypatch, *, at):
             raise BrokenOffError
         return original(settings, step)
 
-    original = loop.learning_rate
-    monkeypatch.setattr(loop, "learning_rate", fail)
+    original = learner.learning_rate
+    monkeypatch.setattr(learner, "learning_rate", fail)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +67,14 @@ def test_the_loss_falls(easy_task, tmp_path):
 
 def test_the_folder_is_complete(tiny, unbroken):
     folder = unbroken.checkpoint.parent
-    names = {"checkpoint", "history.csv", "metrics.json", "settings.json", STATE_NAME}
+    names = {"checkpoint", "history.csv", "metrics.json", "settings.json", RECORD_NAME, STATE_NAME}
     assert {path.name for path in folder.iterdir()} == names
-    written = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    written = read_json(folder / "settings.json")
     assert TrainSettings.parse(written, origin="test") == tiny
     history = pd.read_csv(folder / "history.csv")
     pd.testing.assert_frame_equal(history, unbroken.history, check_dtype=False)
     assert history["step"].tolist() == [4, 8, 10]
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = read_json(folder / "metrics.json")
     assert metrics.keys() == set(unbroken.history.columns)
     assert metrics["step"] == tiny.steps
     assert isinstance(metrics["step"], int)
@@ -141,7 +151,7 @@ def test_a_broken_run_ends_as_the_unbroken_one(monkeypatch, tiny, unbroken, tmp_
 
 def test_a_finished_run_is_not_done_again(monkeypatch, tiny, tmp_path):
     first = train(tiny, out=tmp_path)
-    monkeypatch.setattr(loop, "learning_rate", lambda settings, step: pytest.fail("takes a step"))
+    monkeypatch.setattr(learner, "learning_rate", lambda settings, step: pytest.fail("takes a step"))
     assert_same(train(tiny, out=tmp_path), first)
 
 
@@ -175,11 +185,12 @@ def test_a_loss_that_is_no_number_stops_the_run(monkeypatch, tiny, tmp_path, val
         loss = original(self, query, prompt, mask)
         return loss * value if len(calls) == 7 else loss
 
-    original = loop.ChangeLoss.forward
-    monkeypatch.setattr(loop.ChangeLoss, "forward", forward)
+    original = learner.ChangeLoss.forward
+    monkeypatch.setattr(learner.ChangeLoss, "forward", forward)
     with pytest.raises(FloatingPointError, match=f"the loss is {value} at step 7; lower learning_rate"):
         train(tiny, out=tmp_path)
-    assert not (tmp_path / "checkpoint").exists()
+    assert pd.read_csv(tmp_path / "history.csv")["step"].tolist() == [4]
+    assert all(weight.isfinite().all() for weight in load_checkpoint(tmp_path / "checkpoint").state_dict().values())
     assert not (tmp_path / "metrics.json").exists()
 
 
@@ -209,51 +220,8 @@ def test_precisions_may_follow_each_other_in_one_process(tiny, unbroken, tmp_pat
     assert half.history["loss"].iloc[-1] == pytest.approx(full.history["loss"].iloc[-1], rel=0.2)
 
 
-def pretend_processes(monkeypatch, *, count, index=0):
-    monkeypatch.setattr(Accelerator, "num_processes", property(lambda self: count))
-    monkeypatch.setattr(Accelerator, "process_index", property(lambda self: index))
-
-
-def test_processes_share_each_steps_pairs(monkeypatch, tiny, tmp_path):
-    def batches(count, index):
-        pretend_processes(monkeypatch, count=count, index=index)
-        model, accelerator = create_model("nano"), loop.new_accelerator(tiny)
-        optimizer = torch.optim.AdamW(model.parameters())
-        run = loop._Run(settings=tiny, folder=tmp_path, accelerator=accelerator, model=model, optimizer=optimizer)
-        return list(run._batches(start=7))
-
-    whole, halves = batches(1, 0), [batches(2, index) for index in range(2)]
-    assert len(whole) == len(halves[0]) == len(halves[1]) == tiny.steps - 7
-    for batch, *parts in zip(whole, *halves, strict=True):
-        queries = torch.stack([part.query for part in parts], dim=1).flatten(0, 1)
-        assert torch.equal(queries, batch.query)
-
-
-def test_a_batch_that_cannot_be_shared(monkeypatch, tiny, tmp_path):
-    pretend_processes(monkeypatch, count=3)
-    with pytest.raises(InputError, match="batch_size=4 cannot be shared by 3 processes; give a multiple"):
-        train(tiny, out=tmp_path)
-
-
-def test_the_one_cycle_schedule():
-    settings = TrainSettings(steps=100, learning_rate=0.5)
-    rates = [loop.learning_rate(settings, step) for step in range(100)]
-    peak = rates.index(max(rates))
-    assert max(rates) == 0.5
-    assert peak in (14, 15)
-    assert rates[:15] == sorted(rates[:15])
-    assert rates[15:] == sorted(rates[15:], reverse=True)
-    assert rates[0] < 0.2 * max(rates)
-    assert rates[-1] < 0.001 * max(rates)
-
-
-def test_the_constant_schedule():
-    settings = TrainSettings(steps=10, learning_rate=0.5, schedule="constant")
-    assert {loop.learning_rate(settings, step) for step in range(10)} == {0.5}
-
-
 def test_the_rate_of_the_step_is_used(monkeypatch, tiny, tmp_path):
-    monkeypatch.setattr(loop, "learning_rate", lambda settings, step: 0.0)
+    monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
     settings = tiny.model_copy(update={"steps": 2})
     result = train(settings, out=tmp_path)
     torch.manual_seed(tiny.seed)
@@ -262,4 +230,142 @@ def test_the_rate_of_the_step_is_used(monkeypatch, tiny, tmp_path):
 
 
 def test_the_output_starts_at_the_share_of_changed_pixels(tiny):
-    assert loop.new_model(tiny).decoder.head.bias.sigmoid().item() == pytest.approx(loop._PRIOR)
+    assert loop.new_model(tiny).decoder.head.bias.sigmoid().item() == pytest.approx(learner._PRIOR)
+
+
+def test_parts_of_a_step_are_taken_one_after_the_other(easy_task, tmp_path):
+    settings = TrainSettings(size=32, steps=40, batch_size=8, accumulate=2, validation_pairs=8, validate_every=40)
+    history = train(settings, out=tmp_path).history
+    assert history["P-AP"].iloc[-1] > 0.9
+
+
+# --- which network is kept
+
+
+def test_the_best_network_is_kept_and_the_run_ends_early(monkeypatch, easy_task, tiny, tmp_path):
+    values = iter([0.2, 0.6, 0.4, 0.6])
+    result = validation.Tally.result
+    monkeypatch.setattr(validation.Tally, "result", lambda tally: result(tally) | {"P-AP": next(values)})
+    changes = {"validate_every": 2, "keep": "best", "patience": 2}
+    kept = train(tiny.model_copy(update=changes), out=tmp_path / "best")
+    assert kept.history["step"].tolist() == [2, 4, 6, 8]
+    assert read_json(tmp_path / "best" / "metrics.json")["step"] == 4
+    record = read_json(tmp_path / "best" / RECORD_NAME)["checkpoint"]
+    assert (record["kept"], record["step"], record["P-AP"]) == ("best", 4, 0.6)
+    values = iter([0.2, 0.6])
+    four_steps = tiny.model_copy(update={"validate_every": 2, "steps": 4})
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, "learning_rate", lambda _, step, rate=learner.learning_rate: rate(tiny, step))
+        assert same_weights(train(four_steps, out=tmp_path / "four").model, kept.model)
+    monkeypatch.setattr(learner, "learning_rate", lambda settings, step: pytest.fail("goes on after its end"))
+    again = train(tiny.model_copy(update=changes), out=tmp_path / "best")
+    pd.testing.assert_frame_equal(again.history, kept.history)
+
+
+def test_the_average_is_what_is_kept_and_resumed(monkeypatch, tiny, unbroken, tmp_path):
+    settings = tiny.model_copy(update={"ema_decay": 0.9})
+    whole = train(settings, out=tmp_path / "whole")
+    assert whole.history["loss"].tolist() == unbroken.history["loss"].tolist()
+    assert whole.history["validation loss"].tolist() != unbroken.history["validation loss"].tolist()
+    assert not same_weights(whole.model, unbroken.model)
+    with monkeypatch.context() as patch:
+        break_off(patch, at=6)
+        with pytest.raises(BrokenOffError):
+            train(settings, out=tmp_path / "broken")
+    assert_same(train(settings, out=tmp_path / "broken"), whole)
+
+
+# --- starting from a checkpoint
+
+
+def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
+    monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
+    settings = tiny.model_copy(update={"init_from": str(unbroken.checkpoint), "steps": 1})
+    fine = train(settings, out=tmp_path / "fine")
+    pairs = zip(fine.model.parameters(), unbroken.model.parameters(), strict=True)
+    assert all(torch.equal(tuned, start) for tuned, start in pairs)
+    record = read_json(tmp_path / "fine" / RECORD_NAME)["init_from"]
+    assert record["path"] == str(unbroken.checkpoint)
+    assert len(record["sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"fusion": "concat"}, "has fusion='absdiff', not 'concat'; leave fusion out"),
+        ({"preset": "b4"}, "is of preset 'nano', not 'b4'"),
+    ],
+    ids=["fusion", "preset"],
+)
+def test_a_checkpoint_of_another_network_is_no_start(tiny, unbroken, tmp_path, choice, message):
+    with pytest.raises(InputError, match=message):
+        train(tiny.model_copy(update={"init_from": str(unbroken.checkpoint), **choice}), out=tmp_path / "fine")
+    assert not (tmp_path / "fine").exists()
+
+
+# --- the record, trackers, compiling
+
+
+def test_the_record_says_all_that_is_needed_to_repeat_a_run(monkeypatch, tiny, tmp_path):
+    with monkeypatch.context() as patch:
+        break_off(patch, at=6)
+        with pytest.raises(BrokenOffError):
+            train(tiny, out=tmp_path)
+    train(tiny, out=tmp_path)
+    record = read_json(tmp_path / RECORD_NAME)
+    assert TrainSettings.parse(record["settings"], origin="record") == tiny
+    assert record["seed"] == tiny.seed
+    assert [session["from step"] for session in record["sessions"]] == [0, 4]
+    for session in record["sessions"]:
+        assert session["versions"]["torch"] == torch.__version__
+        assert session["hardware"]["processes"] == 1
+        assert "commit" in session
+    assert record["checkpoint"]["step"] == tiny.steps
+
+
+def test_a_tracker_gets_the_curves(tiny, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = train(tiny.model_copy(update={"tracker": "tensorboard", "steps": 4}), out=tmp_path)
+    events = EventAccumulator(str(tmp_path / "tracking" / "metauas")).Reload()
+    (loss,) = events.Scalars("validation loss")
+    assert loss.step == 4
+    assert loss.value == pytest.approx(result.history["validation loss"].iloc[-1], rel=1e-6)
+
+
+def test_a_compiled_network_learns_the_same(monkeypatch, tiny, tmp_path):
+    monkeypatch.setattr("metauas.train.processes.COMPILER", "eager")  # traces as the others do, but builds no code
+    settings = tiny.model_copy(update={"steps": 2})
+    plain, compiled = (
+        train(settings.model_copy(update={"torch_compile": choice}), out=tmp_path / str(choice))
+        for choice in (False, True)
+    )
+    assert compiled.history["loss"].tolist() == pytest.approx(plain.history["loss"].tolist(), rel=1e-5)
+
+
+# --- a full disk
+
+
+def test_a_full_disk_leaves_the_last_good_state(monkeypatch, tiny, unbroken, tmp_path):
+    """The kernel refuses to let a file grow, as it does on a full disk, when step 8 is saved."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    save_state = loop.save_state
+
+    def fill(*args, progress, **kwargs):
+        if progress.step == 8:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+        save_state(*args, progress=progress, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_state", fill)
+        try:
+            with pytest.raises(SavingError, match=r"step 8 could not be saved.*; what was saved before is intact"):
+                train(tiny, out=tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob(".tmp-*"))
+    assert load_checkpoint(tmp_path / "checkpoint")
+    with monkeypatch.context() as patch:
+        break_off(patch, at=3)  # what was saved is not done again
+        assert_same(train(tiny, out=tmp_path), unbroken)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 
 from metauas.errors import InputError
-from metauas.files import atomic_path
+from metauas.files import atomic_path, remove_unfinished
 from metauas.synthesis.dataset import SPLITS
 from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer
 from metauas.synthesis.writing.record import Record, differences
@@ -164,8 +164,7 @@ def _is_whole(path: Path, record: Record) -> bool:
 
 def remove_unfinished_files(out: Path) -> None:
     """Remove the temporary files of a process that was killed."""
-    for path in out.glob("*/.tmp-*"):
-        path.unlink(missing_ok=True)
+    remove_unfinished(*(path for path in out.glob("*") if path.is_dir()))
 
 
 def _to_disk(path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Starting a run on several processes of this machine, as a notebook does."""
+
+from pathlib import Path
+
+import cv2
+import pandas as pd
+import torch
+from accelerate import notebook_launcher
+from accelerate.state import AcceleratorState
+
+from metauas.model import load_checkpoint
+from metauas.train.data import training_pairs
+from metauas.train.loop import TrainResult, train
+from metauas.train.processes import check_processes, check_shares, check_tracker, free_port, leave_processes
+from metauas.train.settings import TrainSettings
+
+
+def launch(settings: TrainSettings, *, out: str | Path, resume: bool = True, processes: int = 1) -> TrainResult:
+    """Train as ``train`` does, on one process or on several that share every step.
+
+    For many machines start ``metauas train`` by ``accelerate launch`` or torchrun instead.
+
+    Args:
+        settings: everything that makes up the run.
+        out: folder of the run.
+        resume: continue a broken run found in ``out``; otherwise start anew.
+        processes: of this machine, one for each GPU; more than 1 forks, so nothing may have used a GPU before.
+
+    Raises:
+        InputError: the settings cannot be used, or there are not so many GPUs.
+    """
+    if processes == 1:
+        return train(settings, out=out, resume=resume)
+    check_processes(processes)
+    check_shares(settings, processes=processes)
+    check_tracker(settings.tracker)
+    for split in ("train", "validation"):  # what is wrong with the data is better said here than by every process
+        training_pairs(settings, split=split)
+    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process was alone
+    notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=free_port())
+    checkpoint = Path(out) / "checkpoint"
+    history = pd.read_csv(Path(out) / "history.csv")
+    return TrainResult(model=load_checkpoint(checkpoint), checkpoint=checkpoint, history=history)
+
+
+def _train(settings: TrainSettings, out: str, resume: bool) -> None:
+    """What each forked process does; the threads of its parent are not there any more, so it has one of each kind."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    train(settings, out=out, resume=resume)
+    leave_processes()

@@ -1,0 +1,121 @@
+"""The network while it learns: one optimiser step, the average of its weights, and all that resuming needs."""
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metauas.errors import InputError
+from metauas.model import MetaUAS, load_checkpoint
+from metauas.seeding import rng_for, seed_everything
+from metauas.synthesis import PairBatch
+from metauas.train.norms import synchronise_norms
+from metauas.train.schedule import learning_rate
+from metauas.train.settings import TrainSettings
+
+_PRIOR = 0.04  # share of changed pixels, so that the first steps are not spent on learning it
+_LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
+
+
+class ChangeLoss(nn.Module):
+    """The network with its loss, so that distributed wrappers see one forward call."""
+
+    def __init__(self, model: MetaUAS) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
+        """Return the mean binary cross-entropy over all pixels."""
+        return F.binary_cross_entropy_with_logits(self.model.logits(query, prompt).float(), mask)
+
+
+def new_model(settings: TrainSettings) -> MetaUAS:
+    """Create the run's network, its output starting at the share of changed pixels; or load what it starts from.
+
+    Raises:
+        InputError: the checkpoint to start from cannot be loaded, or is of another network than the settings say.
+    """
+    if settings.init_from is not None:
+        return _warm_start(settings)
+    model = MetaUAS(settings.network())
+    nn.init.constant_(model.decoder.head.bias, math.log(_PRIOR / (1 - _PRIOR)))  # type: ignore[arg-type]
+    return model.to(memory_format=torch.channels_last)
+
+
+def _warm_start(settings: TrainSettings) -> MetaUAS:
+    model = load_checkpoint(str(settings.init_from), preset=settings.preset)
+    for name, value in settings.network_choices().items():
+        if (found := getattr(model.config, name)) != value:
+            raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {value!r}; leave {name} out")
+    return model.to(memory_format=torch.channels_last)
+
+
+class Learner:
+    """A network, its optimiser, and the moving average of its weights if there is one.
+
+    Args:
+        model: the network.
+        settings: of the run.
+        accelerator: devices, processes and precision.
+    """
+
+    def __init__(self, model: MetaUAS, settings: TrainSettings, *, accelerator: Accelerator) -> None:
+        self.model, self.settings, self.accelerator = model, settings, accelerator
+        if accelerator.num_processes > 1:
+            synchronise_norms(self.model, gpu=accelerator.device.type == "cuda")
+        weights = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.loss, self.optimizer = accelerator.prepare(ChangeLoss(self.model), optimizer)
+        self.average = self._new_average()
+        self.model.train()
+
+    @property
+    def shown(self) -> MetaUAS:
+        """The network that is validated and kept: the average if there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def step(self, parts: Sequence[PairBatch], *, step: int) -> float:
+        """Take one optimiser step on this process's share, and return the loss over all processes.
+
+        Raises:
+            FloatingPointError: the loss is no longer a number; names the step.
+        """
+        self._begin(step)
+        losses = torch.stack([self._gradients(part, number=i, of=len(parts)) for i, part in enumerate(parts)])
+        value = float(self.accelerator.reduce(losses.mean(), reduction="mean"))
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value} at step {step + 1}; lower learning_rate")
+        self.accelerator.clip_grad_norm_(self.loss.parameters(), _LARGEST_GRADIENT)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update(self.model, step=step + 1)
+        return value
+
+    def _begin(self, step: int) -> None:
+        """Make what is random in the network, such as dropout, a function of seed, step and process."""
+        key = (self.settings.seed, "step", step, self.accelerator.process_index)
+        seed_everything(int(rng_for(*key).integers(2**63)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, step)
+        self.optimizer.zero_grad()
+
+    def _gradients(self, part: PairBatch, *, number: int, of: int) -> Tensor:
+        """Add the gradients of one part; processes exchange them with the last one only."""
+        moved = part.to(self.accelerator.device)
+        with nullcontext() if number + 1 == of else self.accelerator.no_sync(self.loss):
+            with self.accelerator.autocast():
+                loss = self.loss(moved.query, moved.prompt, moved.mask)
+            self.accelerator.backward(loss / of)
+        return loss.detach()
+
+    def _new_average(self) -> Any:
+        if self.settings.ema_decay is None:
+            return None
+        from timm.utils.model_ema import ModelEmaV3  # only now: timm takes seconds to import
+
+        return ModelEmaV3(self.model, decay=self.settings.ema_decay, use_warmup=True)

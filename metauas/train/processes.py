@@ -1,0 +1,98 @@
+"""One training run on one process or on many: devices, precision, and starting processes from a notebook."""
+
+import socket
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+from accelerate.utils import ProjectConfiguration
+
+from metauas.errors import InputError, check_choice
+from metauas.train.settings import TrainSettings
+
+COMPILER = "inductor"
+
+
+def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> Accelerator:
+    """Find the devices; another run of this process may have had another precision.
+
+    Args:
+        settings: of the run.
+        folder: where a tracker may write.
+
+    Raises:
+        InputError: the processes cannot share the batch evenly, or the tracker cannot be used.
+    """
+    check_tracker(settings.tracker)
+    AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
+    accelerator = Accelerator(
+        mixed_precision=settings.mixed_precision,
+        dynamo_backend=COMPILER if settings.torch_compile else "no",
+        log_with=settings.tracker,
+        project_config=ProjectConfiguration(logging_dir=str(folder / "tracking") if folder else None),
+        # batch norms are synchronised: there is nothing to send before each step
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    check_shares(settings, processes=accelerator.num_processes)
+    return accelerator
+
+
+def check_shares(settings: TrainSettings, *, processes: int) -> None:
+    """Check that every process gets as many pairs in every part of a step.
+
+    Raises:
+        InputError: it does not.
+    """
+    if settings.batch_size % (processes * settings.accumulate):
+        parts = f" in {settings.accumulate} parts each" if settings.accumulate > 1 else ""
+        raise InputError(
+            f"batch_size={settings.batch_size} cannot be shared by {processes} processes{parts}; give a multiple of "
+            f"{processes * settings.accumulate}"
+        )
+
+
+def check_tracker(name: str | None) -> None:
+    """Check that a tracker is one of Accelerate's and installed.
+
+    Raises:
+        InputError: it is not.
+    """
+    if name is None:
+        return
+    check_choice(name="tracker", value=name, choices=[str(known) for known in LOGGER_TYPE_TO_CLASS])
+    from accelerate.tracking import get_available_trackers
+
+    if name not in [str(found) for found in get_available_trackers()]:
+        way = "pip install 'metauas[tensorboard]'" if name == "tensorboard" else f"pip install {name}"
+        raise InputError(f"tracker={name!r} is not installed; get it with: {way}")
+
+
+def check_processes(processes: int) -> None:
+    """Check that there is a GPU for each process, if there are GPUs at all.
+
+    Raises:
+        InputError: there are too few.
+    """
+    gpus = torch.cuda.device_count()
+    if processes < 1 or (gpus and processes > gpus):
+        raise InputError(f"processes={processes}; give 1 to {gpus or 'the number of cores'}, one for each GPU")
+
+
+def free_port() -> str:
+    """Return a port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def is_main_process() -> bool:
+    """Whether this process is the only one, or the first of several."""
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+
+
+def leave_processes() -> None:
+    """Say goodbye to the other processes, if there are any."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,72 @@
+"""What a run was made of and by, so that it can be repeated: ``run.json``."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from metauas.files import read_json, write_json
+from metauas.train.settings import TrainSettings
+
+RECORD_NAME = "run.json"
+_PACKAGES = ("metauas", "torch", "accelerate", "timm", "numpy", "opencv-python-headless", "scikit-image")
+
+
+def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelerator, step: int) -> None:
+    """Write down settings, versions, commit and hardware; a run that goes on adds where and on what it does so."""
+    path = folder / RECORD_NAME
+    earlier = read_json(path)["sessions"] if step and path.exists() else []
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "from step": step,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "commit": commit_of(Path(__file__).parent),
+        "hardware": hardware(accelerator),
+    }
+    start = settings.init_from and {"path": settings.init_from, "sha256": _digest(Path(settings.init_from))}
+    values = settings.model_dump()
+    write_json(path, {"seed": settings.seed, "settings": values, "init_from": start, "sessions": [*earlier, session]})
+
+
+def end_record(folder: Path, *, kept: Mapping[str, Any], keep: str) -> None:
+    """Add which network ``checkpoint/`` holds."""
+    record = read_json(folder / RECORD_NAME)
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(folder / RECORD_NAME, record | {"finished": finished, "checkpoint": {"kept": keep, **kept}})
+
+
+def hardware(accelerator: Accelerator) -> dict[str, Any]:
+    """Return machine, cores, threads, processes and devices of this run."""
+    on_gpu = accelerator.device.type == "cuda"
+    return {
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+        "threads of a process": torch.get_num_threads(),
+        "processes": accelerator.num_processes,
+        "device": torch.cuda.get_device_name(accelerator.device) if on_gpu else accelerator.device.type,
+    }
+
+
+def commit_of(folder: Path) -> str | None:
+    """Return the commit of a git checkout, with ``-dirty`` if it was changed; None for an installed package."""
+    # describe would also find a checkout around an installed package: only files that it tracks count
+    for command in (["ls-files", "--error-unmatch", "__init__.py"], ["describe", "--always", "--dirty", "--abbrev=40"]):
+        try:
+            found = subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+    return found.stdout.strip()
+
+
+def _digest(checkpoint: Path) -> str:
+    file = checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

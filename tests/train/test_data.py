@@ -1,0 +1,149 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from metauas.errors import InputError
+from metauas.synthesis import build_synthesizer, read_recipe, write_pairs
+from metauas.synthesis.dataset import PairDataset
+from metauas.train import TrainSettings, training_pairs
+from metauas.train.data import RepeatedPairs, ShareOfSteps, step_batches
+
+
+@dataclass
+class Numbers:
+    """As many pairs as wanted, each being its number."""
+
+    count: int
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index, /):
+        return index
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A folder of 36 training and 4 held-out pairs of 32 pixels."""
+    folder = tmp_path_factory.mktemp("written")
+    recipe = read_recipe(count=40, size=32, shard_size=10, validation_share=0.1, pictures={"drawn_scenes": 1.0})
+    write_pairs(recipe, folder, workers=0)
+    return folder
+
+
+def same_pairs(first, second):
+    return all(
+        torch.equal(getattr(a, side), getattr(b, side))
+        for a, b in zip(first, second, strict=True)
+        for side in ("query", "prompt", "mask")
+    )
+
+
+# --- order
+
+
+@pytest.mark.parametrize("count", [64, 70])
+def test_no_pair_comes_twice_in_an_epoch_and_epochs_differ(count):
+    pairs = RepeatedPairs(Numbers(count), length=3 * count + 5, seed=1)
+    seen = [pairs[i] for i in range(len(pairs))]
+    epochs = [seen[i * count : (i + 1) * count] for i in range(3)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert len(set(seen[3 * count :])) == 5
+    again = RepeatedPairs(Numbers(count), length=len(pairs), seed=1)
+    assert [again[i] for i in reversed(range(len(again)))] == seen[::-1]  # whatever was read before
+    assert [RepeatedPairs(Numbers(count), length=count, seed=2)[i] for i in range(count)] != epochs[0]
+    with pytest.raises(IndexError):
+        pairs[len(pairs)]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_share_every_step_without_overlap(processes):
+    shares = [
+        ShareOfSteps(Numbers(40), batch_size=8, start=2, process=process, processes=processes)
+        for process in range(processes)
+    ]
+    assert {len(share) for share in shares} == {3 * 8 // processes}
+    parts = [torch.tensor([share[i] for i in range(len(share))]).view(3, -1) for share in shares]
+    assert torch.equal(torch.cat(parts, dim=1), torch.arange(16, 40).view(3, 8))
+
+
+def test_the_parts_of_a_step_are_its_pairs(tiny):
+    pairs = training_pairs(tiny)
+    whole = list(step_batches(pairs, tiny, start=7, process=0, processes=1))
+    halves = tiny.model_copy(update={"accumulate": 2})
+    parts = list(step_batches(pairs, halves, start=7, process=0, processes=1))
+    assert len(whole) == len(parts) == tiny.steps - 7
+    for (batch,), two in zip(whole, parts, strict=True):
+        assert len(two) == 2
+        assert torch.equal(torch.cat([part.query for part in two]), batch.query)
+
+
+# --- recipes
+
+
+def test_a_recipe_makes_its_pairs_with_the_choices_of_the_run(tiny, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: delunnli\nsize: 999\npictures: {drawn_scenes: 1.0}\ndecoys: 0.5\n")
+    settings = tiny.model_copy(update={"recipe": str(file), "shift": 0.2, "kinds": ("local", "exchange")})
+    recipe = read_recipe(
+        preset="delunnli",
+        size=tiny.size,
+        pictures={"drawn_scenes": 1.0},
+        decoys=0.5,
+        mixture={"local": 0.5, "exchange": 0.25},
+        variation={**read_recipe(preset="delunnli").variation, "shift": 0.2},
+    )
+    expected = PairDataset(build_synthesizer(recipe), length=4, seed=tiny.seed)
+    pairs = training_pairs(settings)
+    assert same_pairs([pairs[i] for i in range(4)], [expected[i] for i in range(4)])
+
+
+def test_without_a_recipe_the_pose_of_the_run_counts(tiny):
+    still, turned = (training_pairs(tiny.model_copy(update={"rotation": r}))[0] for r in (0.0, 90.0))
+    usual, ten = (training_pairs(tiny.model_copy(update={"rotation": r}))[0] for r in (None, 10.0))
+    assert same_pairs([usual], [ten])
+    assert not same_pairs([still], [turned])
+
+
+def test_a_kind_that_the_recipe_does_not_make(tiny):
+    settings = tiny.model_copy(update={"recipe": "draem", "kinds": ("exchange",)})
+    with pytest.raises(InputError, match="'exchange' has no share in the recipe draem; it makes local"):
+        training_pairs(settings)
+
+
+# --- written pairs
+
+
+def test_written_pairs_are_what_a_run_learns_from(tiny, written):
+    from metauas.synthesis import WrittenPairs
+
+    settings = tiny.model_copy(update={"pairs": str(written), "validation_pairs": 4})
+    pairs, held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
+    assert len(pairs) == tiny.steps * tiny.batch_size > len(WrittenPairs(written))
+    first = [pairs[i] for i in range(36)]
+    originals = WrittenPairs(written)
+    key = lambda pair: pair.query.double().sum().item()  # noqa: E731
+    assert same_pairs(sorted(first, key=key), sorted((originals[i] for i in range(36)), key=key))
+    kept = WrittenPairs(written, split="validation")
+    assert same_pairs([held_out[i] for i in range(4)], [kept[i] for i in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 64}, "have 32 pixels a side; set size=32, not 64"),
+        ({"kinds": ("local",)}, "kinds says how pairs are made, but"),
+        ({"rotation": 0.0}, "rotation says how pairs are made, but"),
+        ({"validation_pairs": 5}, "holds 4 pairs of validation; set validation_pairs to at most that"),
+        ({"distinct_pairs": 37}, "holds 36 pairs of train; set distinct_pairs to at most that"),
+        ({"pairs": "nowhere"}, "nowhere does not exist"),
+    ],
+    ids=["size", "kinds", "rotation", "held-out", "distinct", "folder"],
+)
+def test_written_pairs_that_do_not_fit(tiny, written, changes, message):
+    settings = TrainSettings(**{**tiny.model_dump(), "pairs": str(written), "validation_pairs": 4, **changes})
+    with pytest.raises(InputError, match=message):
+        for split in ("train", "validation"):
+            training_pairs(settings, split=split)
