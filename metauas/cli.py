@@ -160,10 +160,13 @@ def train(
     """Train a network on synthesised pairs, as 03_train does, without a notebook; on many GPUs by a launcher."""
     from metauas.train import SavingError, TrainSettings
     from metauas.train import train as train_network
+    from metauas.train.data import MAKING
     from metauas.train.processes import is_main_process, leave_processes
 
     given = {"steps": steps, "size": size, "seed": seed, "init_from": init_from, "pairs": pairs}
     values = _from_file(params, "03_train") | {key: value for key, value in given.items() if value is not None}
+    if pairs is not None:  # they are made already: what the file says about making them is void
+        values = {key: value for key, value in values.items() if key not in MAKING}
     try:
         result = train_network(TrainSettings.parse(values, origin="training settings"), out=out, resume=resume)
     except SavingError as error:
@@ -178,7 +181,9 @@ def train(
 def synthesize(
     out: Annotated[Path, typer.Option(help="Folder of the pairs; one that was begun is finished.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings, as in configs/synthesis/.")] = None,
-    preset: Annotated[str | None, typer.Option(help="offline, ggoodd, delunnli or draem; replaces the file's.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="offline, paper, ggoodd, delunnli or draem; replaces the file's.")
+    ] = None,
     count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
     scheduler: Annotated[

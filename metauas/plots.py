@@ -92,6 +92,21 @@ def show_examples(examples: Sequence[Any], *, across: int = 2) -> Figure:
     return picture_grid(rows, headings=("prompt", "query + truth", "anomaly map"), across=across)
 
 
+def show_progress(examples: Sequence[Any], maps: Mapping[int, np.ndarray], *, across: int = 2) -> Figure:
+    """Show how the maps of examples change with training: query with the true outline, then a map for each step.
+
+    Args:
+        examples: as ``show_examples`` takes them.
+        maps: step → maps (N, H, W) of the N examples.
+        across: examples beside each other.
+    """
+    rows = [
+        (example.title, [outline(to_uint8(example.query), example.mask), *(of_step[i] for of_step in maps.values())])
+        for i, example in enumerate(examples)
+    ]
+    return picture_grid(rows, headings=("query + truth", *(f"step {step}" for step in maps)), across=across)
+
+
 def _example_row(example: _Example) -> tuple[str, list[np.ndarray]]:
     outlined = outline(to_uint8(example.query), example.mask)
     return example.title, [to_uint8(example.prompt), outlined, example.map]

@@ -22,6 +22,12 @@ GGOODD = {
     "variation": _STILL | _POSE,
 }
 
+#: The paper's shares: one half local, the other of object-level changes (section 4.1), made as ggoodd makes them.
+PAPER = {
+    **GGOODD,
+    "mixture": {"appearance": 1 / 6, "disappearance": 1 / 6, "exchange": 1 / 6, "local": 0.5},
+}
+
 #: The reproduction by DeLunnLi: half local; the rest in equal parts exchange and inpainted objects.
 DELUNNLI = {
     **_PUBLISHED,
@@ -34,4 +40,10 @@ DELUNNLI = {
 #: DRAEM (Zavrtanik et al., ICCV 2021): up to 0.8 of the picture shows through; the prompt is the picture itself.
 DRAEM = {**_PUBLISHED, **LOCAL_PRESETS["draem"], "mixture": {"local": 1.0}, "variation": _STILL}
 
-PRESETS: dict[str, dict[str, Any]] = {"offline": {}, "ggoodd": GGOODD, "delunnli": DELUNNLI, "draem": DRAEM}
+PRESETS: dict[str, dict[str, Any]] = {
+    "offline": {},
+    "paper": PAPER,
+    "ggoodd": GGOODD,
+    "delunnli": DELUNNLI,
+    "draem": DRAEM,
+}

@@ -1,7 +1,7 @@
 """Training: pairs and a model in, a checkpoint and learning curves out."""
 
 from metauas.train.data import training_pairs
-from metauas.train.examples import held_out_examples
+from metauas.train.examples import held_out_examples, read_maps
 from metauas.train.launch import launch
 from metauas.train.loop import SavingError, TrainResult, train
 from metauas.train.settings import TrainSettings
@@ -13,6 +13,7 @@ __all__ = [
     "TrainSettings",
     "held_out_examples",
     "launch",
+    "read_maps",
     "train",
     "training_pairs",
     "validate",

@@ -24,7 +24,9 @@ from metauas.synthesis import (
 )
 from metauas.train.settings import TrainSettings
 
-_MAKING = ("photographs", "recipe", "kinds", "rotation", "shift")  # settings that say how pairs are made
+#: Settings that say how pairs are made on the fly.
+MAKING = ("photographs", "recipe", "kinds", "rotation", "shift")
+
 _BLOCK = 32  # written pairs that stay together when their order is drawn anew, as they are stored together
 
 
@@ -89,7 +91,7 @@ def _recipe(settings: TrainSettings) -> SynthesisSettings:
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
     from metauas.synthesis import WrittenPairs  # only now: parquet is an extra
 
-    idle = [name for name in _MAKING if getattr(settings, name) is not None]
+    idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
         raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
     written = WrittenPairs(str(settings.pairs), split=split)

@@ -16,6 +16,7 @@ from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, pair_loader
 from metauas.train.data import step_batches, training_pairs
+from metauas.train.examples import changed_pairs, maps_of, remove_maps, write_maps
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
 from metauas.train.record import begin_record, end_record
@@ -25,6 +26,7 @@ from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 from metauas.train.validation import count, merge_tallies
 
 _LOG_EVERY = 10  # steps between rows of the training loss
+_SHOWN = 8  # held-out pairs whose maps are kept of every validation
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class TrainResult:
 def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> TrainResult:
     """Train a network and leave it, its curves and all that is needed to repeat the run in ``out``.
 
-    ``checkpoint/`` is the network of the last or the best validation so far (``settings.keep``), ``history.csv`` the
-    learning curves, ``metrics.json`` the validation of that checkpoint, ``settings.json`` and ``run.json`` what the
-    run was made of and by, and ``training.safetensors`` its state.
+    ``checkpoint/`` is the network of the last or the best validation so far (``settings.keep``), ``metrics.json`` how
+    good it is; ``history.csv`` are the learning curves, ``maps/`` the maps of some held-out pairs at each validation;
+    ``settings.json`` and ``run.json`` say what the run was made of and by; ``training.safetensors`` is its state.
 
     A run that was broken off continues where its state was last saved, and ends as the unbroken run would have. Under
     ``accelerate launch`` or torchrun all processes share every step, and ``out`` must be the same folder for all.
@@ -78,8 +80,10 @@ class _Run:
         self.is_main = self.accelerator.is_main_process
         self.pairs = training_pairs(settings)
         own = range(self.accelerator.process_index, settings.validation_pairs, self.accelerator.num_processes)
+        held_out = training_pairs(settings, split="validation")
+        self.shown = changed_pairs(held_out, count=_SHOWN) if self.is_main else []
         self.held_out = pair_loader(
-            Subset(training_pairs(settings, split="validation"), own),  # type: ignore[arg-type]
+            Subset(held_out, own),  # type: ignore[arg-type]
             batch_size=settings.batch_size,
             workers=settings.workers,
         )
@@ -94,6 +98,7 @@ class _Run:
         if self.is_main:
             if not resume:
                 (self.folder / STATE_NAME).unlink(missing_ok=True)
+                remove_maps(self.folder)
             remove_unfinished(self.folder, self.folder / "checkpoint")
             write_json(self.folder / "settings.json", self.settings.model_dump())
             begin_record(self.folder, self.settings, accelerator=self.accelerator, step=progress.step)
@@ -152,6 +157,8 @@ class _Run:
         try:
             if validated:
                 write_text(self.folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
+                if self.shown:
+                    write_maps(self.folder, maps_of(self.learner.shown, self.shown), step=progress.step)
             if validated and kept_row(progress.history, keep=self.settings.keep) is progress.history[-1]:
                 save_checkpoint(self.learner.shown, self.folder / "checkpoint")
             save_state(self.folder, **self._state(), progress=progress, settings=self.settings)

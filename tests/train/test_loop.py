@@ -1,6 +1,7 @@
 import math
 import resource
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,6 +15,7 @@ from metauas.train import (
     held_out_examples,
     learner,
     loop,
+    read_maps,
     train,
     training_pairs,
     validation,
@@ -67,7 +69,7 @@ def test_the_loss_falls(easy_task, tmp_path):
 
 def test_the_folder_is_complete(tiny, unbroken):
     folder = unbroken.checkpoint.parent
-    names = {"checkpoint", "history.csv", "metrics.json", "settings.json", RECORD_NAME, STATE_NAME}
+    names = {"checkpoint", "history.csv", "maps", "metrics.json", "settings.json", RECORD_NAME, STATE_NAME}
     assert {path.name for path in folder.iterdir()} == names
     written = read_json(folder / "settings.json")
     assert TrainSettings.parse(written, origin="test") == tiny
@@ -108,6 +110,16 @@ def test_examples_are_held_out_pairs_with_a_change(tiny, unbroken):
     assert [example.title in ("appearance", "disappearance", "exchange", "local") for example in examples] == [True] * 2
     assert all(torch.equal(example.query, query) for example, query in zip(examples, queries, strict=True))
     assert all(example.mask.any() and example.map.shape == (32, 32) for example in examples)
+
+
+def test_maps_of_held_out_pairs_are_kept_at_each_validation(tiny, unbroken):
+    maps = read_maps(unbroken.checkpoint.parent)
+    examples = held_out_examples(unbroken.model, tiny, count=20)
+    assert list(maps) == [4, 8, 10]
+    for shown, example in zip(maps[10], examples, strict=False):
+        np.testing.assert_allclose(shown, example.map, atol=1e-3)
+    assert len(maps[4]) == min(8, len(examples))
+    assert not np.array_equal(maps[4], maps[10])
 
 
 # --- the same run twice
