@@ -86,6 +86,20 @@ def test_examples_are_shown_with_outline_and_map():
     assert (anomaly_map == example.map).all()
 
 
+def test_progress_is_shown_step_by_step():
+    mask = np.zeros((16, 16), bool)
+    mask[4:9, 4:9] = True
+    examples = [Example(name, torch.zeros(3, 16, 16), torch.ones(3, 16, 16), mask, mask * 0.5) for name in "ab"]
+    maps = {step: np.stack([mask * share, mask * share / 2]) for step, share in ((10, 0.2), (20, 0.8))}
+    figure = plots.show_progress(examples, maps, across=1)
+    arrays = shown(figure)
+    assert len(arrays) == 6
+    assert (arrays[0] == arrays[3]).all()
+    assert [array.max() for array in (*arrays[1:3], *arrays[4:])] == [0.2, 0.8, 0.1, 0.4]
+    titles = [axis.get_title() for axis in figure.axes]
+    assert [title for title in titles if title] == ["query + truth", "step 10", "step 20"]
+
+
 def test_an_outline_marks_the_border_of_a_copy():
     image, mask = np.zeros((12, 12, 3), np.uint8), np.zeros((12, 12), bool)
     mask[3:8, 3:8] = True

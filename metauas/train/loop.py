@@ -16,7 +16,7 @@ from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, pair_loader
 from metauas.train.data import step_batches, training_pairs
-from metauas.train.examples import changed_pairs, maps_of, remove_maps, write_maps
+from metauas.train.examples import MAPS_NAME, changed_pairs, maps_of, remove_maps, write_maps
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
 from metauas.train.record import begin_record, end_record
@@ -99,7 +99,7 @@ class _Run:
             if not resume:
                 (self.folder / STATE_NAME).unlink(missing_ok=True)
                 remove_maps(self.folder)
-            remove_unfinished(self.folder, self.folder / "checkpoint")
+            remove_unfinished(self.folder, self.folder / "checkpoint", self.folder / MAPS_NAME)
             write_json(self.folder / "settings.json", self.settings.model_dump())
             begin_record(self.folder, self.settings, accelerator=self.accelerator, step=progress.step)
         about = {name: value if isinstance(value, int | float) else str(value) for name, value in self.settings}

@@ -19,12 +19,13 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         count = input.numel() // input.shape[1] * distributed.get_world_size()
-        mean = _total(input.sum((0, 2, 3))) / count
-        centred = input - mean[:, None, None]
+        features = input.float()  # sums of many numbers want more than half precision
+        mean = _total(features.sum((0, 2, 3))) / count
+        centred = features - mean[:, None, None]
         variance = _total(centred.square().sum((0, 2, 3))) / count  # in two passes, as it is more precise
         self._track(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None

@@ -1,10 +1,11 @@
 """One training run on one process or on many: devices, precision, and starting processes from a notebook."""
 
+import os
 import socket
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from accelerate.utils import ProjectConfiguration
@@ -28,12 +29,12 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
     check_tracker(settings.tracker)
     AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
     accelerator = Accelerator(
+        # Accelerate must be told that launched processes have no GPUs, else each of them thinks that it is alone
+        cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available(),
         mixed_precision=settings.mixed_precision,
         dynamo_backend=COMPILER if settings.torch_compile else "no",
         log_with=settings.tracker,
         project_config=ProjectConfiguration(logging_dir=str(folder / "tracking") if folder else None),
-        # batch norms are synchronised: there is nothing to send before each step
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
     check_shares(settings, processes=accelerator.num_processes)
     return accelerator

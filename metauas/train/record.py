@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from metauas.files import read_json, write_json
+from metauas.model.checkpoint import weights_file
 from metauas.train.settings import TrainSettings
 
 RECORD_NAME = "run.json"
@@ -31,7 +32,7 @@ def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelera
         "commit": commit_of(Path(__file__).parent),
         "hardware": hardware(accelerator),
     }
-    start = settings.init_from and {"path": settings.init_from, "sha256": _digest(Path(settings.init_from))}
+    start = settings.init_from and {"path": settings.init_from, "sha256": _digest(settings.init_from)}
     values = settings.model_dump()
     write_json(path, {"seed": settings.seed, "settings": values, "init_from": start, "sessions": [*earlier, session]})
 
@@ -58,7 +59,10 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
 def commit_of(folder: Path) -> str | None:
     """Return the commit of a git checkout, with ``-dirty`` if it was changed; None for an installed package."""
     # describe would also find a checkout around an installed package: only files that it tracks count
-    for command in (["ls-files", "--error-unmatch", "__init__.py"], ["describe", "--always", "--dirty", "--abbrev=40"]):
+    for command in (
+        ["ls-files", "--error-unmatch", "__init__.py"],
+        ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+    ):
         try:
             found = subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
@@ -66,7 +70,6 @@ def commit_of(folder: Path) -> str | None:
     return found.stdout.strip()
 
 
-def _digest(checkpoint: Path) -> str:
-    file = checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
-    with file.open("rb") as content:
+def _digest(checkpoint: str) -> str:
+    with weights_file(checkpoint).open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

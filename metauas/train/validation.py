@@ -13,7 +13,6 @@ from metauas.model import MetaUAS
 from metauas.synthesis import PairBatch
 
 SHOWN_METRICS = ("P-AUROC", "P-AP", "I-AUROC")
-UNCHANGED = "unchanged"
 
 
 @dataclass
@@ -34,18 +33,15 @@ class Tally:
         self.losses += losses.tolist()
         maps, truth = logits.sigmoid()[:, 0].numpy(), batch.mask[:, 0].numpy() > 0
         for kind, values, mask in zip(batch.kinds, maps, truth, strict=True):
-            # a change that cannot be seen is none
-            name = kind if mask.any() else UNCHANGED
-            self.kinds.setdefault(name, StreamingMetrics()).update(values, mask, bool(mask.any()))
+            self.kinds.setdefault(kind, StreamingMetrics()).update(values, mask, bool(mask.any()))
 
     def result(self) -> dict[str, Any]:
         """Return the loss and P-AUROC, P-AP and I-AUROC over all pairs, and P-AP of each kind of change."""
         overall = StreamingMetrics.merged(list(self.kinds.values())).result()
-        by_kind = {
-            f"P-AP {kind}": scores.result()["P-AP"] for kind, scores in sorted(self.kinds.items()) if kind != UNCHANGED
-        }
+        by_kind = {f"P-AP {kind}": scores.result()["P-AP"] for kind, scores in sorted(self.kinds.items())}
+        defined = {name: value for name, value in by_kind.items() if not math.isnan(value)}
         loss = math.fsum(self.losses) / len(self.losses)  # exact, so that the order of the pairs does not matter
-        return {"validation loss": loss, **{name: overall[name] for name in SHOWN_METRICS}, **by_kind}
+        return {"validation loss": loss, **{name: overall[name] for name in SHOWN_METRICS}, **defined}
 
 
 def merge_tallies(tallies: Sequence[Tally]) -> Tally:

@@ -212,3 +212,26 @@ def test_wrong_input_is_refused(kind, category):
     with pytest.raises(InputError, match="pro_limit"):
         accumulator.result(pro_limit=0.0)
     assert accumulator.n_images == 1
+
+
+def test_parts_that_are_put_together_are_the_whole():
+    rng = np.random.default_rng(0)
+    maps, masks = rng.random((6, 9, 8)), rng.random((6, 9, 8)) < 0.2
+    labels = np.array([True, False, True, True, False, True])
+    masks &= labels[:, None, None]
+    whole, parts = StreamingMetrics(), [StreamingMetrics(), StreamingMetrics()]
+    for i, (values, mask, label) in enumerate(zip(maps, masks, labels, strict=True)):
+        whole.update(values, mask, label)
+        parts[i % 2].update(values, mask, label)
+    assert StreamingMetrics.merged(parts).result() == whole.result()
+    assert StreamingMetrics.merged(parts[::-1]).n_images == 6
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [([], "0 parts with 0 kinds of bins"), ([StreamingMetrics(), StreamingMetrics(n_bins=8)], "2 parts with 2 kinds")],
+    ids=["none", "other bins"],
+)
+def test_parts_that_do_not_fit_together(parts, message):
+    with pytest.raises(InputError, match=message):
+        StreamingMetrics.merged(parts)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.synthesis import build_synthesizer, read_recipe, write_pairs
+from metauas.synthesis import ChangePair, build_synthesizer, read_recipe, write_pairs
 from metauas.synthesis.dataset import PairDataset
 from metauas.train import TrainSettings, training_pairs
 from metauas.train.data import RepeatedPairs, ShareOfSteps, step_batches
@@ -12,7 +12,7 @@ from metauas.train.data import RepeatedPairs, ShareOfSteps, step_batches
 
 @dataclass
 class Numbers:
-    """As many pairs as wanted, each being its number."""
+    """As many pairs of one pixel as wanted, each showing its number."""
 
     count: int
 
@@ -20,7 +20,13 @@ class Numbers:
         return self.count
 
     def __getitem__(self, index, /):
-        return index
+        pixel = torch.full((3, 1, 1), float(index))
+        return ChangePair(query=pixel, prompt=pixel, mask=torch.zeros(1, 1, 1), kind="local", source="number")
+
+
+def numbers(pairs, order=None):
+    """The numbers that pairs show, read in an order."""
+    return [int(pairs[i].query[0, 0, 0]) for i in (range(len(pairs)) if order is None else order)]
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +52,14 @@ def same_pairs(first, second):
 @pytest.mark.parametrize("count", [64, 70])
 def test_no_pair_comes_twice_in_an_epoch_and_epochs_differ(count):
     pairs = RepeatedPairs(Numbers(count), length=3 * count + 5, seed=1)
-    seen = [pairs[i] for i in range(len(pairs))]
+    seen = numbers(pairs)
     epochs = [seen[i * count : (i + 1) * count] for i in range(3)]
     assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
     assert len(set(seen[3 * count :])) == 5
     again = RepeatedPairs(Numbers(count), length=len(pairs), seed=1)
-    assert [again[i] for i in reversed(range(len(again)))] == seen[::-1]  # whatever was read before
-    assert [RepeatedPairs(Numbers(count), length=count, seed=2)[i] for i in range(count)] != epochs[0]
+    assert numbers(again, order=reversed(range(len(again)))) == seen[::-1]  # whatever was read before
+    assert numbers(RepeatedPairs(Numbers(count), length=count, seed=2)) != epochs[0]
     with pytest.raises(IndexError):
         pairs[len(pairs)]
 
@@ -65,7 +71,7 @@ def test_processes_share_every_step_without_overlap(processes):
         for process in range(processes)
     ]
     assert {len(share) for share in shares} == {3 * 8 // processes}
-    parts = [torch.tensor([share[i] for i in range(len(share))]).view(3, -1) for share in shares]
+    parts = [torch.tensor(numbers(share)).view(3, -1) for share in shares]
     assert torch.equal(torch.cat(parts, dim=1), torch.arange(16, 40).view(3, 8))
 
 

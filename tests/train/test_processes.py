@@ -27,19 +27,21 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is use
 @without_gpu
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(monkeypatch, tiny, tmp_path):
     monkeypatch.setattr(loop, "_LOG_EVERY", 1)
-    settings = tiny.model_copy(update={"steps": 20, "batch_size": 8, "validate_every": 10})
+    # the paper's rate: at nano's, fifty times higher, what is rounded otherwise in one step is seen three steps later
+    rate = {"learning_rate": 1e-4, "schedule": "constant"}
+    settings = tiny.model_copy(update={"steps": 20, "batch_size": 8, "validate_every": 10, **rate})
     one = train(settings, out=tmp_path / "one")
     two = launch(settings, out=tmp_path / "two", processes=2)
     assert one.history["step"].tolist() == list(range(1, 21))
     assert two.history["loss"].tolist() == pytest.approx(one.history["loss"].tolist(), rel=1e-4)
     for name in ("validation loss", "P-AP", "P-AUROC"):
         ours, theirs = (result.history[name].dropna().tolist() for result in (two, one))
-        assert ours == pytest.approx(theirs, rel=1e-2)  # 20 steps amplify what is rounded otherwise
+        assert ours == pytest.approx(theirs, rel=1e-3)
     assert read_json(tmp_path / "two" / RECORD_NAME)["sessions"][0]["hardware"]["processes"] == 2
     statistics = {name for name in two.model.state_dict() if "running" in name}
     assert statistics
     for name in statistics:
-        torch.testing.assert_close(two.model.state_dict()[name], one.model.state_dict()[name], rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(two.model.state_dict()[name], one.model.state_dict()[name], rtol=1e-3, atol=1e-4)
 
 
 def test_torchrun_starts_the_command_line(tmp_path):
@@ -76,15 +78,14 @@ train(TrainSettings.model_validate_json(sys.argv[1]), out=sys.argv[2])
 
 
 def test_a_run_that_is_killed_while_it_is_saved_ends_as_the_unbroken_one(tiny, tmp_path):
-    settings = tiny.model_copy(update={"ema_decay": 0.9})
-    arguments = [settings.model_dump_json(), tmp_path / "killed", str(torch.get_num_threads())]
+    arguments = [tiny.model_dump_json(), tmp_path / "killed", str(torch.get_num_threads())]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], env={**os.environ, "TQDM_DISABLE": "1"})
     assert done.returncode == -signal.SIGKILL
     assert list((tmp_path / "killed").glob(".tmp-*"))
-    resumed = train(settings, out=tmp_path / "killed")
+    resumed = train(tiny, out=tmp_path / "killed")
     assert read_json(tmp_path / "killed" / RECORD_NAME)["sessions"][1]["from step"] == 4
     assert not list((tmp_path / "killed").glob(".tmp-*"))
-    unbroken = train(settings, out=tmp_path / "unbroken")
+    unbroken = train(tiny, out=tmp_path / "unbroken")
     assert resumed.history["loss"].tolist() == unbroken.history["loss"].tolist()
     first, second = resumed.model.state_dict(), unbroken.model.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -93,6 +94,7 @@ def test_a_run_that_is_killed_while_it_is_saved_ends_as_the_unbroken_one(tiny, t
 # --- checks before any process is started
 
 
+@without_gpu
 def test_a_batch_that_cannot_be_shared(tiny, tmp_path):
     with pytest.raises(InputError, match="batch_size=4 cannot be shared by 3 processes; give a multiple of 3"):
         launch(tiny, out=tmp_path / "run", processes=3)
