@@ -19,7 +19,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         count = input.numel() // input.shape[1] * distributed.get_world_size()
-        features = input.float()  # sums of many numbers want more than half precision
+        features = input.to(torch.promote_types(input.dtype, torch.float32))  # sums want more than half precision
         mean = _total(features.sum((0, 2, 3))) / count
         centred = features - mean[:, None, None]
         variance = _total(centred.square().sum((0, 2, 3))) / count  # in two passes, as it is more precise
