@@ -18,7 +18,7 @@ from metauas.model.checkpoint import weights_file
 from metauas.train.settings import TrainSettings
 
 RECORD_NAME = "run.json"
-_PACKAGES = ("metauas", "torch", "accelerate", "timm", "numpy", "opencv-python-headless", "scikit-image")
+_PACKAGES = ("metauas", "accelerate", "timm", "numpy", "opencv-python-headless", "scikit-image")
 
 
 def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelerator, step: int) -> None:
@@ -28,7 +28,7 @@ def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelera
     session = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "from step": step,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": versions(),
         "commit": commit_of(Path(__file__).parent),
         "hardware": hardware(accelerator),
     }
@@ -42,6 +42,15 @@ def end_record(folder: Path, *, kept: Mapping[str, Any], keep: str) -> None:
     record = read_json(folder / RECORD_NAME)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(folder / RECORD_NAME, record | {"finished": finished, "checkpoint": {"kept": keep, **kept}})
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages on which the numbers depend; torch's says its build too."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        **{name: version(name) for name in _PACKAGES},
+    }
 
 
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
