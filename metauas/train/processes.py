@@ -13,8 +13,6 @@ from accelerate.utils import ProjectConfiguration
 from metauas.errors import InputError, check_choice
 from metauas.train.settings import TrainSettings
 
-COMPILER = "inductor"
-
 
 def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> Accelerator:
     """Find the devices; another run of this process may have had another precision.
@@ -32,7 +30,7 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
         # Accelerate must be told that launched processes have no GPUs, else each of them thinks that it is alone
         cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available(),
         mixed_precision=settings.mixed_precision,
-        dynamo_backend=COMPILER if settings.torch_compile else "no",
+        dynamo_backend="inductor" if settings.torch_compile else "no",
         log_with=settings.tracker,
         project_config=ProjectConfiguration(logging_dir=str(folder / "tracking") if folder else None),
     )
