@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run test notebooks lab bench lint env lock
+.PHONY: help run test notebooks lab bench pretrain lint env lock
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -25,6 +25,12 @@ lab: env ## open the notebooks in JupyterLab
 bench: env ## run every benchmark of speed and memory
 	set -e; for script in $(filter-out %/common.py,$(sort $(wildcard benchmarks/*.py))); do \
 		echo "== $$script"; $(BIN)/python "$$script"; done
+
+pretrain: env ## make the released weights anew, from a seed (hours on two cores)
+	$(BIN)/metauas train --params params/pretrain-1.yaml --out runs/pretrain/1
+	$(BIN)/metauas train --params params/pretrain-2.yaml --out runs/pretrain/2
+	cp runs/pretrain/2/checkpoint/* metauas/weights/nano/
+	$(BIN)/python benchmarks/released.py --card
 
 lint: env ## ruff and mypy, changing nothing
 	$(BIN)/ruff check

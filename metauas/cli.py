@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # what a command needs is imported inside it: torch alone takes seconds, and `--help` should not wait for it
 
-CHECKPOINT = "runs/offline/03_train/checkpoint"
+CHECKPOINT = "nano"  # the released weights
 _console = Console(highlight=False)
 
 _app = typer.Typer(
@@ -34,7 +34,8 @@ _data = typer.Typer(
 _app.add_typer(_data, name="data")
 
 Checkpoint = Annotated[
-    str, typer.Option(help="Checkpoint folder, .safetensors file, or the author's .ckpt; `metauas run` leaves one.")
+    str,
+    typer.Option(help="`nano`, the released weights; a checkpoint folder, .safetensors file, or the author's .ckpt."),
 ]
 NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal image.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]

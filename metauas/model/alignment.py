@@ -9,7 +9,7 @@ from metauas.errors import InputError, check_choice
 
 ALIGNMENTS = ("none", "hard", "soft")
 SIMILARITIES = ("dot", "cosine")
-FUSIONS = ("concat", "add", "absdiff")
+FUSIONS = ("concat", "add", "absdiff", "contrast")
 
 _SHARPNESS = 30.0  # at the start, with cosines: about what training settles at in shallow stages
 
@@ -104,7 +104,11 @@ def _hard(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 class Fusion(nn.Module):
-    """Joins the query's features with the aligned prompt's: ``concat`` (query first), ``add`` or ``absdiff``."""
+    """Joins the query's features with the aligned prompt's.
+
+    ``concat`` (query first, the official one), ``add``, ``absdiff`` (what differs, wherever it is), or ``contrast``
+    (the query's features, then what differs: where an edge or a pattern is, the same difference means less).
+    """
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -112,10 +116,13 @@ class Fusion(nn.Module):
 
     def channels(self, stage: int) -> int:
         """Channels after fusing a stage of ``stage`` channels."""
-        return 2 * stage if self.mode == "concat" else stage
+        return 2 * stage if self.mode in ("concat", "contrast") else stage
 
     def forward(self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
         """Return the fused features."""
         if self.mode == "concat":
             return torch.cat([query, aligned], dim=1)
-        return query + aligned if self.mode == "add" else (query - aligned).abs()
+        if self.mode == "add":
+            return query + aligned
+        difference = (query - aligned).abs()
+        return torch.cat([query, difference], dim=1) if self.mode == "contrast" else difference

@@ -18,6 +18,7 @@ from metauas.errors import InputError
 from metauas.files import atomic_path, require_file, write_json
 from metauas.model.config import ModelConfig
 from metauas.model.network import MetaUAS
+from metauas.model.released import released_names, resolve_checkpoint
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
@@ -43,8 +44,9 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
     """Load a network from a checkpoint folder, its weights file or an official one, in evaluation mode, on the CPU.
 
     Args:
-        path: the folder written by ``save_checkpoint``, the ``.safetensors`` file in it, or one of the author's
-            checkpoints (``.ckpt``, ``.pth``, ``.pt``; see ``load_official``).
+        path: ``nano``, the weights that come with the package; the folder written by ``save_checkpoint``, the
+            ``.safetensors`` file in it; or one of the author's checkpoints (``.ckpt``, ``.pth``, ``.pt``; see
+            ``load_official``).
         preset: if given, the preset that the checkpoint must be of.
 
     Raises:
@@ -65,11 +67,12 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
 
 
 def weights_file(path: str | Path) -> Path:
-    """Return the weights file that ``path``, a checkpoint folder or the file itself, stands for."""
-    given = Path(path)
+    """Return the weights file that ``path`` (a checkpoint folder, the file itself, a released name) stands for."""
+    given = resolve_checkpoint(path)
     return require_file(
         given / WEIGHTS_NAME if given.is_dir() else given,
-        hint=f"give a checkpoint folder with {WEIGHTS_NAME} in it, as 03_train writes, or that file",
+        hint=f"give a checkpoint folder with {WEIGHTS_NAME} in it, as 03_train writes, that file, or the name of "
+        f"released weights: {', '.join(released_names())}",
     )
 
 

@@ -20,7 +20,7 @@ class ModelConfig(Settings):
         freeze_encoder: keep the encoder as it is (the paper does).
         alignment: ``none``, ``hard``, ``soft``.
         similarity: ``dot`` (official) or ``cosine``.
-        fusion: ``concat`` (official), ``add``, ``absdiff``.
+        fusion: ``concat`` (official), ``add``, ``absdiff``, ``contrast``.
         aligned_stages: how many of the deepest stages are aligned.
         decoder: ``unet`` (official) or ``fpn``.
         decoder_channels: ``unet``: channels of its blocks, deep to shallow; with fewer than the encoder has stages the
@@ -35,7 +35,7 @@ class ModelConfig(Settings):
     freeze_encoder: bool = False
     alignment: Literal["none", "hard", "soft"] = "soft"
     similarity: Literal["dot", "cosine"] = "dot"
-    fusion: Literal["concat", "add", "absdiff"] = "concat"
+    fusion: Literal["concat", "add", "absdiff", "contrast"] = "concat"
     aligned_stages: Annotated[int, Field(ge=1, le=4)] = 3
     decoder: Literal["unet", "fpn"] = "unet"
     decoder_channels: tuple[Annotated[int, Field(ge=1)], ...]
@@ -64,8 +64,8 @@ class ModelConfig(Settings):
         return value
 
 
-#: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and absolute
-#: difference are what lets it leave the plateau early.
+#: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and
+#: differences are what lets it leave the plateau early; beside the query's own features they find more (docs/nano.md).
 PRESETS = {
     "b4": ModelConfig(
         preset="b4",
@@ -79,9 +79,9 @@ PRESETS = {
         preset="nano",
         encoder="nano",
         similarity="cosine",
-        fusion="absdiff",
+        fusion="contrast",
         aligned_stages=4,
-        decoder_channels=(96, 64, 32, 16, 8),
+        decoder_channels=(96, 64, 32, 16),
     ),
 }
 

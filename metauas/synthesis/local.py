@@ -47,13 +47,55 @@ def stroke_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"
     return canvas > 0
 
 
+def crack_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
+    """A crack: a jagged path that widens and narrows, thins out at its end, and may branch."""
+    canvas = np.zeros((size, size), np.uint8)
+    start, heading = size * rng.uniform(0.05, 0.95, 2), rng.uniform(0, 2 * np.pi)
+    length, width = size * rng.uniform(0.15, 0.8), rng.uniform(1, 1 + size / 32)
+    path = _jagged(rng, start=start, heading=heading, length=length)
+    _draw_tapering(rng, canvas, path, width=width)
+    for _ in range(int(rng.integers(0, 4))):
+        fork = path[int(rng.integers(len(path)))]
+        aside = heading + rng.choice([-1, 1]) * rng.uniform(0.3, 1.4)
+        branch = _jagged(rng, start=fork, heading=aside, length=length * rng.uniform(0.1, 0.6))
+        _draw_tapering(rng, canvas, branch, width=0.6 * width)
+    return canvas > 0
+
+
+def _jagged(rng: np.random.Generator, *, start: np.ndarray, heading: float, length: float) -> np.ndarray:
+    """Path (n, 2) whose middles are pushed aside again and again (midpoint displacement, Fournier et al., 1982)."""
+    path = np.stack([start, start + length * np.array([np.cos(heading), np.sin(heading)])])
+    aside = length * rng.uniform(0.06, 0.2)
+    for _ in range(5):
+        middles = (path[1:] + path[:-1]) / 2 + rng.normal(0, aside, (len(path) - 1, 2))
+        path = np.insert(path, np.arange(1, len(path)), middles, axis=0)
+        aside /= 2
+    return path
+
+
+def _draw_tapering(rng: np.random.Generator, canvas: np.ndarray, path: np.ndarray, *, width: float) -> None:
+    taper = np.linspace(1, 0.2, len(path)) * rng.uniform(0.5, 1.3, len(path))
+    points = np.rint(path).astype(int).tolist()
+    for start, end, share in zip(points, points[1:], taper, strict=False):
+        cv2.line(canvas, start, end, 1, thickness=max(1, round(width * float(share))))
+
+
 def spot_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
     """One to four spots of any outline."""
     return np.logical_or.reduce([shape_anywhere(rng, size=size) for _ in range(int(rng.integers(1, 5)))])
 
 
-REGIONS: dict[str, Region] = {"perlin": perlin_region, "stroke": stroke_region, "spot": spot_region}
-FILLINGS = ("texture", "tint", "elsewhere")
+REGIONS: dict[str, Region] = {
+    "perlin": perlin_region,
+    "stroke": stroke_region,
+    "spot": spot_region,
+    "crack": crack_region,
+}
+FILLINGS = ("texture", "tint", "elsewhere", "shade", "smooth", "shift")
+
+#: What a local change draws from unless told otherwise.
+USUAL_REGIONS = ("perlin", "stroke", "spot")
+USUAL_FILLINGS = ("texture", "tint", "elsewhere")
 
 #: Named settings of ``LocalChange``: ours, DRAEM's as published, and those of MetaUAS' public reproductions.
 LOCAL_PRESETS: dict[str, dict[str, Any]] = {
@@ -83,8 +125,8 @@ class LocalChange:
     """
 
     textures: PictureSource
-    regions: tuple[str, ...] = ("perlin", "stroke", "spot")
-    fillings: tuple[str, ...] = FILLINGS
+    regions: tuple[str, ...] = USUAL_REGIONS
+    fillings: tuple[str, ...] = USUAL_FILLINGS
     opacity: tuple[float, float] = (0.1, 1.0)
     augment: bool = False
     soft_edges: float = 0.5
@@ -134,5 +176,16 @@ class LocalChange:
             pattern = image.reshape(size, -1) - np.tile(image.mean(axis=(0, 1)), size)  # in rows, which is faster
             pattern *= np.float32(rng.choice([0.0, 0.7]))
             return (np.tile(colour, size) + pattern).reshape(image.shape)
-        shift = [int(rng.integers(size // 8, size - size // 8)) for _ in range(2)]
-        return np.roll(image, shift, axis=(0, 1))
+        if kind == "shade":
+            return _shaded(rng, image)
+        if kind == "smooth":
+            return cv2.GaussianBlur(image, (0, 0), rng.uniform(1.5, 5.0))
+        # a little out of place, or from elsewhere; rolling wraps, so that one direction is as good as both
+        reach = (size // 48 + 1, size // 12 + 2) if kind == "shift" else (size // 8, size - size // 8)
+        return np.roll(image, [int(rng.integers(*reach)) for _ in range(2)], axis=(0, 1))
+
+
+def _shaded(rng: np.random.Generator, image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
+    """Darker, as in gaps, dents and burns, or every third time lighter, as in worn and bare places."""
+    share = np.float32(rng.uniform(0.1, 0.75))
+    return 1 - (1 - image) * share if rng.random() < 1 / 3 else image * share

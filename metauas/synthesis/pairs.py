@@ -107,14 +107,15 @@ class PairSynthesizer:
 
     def _with_decoy(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Picture:
         # another place of a texture may not show the decoy: it would be foreign there, and not marked
-        if rng.random() >= self.decoys or _is_free(picture, kind):
+        if rng.random() >= self.decoys or _is_free(picture, kind) or _shows_sibling(picture, kind):
             return picture
         return replace(picture, image=self._local(picture, rng=rng))
 
     def _local(self, picture: Picture, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
         local = self.local or LocalChange(textures=self.textures)
         if picture.stationary:  # another place of it is nothing foreign
-            local = replace(local, fillings=tuple(f for f in local.fillings if f != "elsewhere") or ("texture",))
+            own = ("elsewhere", "shift")
+            local = replace(local, fillings=tuple(f for f in local.fillings if f not in own) or ("texture",))
         return local(picture.image, rng=rng)
 
     def _change(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
@@ -133,7 +134,9 @@ class PairSynthesizer:
     ) -> tuple[ChangePair, bool]:
         """Give either side its own pose and light, and the mask the query's pose; tell if the views show the change."""
         free, image = _is_free(picture, kind), picture.image
-        swap = kind == "appearance" or (kind in ("exchange", "local") and not free and rng.random() < 0.5)
+        other_item = _shows_sibling(picture, kind)
+        one_way = free or other_item  # the query is the side with the change: the prompt never was the same picture
+        swap = kind == "appearance" or (kind in ("exchange", "local") and not one_way and rng.random() < 0.5)
         query, prompt = (image, changed) if swap else (changed, image)
         canvas = picture.image.shape[0]
         pose = view_matrix(rng, self.variation, canvas=canvas, size=self.size, free=free)
@@ -141,7 +144,9 @@ class PairSynthesizer:
         change = visible_change(query, prompt).astype(np.float32)
         mask, in_prompt = (cut_view(change, matrix, size=self.size) > _COVERED for matrix in (pose, other))
         # what lies outside of the prompt's view cannot be found by comparing
-        is_shown = mask.mean() >= _SMALLEST and (free or in_prompt.sum() >= mask.sum() / 2)
+        is_shown = mask.mean() >= _SMALLEST and (one_way or in_prompt.sum() >= mask.sum() / 2)
+        if other_item and picture.sibling is not None:
+            prompt = picture.sibling
         views = [
             relight(cut_view(side, matrix, size=self.size), rng, self.variation)
             for side, matrix in ((query, pose), (prompt, other))
@@ -162,6 +167,16 @@ def _is_free(picture: Picture, kind: str) -> bool:
     Nothing in another place of a texture points at what is gone, so what is gone could not be marked.
     """
     return picture.stationary and kind in ("exchange", "local", "unchanged")
+
+
+def _shows_sibling(picture: Picture, kind: str) -> bool:
+    """Whether the prompt shows another item of the product, or another place of the material.
+
+    What appears cannot be told from the items' own differences unless it is foreign, so it is shown on the same item.
+    """
+    if picture.sibling is None:
+        return False
+    return _is_free(picture, kind) if picture.stationary else kind != "appearance"
 
 
 def visible_change(

@@ -18,12 +18,15 @@ class Picture:
         objects: masks (H, W), True on one object each; may be empty.
         name: where it comes from, for reports and for keeping training and validation apart.
         stationary: True for a texture that looks alike everywhere, so that any other place of it is as normal.
+        sibling: another image of the same product or material, as normal as this one: what the prompt may show
+            instead, so that a pair is not two views of the very same pixels.
     """
 
     image: Float32[np.ndarray, "h w 3"]
     objects: tuple[Bool[np.ndarray, "h w"], ...] = field(default=())
     name: str = ""
     stationary: bool = False
+    sibling: Float32[np.ndarray, "h w 3"] | None = None
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ changes of hue and saturation have no counterpart but ``colour``.
 from dataclasses import asdict
 from typing import Any
 
-from metauas.synthesis.local import LOCAL_PRESETS
+from metauas.synthesis.local import FILLINGS, LOCAL_PRESETS, REGIONS
 from metauas.synthesis.variation import Variation
 
 _POSE = {name: getattr(Variation(), name) for name in ("rotation", "shift", "scale")}
@@ -40,10 +40,37 @@ DELUNNLI = {
 #: DRAEM (Zavrtanik et al., ICCV 2021): up to 0.8 of the picture shows through; the prompt is the picture itself.
 DRAEM = {**_PUBLISHED, **LOCAL_PRESETS["draem"], "mixture": {"local": 1.0}, "variation": _STILL}
 
+#: What the released weights are trained on: items and places that differ by nature, stronger light and pose, cracks.
+ITEMS = {
+    "mixture": {"appearance": 0.06, "disappearance": 0.1, "exchange": 0.14, "local": 0.55, "unchanged": 0.15},
+    "pictures": {
+        "photographs": 0.2,
+        "drawn_scenes": 0.1,
+        "drawn_textures": 0.05,
+        "drawn_products": 0.35,
+        "drawn_materials": 0.3,
+    },
+    "textures": {"drawn_textures": 0.8, "photographs": 0.2},
+    "regions": tuple(REGIONS),
+    "fillings": FILLINGS,
+    "variation": {
+        "rotation": 8.0,
+        "scale": 0.06,
+        "spun": 0.15,
+        "brightness": 0.1,
+        "contrast": 0.25,
+        "colour": 0.06,
+        "shading": 0.2,
+        "blur": 0.9,
+        "noise": 0.03,
+    },
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "offline": {},
     "paper": PAPER,
     "ggoodd": GGOODD,
     "delunnli": DELUNNLI,
     "draem": DRAEM,
+    "items": ITEMS,
 }

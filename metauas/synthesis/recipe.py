@@ -17,11 +17,12 @@ from metauas.synthesis.dataset import split_photographs
 from metauas.synthesis.diffusion import DiffusersInpainter
 from metauas.synthesis.inpainting import METHODS, Inpainter, OpenCVInpainter
 from metauas.synthesis.lama import LamaInpainter
-from metauas.synthesis.local import FILLINGS, REGIONS, LocalChange
+from metauas.synthesis.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
 from metauas.synthesis.masked_folder import MaskedFolder
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixture
 from metauas.synthesis.pictures import MixedSource, PictureSource
 from metauas.synthesis.presets import PRESETS
+from metauas.synthesis.products import DrawnProducts
 from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.textures_folder import TextureFolder
 from metauas.synthesis.variation import Variation
@@ -38,11 +39,19 @@ PICTURES: dict[str, tuple[str, ...]] = {
     "masked": ("masked_images", "masked_masks"),
     "drawn_scenes": (),
     "drawn_textures": (),
+    "drawn_products": (),
+    "drawn_materials": (),
 }
 TEXTURES: dict[str, tuple[str, ...]] = {
     "drawn_textures": (),
     "photographs": (),
     "texture_folder": ("texture_folder",),
+}
+_DRAWN: dict[str, PictureSource] = {
+    "drawn_scenes": DrawnScenes(),
+    "drawn_textures": DrawnTextures(),
+    "drawn_products": DrawnProducts(),
+    "drawn_materials": DrawnTextures(places=True),
 }
 #: Settings that name a file or folder; besides, ``inpainter`` may.
 PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))
@@ -95,8 +104,8 @@ class SynthesisSettings(Settings):
     )
     textures: dict[str, float] = Field(default={"drawn_textures": 0.7, "photographs": 0.3}, validate_default=True)
     inpainter: str = "telea"
-    regions: tuple[str, ...] = tuple(REGIONS)
-    fillings: tuple[str, ...] = FILLINGS
+    regions: tuple[str, ...] = USUAL_REGIONS
+    fillings: tuple[str, ...] = USUAL_FILLINGS
     opacity: tuple[float, float] = (0.1, 1.0)
     augment: bool = False
     soft_edges: Share = 0.5
@@ -199,7 +208,7 @@ def _source(settings: SynthesisSettings, name: str, split: str) -> PictureSource
         return MaskedFolder(str(settings.masked_images), str(settings.masked_masks), split=split)
     if name == "texture_folder":
         return TextureFolder(str(settings.texture_folder), split=split)
-    return DrawnScenes() if name == "drawn_scenes" else DrawnTextures()
+    return _DRAWN[name]
 
 
 @lru_cache(maxsize=1)

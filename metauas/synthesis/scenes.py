@@ -13,11 +13,23 @@ from metauas.synthesis.textures import draw_texture, oblique_axis
 
 @dataclass(frozen=True)
 class DrawnTextures:
-    """Textures that fill the whole picture; they have no objects and look alike everywhere."""
+    """Textures that fill the whole picture; they have no objects and look alike everywhere.
+
+    Attributes:
+        places: draw a larger texture and show two places of it, as two photographs of one material do.
+    """
+
+    places: bool = False
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a stationary picture (size, size, 3)."""
-        return Picture(image=draw_texture(rng, size=size), name="texture", stationary=True)
+        """Return a stationary picture (size, size, 3); with ``places`` another place of it beside."""
+        if not self.places:
+            return Picture(image=draw_texture(rng, size=size), name="texture", stationary=True)
+        large = draw_texture(rng, size=round(size * rng.uniform(1.2, 2.0)))
+        first, second = large[:size, :size], large[-size:, -size:]
+        first, second = (first, second) if rng.random() < 0.5 else (second, first)
+        image, sibling = np.ascontiguousarray(first), np.ascontiguousarray(second)
+        return Picture(image=image, name="texture", stationary=True, sibling=sibling)
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class DrawnScenes:
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a picture (size, size, 3) and the visible mask of every part."""
-        image = _ground(rng, size=size)
+        image = draw_ground(rng, size=size)
         parts: list[np.ndarray] = []
         body = _body(rng, size=size) if rng.random() < 0.5 else None
         if body is not None:
@@ -41,7 +53,7 @@ class DrawnScenes:
         return Picture(image=image, objects=tuple(p for p in parts if p.any()), name="scene")
 
 
-def _ground(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s 3"]:
+def draw_ground(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s 3"]:
     """A ground of one colour with soft light, or a texture of low contrast."""
     plain = plain_colour(rng)
     light = 1 + np.float32(rng.uniform(0, 0.3)) * oblique_axis(rng, size)[..., None]
@@ -73,14 +85,36 @@ def paint(
     """Lay a part of random material on ``image``: plain or textured, lit from one side, with a soft, darker edge."""
     size = image.shape[0]
     textured = rng.random() < 0.4
-    material = draw_texture(rng, size=size) if textured else plain_colour(rng)
+    surface = draw_texture(rng, size=size) if textured else plain_colour(rng)
     light = 1 + np.float32(rng.uniform(0, 0.6)) * oblique_axis(rng, size)
-    alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), rng.uniform(0.4, 0.9))
-    strength = np.float32(rng.uniform(0, 2))
+    softness = rng.uniform(0.4, 0.9)
+    return lay(image, part=part, surface=surface, light=light, rim=float(rng.uniform(0, 2)), softness=softness)
+
+
+def lay(
+    image: Float32[np.ndarray, "s s 3"],
+    *,
+    part: Bool[np.ndarray, "s s"],
+    surface: Float32[np.ndarray, "..."],
+    light: Float32[np.ndarray, "s s"],
+    rim: float,
+    softness: float,
+) -> Float32[np.ndarray, "s s 3"]:
+    """Return ``image`` with a part on it.
+
+    Args:
+        image: what it is laid on.
+        part: where it lies.
+        surface: its material, an image or a colour (3,).
+        light: factor of the light on it.
+        rim: how much darker it is where it turns away, 0 for not at all.
+        softness: Gaussian sigma of its edge, pixels.
+    """
+    alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), softness)
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
     window = slice(top, top + height), slice(left, left + width)  # beyond it nothing changes
-    surface = material[window] if textured else material
-    painted, alpha, light = image.copy(), alpha[window][..., None], light[window][..., None]
-    rim = 1 - strength * alpha * (1 - alpha)  # darker where the surface turns away
-    painted[window] = rim * ((1 - alpha) * image[window] + alpha * np.minimum(surface * light, 1))
+    shown = surface[window] if surface.ndim == 3 else surface
+    painted, alpha = image.copy(), alpha[window][..., None]
+    edge = 1 - np.float32(rim) * alpha * (1 - alpha)
+    painted[window] = edge * ((1 - alpha) * image[window] + alpha * np.minimum(shown * light[window][..., None], 1))
     return painted

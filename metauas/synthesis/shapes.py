@@ -9,12 +9,16 @@ def draw_shape(
     rng: np.random.Generator, *, size: int, centre: tuple[float, float], radius: float
 ) -> Bool[np.ndarray, "size size"]:
     """Draw one filled random shape of about ``radius`` pixels around ``centre`` (x, y) into a (size, size) mask."""
+    return fill_polygon(random_outline(rng) * radius + np.asarray(centre), size=size)
+
+
+def random_outline(rng: np.random.Generator) -> np.ndarray:
+    """Return one of ``OUTLINES``, (n, 2) points about (0, 0) and within 1 of it, narrowed and turned at random."""
     outline = OUTLINES[int(rng.integers(len(OUTLINES)))](rng)
     aspect = rng.uniform(0.4, 1.0)
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = (outline * [1.0, aspect]) @ turn.T * radius + np.asarray(centre)
-    return fill_polygon(points, size=size)
+    return np.asarray((outline * [1.0, aspect]) @ turn.T)
 
 
 def fill_polygon(points: np.ndarray, *, size: int) -> Bool[np.ndarray, "size size"]:

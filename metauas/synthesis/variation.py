@@ -16,6 +16,7 @@ class Variation:
 
     Attributes:
         rotation: degrees to either side.
+        spun: share of the views that are turned by any angle instead.
         shift: share of the side, to either side.
         scale: share, around 1.
         brightness: added, in [0, 1] units, to either side.
@@ -35,6 +36,7 @@ class Variation:
     shading: float = 0.1
     blur: float = 0.6
     noise: float = 0.02
+    spun: float = 0.0
 
     @classmethod
     def off(cls) -> "Variation":
@@ -56,6 +58,8 @@ def view_matrix(
     """
     reach = (canvas - size) / (2 * size) if free else variation.shift
     angle = rng.uniform(-1, 1) * variation.rotation + (90 * rng.integers(4) if free else 0)
+    if variation.spun and rng.random() < variation.spun:
+        angle = rng.uniform(-180, 180)
     scale = 1 + rng.uniform(-1, 1) * variation.scale
     matrix = np.asarray(cv2.getRotationMatrix2D((canvas / 2, canvas / 2), angle, scale), dtype=np.float64)
     matrix[:, 2] += (size - canvas) / 2 + rng.uniform(-1, 1, 2) * reach * size

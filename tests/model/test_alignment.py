@@ -133,6 +133,7 @@ def test_fusion_values_and_channels():
         "concat": torch.cat([query, aligned], dim=1),
         "add": query + aligned,
         "absdiff": F.relu(query - aligned) + F.relu(aligned - query),
+        "contrast": torch.cat([query, F.relu(query - aligned) + F.relu(aligned - query)], dim=1),
     }
     assert set(expected) == set(FUSIONS)
     for mode, value in expected.items():

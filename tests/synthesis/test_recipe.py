@@ -133,7 +133,7 @@ def test_each_preset_draws_its_kinds_and_marks_only_what_visibly_differs(preset)
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_kinds_come_in_their_shares_over_5000_draws(preset):
-    synthesizer = build_synthesizer(read_recipe(preset=preset, size=16))
+    synthesizer = build_synthesizer(read_recipe(preset=preset, size=32))
     kinds = [synthesizer._draw_kind(rng_for("shares", index)) for index in range(5000)]
     for kind, share in synthesizer.mixture.items():
         spread = 4 * np.sqrt(share * (1 - share) / len(kinds))  # standard deviations of the binomial
