@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from metauas.eval import OURS, Evaluation, EvalSettings, evaluate, open_benchmark
+from metauas.eval import OURS, EvalSettings, Evaluation, evaluate, open_benchmark
 from metauas.files import write_text
 from metauas.metrics import METRICS
 from metauas.model import load_checkpoint
