@@ -1,15 +1,21 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run test notebooks lab bench pretrain lint env lock
+.PHONY: help run ablations test notebooks lab bench pretrain lint env lock
 
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: env ## run the five notebooks without network or data sets, into runs/offline (index.html is the report)
 	$(BIN)/metauas run --params params/offline.yaml --out runs/offline
+
+# the factors that a machine without GPU, network or data sets can run
+OFFLINE := alignment similarity stages fusion decoder freezing kinds pairs resolution prompt pool-size shots defective
+
+ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; stopped, it goes on later
+	$(BIN)/metauas sweep $(OFFLINE) --scale offline --seeds 1,3,5 --out runs/ablations/offline --report
 
 test: lint ## lint, then every test, then every notebook
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile

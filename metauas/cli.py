@@ -41,6 +41,7 @@ NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal imag
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
+Scheduler = Annotated[str | None, typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786.")]
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, as in params/.")]
 
 
@@ -144,6 +145,60 @@ def run(
     _console.print(f"\nLook at [bold]{write_index(out)}[/]: notebooks, pictures and tables.", soft_wrap=True)
 
 
+@_app.command(epilog="Examples: metauas sweep alignment prompt --scale offline; metauas sweep params/alignment/*.yaml")
+def sweep(
+    files: Annotated[list[str], typer.Argument(help="Factors of params/ such as alignment, or parameter files.")],
+    seeds: Annotated[str, typer.Option(help="One run of each file per seed, separated by commas.")] = "1,3,5",
+    scale: Annotated[
+        str, typer.Option(help="What all runs share: quick, offline, paper-256, paper-512, or a parameter file.")
+    ] = "quick",
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for all runs, over their files (repeatable).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; by default runs/ablations/SCALE.")] = None,
+    scheduler: Scheduler = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 3600,
+    report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,
+) -> None:
+    """Run ablations: papermill runs of every file under every seed, on this machine or any Dask cluster.
+
+    What is done with the same parameters and code is not repeated, so that a sweep that was stopped goes on.
+    """
+    from metauas.ablations.factors import find_files
+    from metauas.ablations.parameters import parse_settings
+    from metauas.ablations.report import write_report
+    from metauas.ablations.runner import NotebookFailedError
+    from metauas.ablations.sweep import run_sweep
+
+    folder = out or Path("runs/ablations") / Path(scale).stem
+    chosen, overrides = find_files(files), parse_settings(given or [])
+    try:
+        runs = run_sweep(
+            chosen,
+            out=folder,
+            seeds=_integers(seeds, name="--seeds"),
+            scale=scale,
+            overrides=overrides,
+            scheduler=scheduler,
+            workers=workers,
+            gpu=gpu,
+            timeout=timeout,
+        )
+        if report:
+            print(f"report: {write_report(folder)}")
+    except (NotebookFailedError, KeyboardInterrupt) as error:
+        told = str(error) or f"stopped\nWhat is finished stays in {folder}; the same command goes on from there."
+        Console(stderr=True, highlight=False).print(told, style="bold red", markup=False, soft_wrap=True)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+    print(f"runs: {folder}")
+    if (runs["status"] == "failed").any():
+        sys.exit(1)
+
+
 @_app.command(
     epilog="Examples: metauas train --params params/offline.yaml --out runs/mine --seed 3; "
     "accelerate launch --num_processes 8 -m metauas train --params params/paper-256.yaml --out runs/paper-256"
@@ -187,9 +242,7 @@ def synthesize(
     ] = None,
     count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786.")
-    ] = None,
+    scheduler: Scheduler = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
     ] = None,

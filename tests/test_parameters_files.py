@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from metauas.ablations.factors import factor_files, factors
 from metauas.ablations.parameters import read_parameters, split_parameters
-from metauas.ablations.sweep import plan_runs
+from metauas.ablations.plan import plan_runs
+from metauas.eval import EvalSettings
 from metauas.notebooks import declared_parameters, find_notebooks
+from metauas.train import TrainSettings
 
 PARAMS = Path(__file__).parents[1] / "params"
 FILES = sorted(PARAMS.rglob("*.yaml"))
-FACTORS = sorted(folder for folder in PARAMS.iterdir() if folder.is_dir())
+SCALES = [PARAMS / "scales/quick.yaml", PARAMS / "scales/offline.yaml", PARAMS / "paper-256.yaml"]
 
 
 def name(path):
@@ -23,12 +26,23 @@ def test_every_key_is_declared_by_a_notebook(file):
     assert any(given.values())
 
 
-@pytest.mark.parametrize("factor", FACTORS, ids=name)
-def test_every_variant_is_a_run_of_its_own(factor):
-    files = sorted(factor.glob("*.yaml"))
-    runs = plan_runs(files, seeds=[1])
-    assert [run.name for run in runs] == [f"{factor.name}/{file.stem}" for file in files]
-    assert len({run.digest() for run in runs}) == len(files) > 1
+@pytest.mark.parametrize("scale", SCALES, ids=name)
+@pytest.mark.parametrize("factor", factors())
+def test_every_variant_is_a_run_of_its_own_at_every_scale(factor, scale):
+    files = factor_files(factor)
+    runs = plan_runs(files, seeds=[1], scale=scale)
+    assert [run.name for run in runs] == [f"{factor}/{file.stem}" for file in files]
+    assert len({run.evaluation.digest for run in runs}) == len(files) > 1
+
+
+@pytest.mark.parametrize("file", [file for factor in factors() for file in factor_files(factor)], ids=name)
+def test_every_variant_is_a_valid_choice_at_every_scale(file):
+    for scale in SCALES:
+        (run,) = plan_runs([file], seeds=[1], scale=scale)
+        training, evaluation = (stage.parameters for stage in run.stages)
+        TrainSettings.parse(training, origin=name(file)).network()
+        fields = {key: value for key, value in evaluation.items() if key in EvalSettings.model_fields}
+        EvalSettings.parse(fields, origin=name(file))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from metauas.ablations.factors import natural_key
 from metauas.errors import InputError
 from metauas.files import read_json, require_folder
 
@@ -15,8 +16,11 @@ PLAIN = "plain"  # the condition of files that name none, beside others that do
 MEAN = "mean"  # the name under which the mean over categories stands among them
 
 
-def collect_metrics(folder: str | Path) -> pd.DataFrame:
+def collect_metrics(*folders: str | Path) -> pd.DataFrame:
     """Read every ``<folder>/<factor>/<variant>/seed-<seed>/04_eval/metrics.json`` into one long table.
+
+    Factors come by name, variants in the order in which people count. Of runs of the same name and seed in several
+    folders, the first folder's counts.
 
     Each file is ``{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}``,
     and may hold such blocks by name under ``"conditions"``, of which the main one repeats the first, or name its own
@@ -27,16 +31,25 @@ def collect_metrics(folder: str | Path) -> pd.DataFrame:
         [0, 1], NaN where undefined), and condition if any file names one (``plain`` in files that do not).
 
     Raises:
-        InputError: if ``folder`` is missing or holds no metrics, or a file has another form.
+        InputError: if a folder is missing or none holds metrics, or a file has another form.
     """
-    files = sorted(require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"))
-    rows = [row for file in files for row in _rows(file)]
+    rows = [row for file in metrics_files(*folders) for row in _rows(file)]
     if not rows:
-        raise InputError(f"no metrics in {folder}; it should hold <factor>/<variant>/seed-<seed>/{METRICS_FILE}")
+        where = ", ".join(map(str, folders))
+        raise InputError(f"no metrics in {where}; it should hold <factor>/<variant>/seed-<seed>/{METRICS_FILE}")
     frame = pd.DataFrame(rows)
     if frame["condition"].isna().all():
         return frame.drop(columns="condition")
     return frame.fillna({"condition": PLAIN})
+
+
+def metrics_files(*folders: str | Path) -> list[Path]:
+    """Return the metrics files that ``collect_metrics`` reads, in its order."""
+    found: dict[tuple[str, ...], Path] = {}
+    for folder in folders:
+        for file in require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"):
+            found.setdefault(file.parts[-5:-2], file)
+    return [found[run] for run in sorted(found, key=lambda run: [natural_key(part) for part in run])]
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

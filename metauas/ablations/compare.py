@@ -24,6 +24,7 @@ class Comparison:
         low: lower end of the 95 % interval (Student's t over the pairs); NaN for a single pair.
         high: its upper end.
         pairs: number of pairs.
+        factor: what the variants are of.
     """
 
     better: str
@@ -33,18 +34,23 @@ class Comparison:
     low: float
     high: float
     pairs: int
+    factor: str = ""
+
+    def verdict(self) -> str:
+        """Say which variant is better, or that the numbers do not tell."""
+        if math.isnan(self.low):
+            return "one pair only: no interval"
+        if self.low > 0:
+            return f"{self.better} is better"
+        return f"{self.other} is better" if self.high < 0 else "not significant"
 
     def sentence(self) -> str:
         """Say what the numbers say, and when they say nothing."""
         figures = f"{self.metric}: {self.better} − {self.other} = {100 * self.difference:+.1f} points"
         if math.isnan(self.low):
             return f"{figures} (one pair only: no interval)"
-        figures += f" (95 % interval {100 * self.low:+.1f} to {100 * self.high:+.1f}, {self.pairs} pairs)"
-        if self.low > 0:
-            return f"{figures}: {self.better} is better."
-        if self.high < 0:
-            return f"{figures}: {self.other} is better."
-        return f"{figures}: not significant."
+        interval = f"95 % interval {100 * self.low:+.1f} to {100 * self.high:+.1f}, {self.pairs} pairs"
+        return f"{figures} ({interval}): {self.verdict()}."
 
 
 def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condition: str | None = None) -> Comparison:
@@ -73,4 +79,5 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
     mean, reach = float(differences.mean()), math.nan
     if len(differences) > 1:
         reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
-    return Comparison(better, other, metric, mean, mean - reach, mean + reach, len(differences))
+    factor = ", ".join(frame["factor"].unique()) if "factor" in frame else ""
+    return Comparison(better, other, metric, mean, mean - reach, mean + reach, len(differences), factor)

@@ -26,15 +26,44 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
     """
     try:
         text = require_file(path).read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid YAML: {error}") from error
+    return _parse(text, source=path)
+
+
+def _parse(text: str, *, source: str | Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source} is not valid YAML: {error}") from error
     if not content:
-        raise InputError(f"{path} is empty; write one `name: value` a line, or give no file to use the defaults")
+        raise InputError(f"{source} is empty; write one `name: value` a line, or give no file to use the defaults")
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a mapping; write one `name: value` a line")
-    _refuse([*_doubled_keys(text), *(p for item in content.items() for p in _wrong_item(*item))], source=path)
+        raise InputError(f"{source} holds a {type(content).__name__}, not a mapping; write one `name: value` a line")
+    _refuse([*_doubled_keys(text), *(p for item in content.items() for p in _wrong_item(*item))], source=source)
     return content
+
+
+def _absolute(value: Any) -> Any:
+    is_path = isinstance(value, str) and "/" in value and Path(value).exists()
+    return str(Path(value).resolve()) if is_path else value
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Return what a command line's ``name=value`` say, the values read as in a parameter file.
+
+    A value with a slash in it that is a file or folder here becomes an absolute path, as notebooks run elsewhere.
+
+    Raises:
+        InputError: one is not of this form, a name stands there twice, or a value is none for a parameter.
+    """
+    pairs = [setting.partition("=") for setting in settings]
+    for setting, (name, equals, _) in zip(settings, pairs, strict=True):
+        if not equals or not name.isidentifier():
+            raise InputError(f"setting {setting!r} is not of the form name=value, such as size=96")
+    text = "\n".join(f"{name}: {value}" for name, _, value in pairs)
+    values = _parse(text, source="settings") if text else {}
+    return {name: _absolute(value) for name, value in values.items()}
 
 
 def split_parameters(

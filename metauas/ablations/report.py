@@ -9,10 +9,25 @@ import pandas as pd
 
 from metauas.ablations.collect import MEAN, METRICS_FILE, format_mean_std, summary_table
 from metauas.ablations.pages import write_notebook_page
+from metauas.ablations.runner import run_notebook
 from metauas.files import read_json, require_folder, write_text
+from metauas.notebooks import notebooks_folder
 from metauas.pages import page
 
 SUMMARY_FILE = "05_ablations/summary.csv"
+
+
+def write_report(runs: str | Path) -> Path:
+    """Run ``05_ablations`` on the runs of a sweep, without running any, and return the page of all it shows.
+
+    Raises:
+        NotebookFailedError: the notebook failed.
+    """
+    folder = require_folder(runs).resolve()
+    notebook = notebooks_folder() / "05_ablations.ipynb"
+    given = {"run_dir": str(folder), "factors": [], "sweeps": [str(folder)]}
+    run_notebook(notebook, output=folder / notebook.name, parameters=given)
+    return write_index(folder)
 
 
 def write_index(run_dir: str | Path) -> Path:

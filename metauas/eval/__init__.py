@@ -8,7 +8,7 @@ from metauas.eval.curves import Curve, category_curves
 from metauas.eval.data_check import check_data
 from metauas.eval.evaluation import evaluate
 from metauas.eval.examples import Example, draw_examples
-from metauas.eval.gallery import Case, MapGatherer, each_of, failures_first
+from metauas.eval.gallery import Case, MapGatherer, each_of, failures_first, write_cases
 from metauas.eval.layouts import LAYOUTS, Benchmark, Category, Sample, read_benchmark, read_mvtec
 from metauas.eval.miniature import write_miniature
 from metauas.eval.network import PromptedNetwork
@@ -63,6 +63,7 @@ __all__ = [
     "read_calibration",
     "read_mvtec",
     "write_calibration",
+    "write_cases",
     "write_miniature",
     "write_report",
 ]

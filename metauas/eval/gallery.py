@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,16 +13,18 @@ from torch import Tensor
 from metauas.eval.curves import Curve, category_curves
 from metauas.eval.evaluation import TakeMaps
 from metauas.eval.layouts import Benchmark, Category
+from metauas.eval.maps import write_map
 from metauas.eval.prompts import Prompt
 from metauas.eval.queries import Queries
 from metauas.eval.regions import Contour, enlarge_map, find_regions
 from metauas.eval.settings import EvalSettings
 from metauas.eval.strategies import create_strategy
-from metauas.images import stack_images, to_uint8
+from metauas.images import stack_images, to_uint8, write_png
 from metauas.metrics.ranking import average_precision, rank, rank_pixels
 from metauas.plots import draw_contours
+from metauas.seeding import rng_for
 
-WORST, BEST = 2, 1
+WORST, BEST, FIXED = 2, 1, 1
 #: Side of the pictures that are kept, pixels, so that hundreds of them fit into memory and into one page.
 SIDE = 192
 
@@ -77,10 +80,12 @@ class MapGatherer:
         embed: the network's ``embed``.
         worst: images with the largest errors, of each category: so many good and so many defective ones.
         best: defective images with the smallest errors, of each category.
+        fixed: defective images, of each category, that are the same whatever the network, the prompts and the seed.
 
     Attributes:
         curves: those of each category, thinned, by metric (see ``category_curves``).
         cases: the images so far.
+        fixed_cases: the fixed ones, to set evaluations beside each other.
 
     Raises:
         InputError: as ``create_strategy``.
@@ -94,12 +99,14 @@ class MapGatherer:
         embed: Callable[[Tensor], Tensor],
         worst: int = WORST,
         best: int = BEST,
+        fixed: int = FIXED,
     ) -> None:
         self.curves: dict[str, dict[str, Curve]] = {}
         self.cases: list[Case] = []
+        self.fixed_cases: list[Case] = []
         self._root = benchmark.root
         self._strategy = create_strategy(settings, benchmark, embed=embed)
-        self._size, self._worst, self._best = settings.size, worst, best
+        self._size, self._worst, self._best, self._fixed = settings.size, worst, best, fixed
 
     def __call__(self, category: Category, seed: int, maps: Float[np.ndarray, "n h w"]) -> None:
         """Take in the maps of all test images of a category, in their order."""
@@ -118,6 +125,9 @@ class MapGatherer:
         for index in dict.fromkeys([*failing, *best]):
             about = {"error": float(errors[index]), "threshold": threshold, "fails": index in failing}
             self.cases.append(self._case(queries, index, prompts[index], maps[index], scale=scale, **about))
+        for index in _fixed(category, count=self._fixed):
+            about = {"error": float(errors[index]), "threshold": threshold, "fails": False}
+            self.fixed_cases.append(self._case(queries, index, prompts[index], maps[index], scale=scale, **about))
 
     def _case(
         self,
@@ -193,6 +203,28 @@ def pixel_threshold(maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n
         return float("nan")
     found = pixels.positives_from
     return float(pixels.levels[np.argmax(found / (found + pixels.negatives_from + pixels.n_positives))])
+
+
+def write_cases(cases: Sequence[Case], folder: str | Path) -> list[Path]:
+    """Write prompt, outlined query and map of each case as PNG files, and return their folders.
+
+    A folder is named after the image; the map is 16-bit grey, a share of the highest score in its category.
+    """
+    return [_write_case(case, Path(folder)) for case in cases]
+
+
+def _write_case(case: Case, folder: Path) -> Path:
+    target = folder / Path(case.name).with_suffix("").as_posix().replace("/", "--")
+    write_png(target / "prompt.png", case.prompt)
+    write_png(target / "query.png", case.truth)
+    write_map(target / "map.png", case.map)
+    return target
+
+
+def _fixed(category: Category, *, count: int) -> list[int]:
+    defective = [index for index, sample in enumerate(category.test) if sample.label]
+    chosen = rng_for(0, category.name, "fixed").permutation(len(defective))[:count]
+    return [defective[index] for index in chosen]
 
 
 def _largest(values: Float[np.ndarray, " n"], *, count: int) -> list[int]:

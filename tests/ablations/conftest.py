@@ -16,8 +16,9 @@ alignment = "soft"
 """
 TRAIN_CELLS = [
     "from pathlib import Path",
-    'checkpoint = Path(run_dir) / "03_train" / "checkpoint"\ncheckpoint.mkdir(parents=True)',
+    'checkpoint = Path(run_dir) / "03_train" / "checkpoint"\ncheckpoint.mkdir(parents=True, exist_ok=True)',
     '_ = (checkpoint / "weights.txt").write_text(f"{alignment} {seed} {steps}")',
+    '_ = (Path(run_dir) / "times-run.txt").open("a").write("x")',
     'assert alignment != "hard", "two lines:\\nhard alignment is broken here"',
 ]
 EVAL_PARAMETERS = """\
@@ -35,6 +36,7 @@ EVAL_CELLS = [
     'folder = Path(run_dir) / "04_eval"\nfolder.mkdir(parents=True, exist_ok=True)',
     'facts = {"weights": weights, "seeds": seeds, "size": size, "threads": os.environ["OMP_NUM_THREADS"]}',
     '_ = (folder / "metrics.json").write_text(json.dumps({**block, "facts": facts, "cwd": os.getcwd()}))',
+    '_ = (Path(run_dir) / "times-run.txt").open("a").write("x")',
 ]
 
 
@@ -46,3 +48,16 @@ def suite(make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("METAUAS_NOTEBOOKS", str(folder))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     return folder
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return a function that writes a parameter file into the ``params/`` beside the suite's notebooks."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / "params" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write

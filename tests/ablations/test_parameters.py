@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metauas.ablations.parameters import _number_meant, read_parameters, split_parameters
+from metauas.ablations.parameters import _number_meant, parse_settings, read_parameters, split_parameters
 from metauas.errors import InputError
 
 
@@ -132,3 +132,31 @@ def test_values_of_another_type(pair, key, value, kind):
 def test_all_problems_of_a_file_are_listed(pair):
     with pytest.raises(InputError, match=r"(?s)3 mistakes.*'sizes'.*'lr'.*'size' must be"):
         split_parameters({"lr": "a", "sizes": 1, "size": "b"}, pair)
+
+
+def test_settings_of_a_command_line_are_read_as_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    given = ["size=96", "learning_rate=1.0e-4", "categories=[a, b]", "data=data/mine", "checkpoint="]
+    assert parse_settings(given) == {
+        "size": 96,
+        "learning_rate": 1.0e-4,
+        "categories": ["a", "b"],
+        "data": str(tmp_path / "data/mine"),
+        "checkpoint": None,
+    }
+    assert parse_settings([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["size"], "setting 'size' is not of the form name=value"),
+        (["my size=1"], "setting 'my size=1' is not of the form"),
+        (["size=1", "size=2"], "settings: 'size' stands there 2 times"),
+        (["lr=1e-4"], r"settings: 'lr' is the text '1e-4', not a number; write 1\.0e-4"),
+    ],
+)
+def test_a_wrong_setting_is_named(wrong, message):
+    with pytest.raises(InputError, match=message):
+        parse_settings(wrong)

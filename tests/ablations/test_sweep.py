@@ -1,92 +1,129 @@
-"""Planning and running ablations."""
+"""Sweeps of toy notebooks: in this process, on two workers, and killed in the middle."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
 import pytest
 
 from metauas.ablations.collect import collect_metrics
-from metauas.ablations.runner import NotebookFailedError
-from metauas.ablations.sweep import plan_runs, run_ablation
+from metauas.ablations.factors import find_files
+from metauas.ablations.sweep import run_sweep
 from metauas.errors import InputError
 from metauas.files import read_json
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name, text):
-        path = tmp_path / "params" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    return write
+def refuse(*_, **__):
+    raise AssertionError("it would run again")
 
 
-def test_a_key_of_training_makes_a_chain_and_the_seed_goes_to_training(suite, write):
-    runs = plan_runs([write("alignment/none.yaml", "alignment: none")], seeds=[1, 2], overrides={"size": 32})
-    assert [(run.name, run.seed) for run in runs] == [("alignment/none", 1), ("alignment/none", 2)]
-    assert runs[1].parameters == {"03_train": {"alignment": "none", "seed": 2}, "04_eval": {"size": 32}}
+def times_run(out):
+    """Return how often the notebook of each stage has come to its end, by the stage's folder."""
+    return {str(file.parent.relative_to(out)): len(file.read_text()) for file in out.rglob("times-run.txt")}
 
 
-def test_without_a_key_of_training_only_the_evaluation_runs_with_the_seed_of_the_prompt(suite, write):
-    (run,) = plan_runs([write("prompt/random.yaml", "prompt: random")], seeds=[7])
-    assert run.parameters == {"04_eval": {"prompt": "random", "seeds": [7]}}
-    assert list(run.parameters) == ["04_eval"]
+def finished(out):
+    return {str(file.parent.relative_to(out)) for file in out.rglob("run.json")}
 
 
-def test_overrides_win_and_go_where_they_are_declared(suite, write):
-    files = [write("lr/high.yaml", "lr: 0.1\nsteps: 100"), write("prompt/random.yaml", "prompt: random")]
-    trained, evaluated = plan_runs(files, seeds=[0], overrides={"steps": 3, "size": 32})
-    assert trained.parameters["03_train"] == {"lr": 0.1, "steps": 3, "seed": 0}
-    assert evaluated.parameters["04_eval"] == {"prompt": "random", "size": 32, "seeds": [0]}
-
-
-def test_the_digest_is_of_resolved_parameters(suite, write):
-    same = [
-        write("lr/a.yaml", "lr: 0.1"),
-        write("lr/b.yaml", "lr: 0.1\nsteps: 2"),
-        write("lr/c.yaml", "lr: 0.2"),
-    ]
-    first, written_out, other = (run.digest() for run in plan_runs(same, seeds=[0]))
-    assert first == written_out != other
-
-
-def test_a_plan_is_checked_before_any_work(suite, write):
-    good = write("prompt/random.yaml", "prompt: random")
-    with pytest.raises(InputError, match=r"bad\.yaml: 'promt' .*did you mean 'prompt'"):
-        plan_runs([good, write("prompt/bad.yaml", "promt: pool")], seeds=[0])
-    with pytest.raises(InputError, match=r"overrides: 'sise' .*did you mean 'size'\?"):
-        plan_runs([good], seeds=[0], overrides={"sise": 1})
-    with pytest.raises(InputError, match="override 'steps' would have no effect"):
-        plan_runs([good], seeds=[0], overrides={"steps": 1})
-    with pytest.raises(InputError, match="prompt/random with seed 1 is asked for twice"):
-        plan_runs([good], seeds=[1, 1])
-    with pytest.raises(InputError, match="got 1 files and 0 seeds"):
-        plan_runs([good], seeds=[])
-    with pytest.raises(InputError, match="workers=0 must be at least 1"):
-        run_ablation([good], out="nowhere", seeds=[0], workers=0)
-
-
-def test_runs_share_the_cores_survive_a_failure_and_are_not_repeated(suite, write, tmp_path, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 6)
+def test_runs_survive_a_failure_and_are_not_repeated(suite, write, tmp_path, monkeypatch, capsys):
     files = [write(f"alignment/{name}.yaml", f"alignment: {name}") for name in ("none", "hard")]
+    files.append(write("prompt/pool.yaml", "prompt: pool"))
     out = tmp_path / "out"
     stale = out / "alignment/hard/seed-1/04_eval/metrics.json"
     stale.parent.mkdir(parents=True)
     stale.write_text("{}")
 
-    first = run_ablation(files, out=out, seeds=[1], workers=2, overrides={"steps": 3})
-    assert first["status"].tolist() == ["done", "failed"]
-    assert first["variant"].tolist() == ["none", "hard"]
-    assert "03_train.ipynb failed in cell" in first["error"][1]
-    assert not stale.exists()
+    first = run_sweep(files, out=out, seeds=[1], workers=0, overrides={"steps": 3})
+    assert first["status"].tolist() == ["done", "failed", "done"]
+    assert first["variant"].tolist() == ["none", "hard", "pool"]
+    assert "03_train.ipynb failed in cell 7 (`assert alignment" in first["error"][1]
+    assert "hard alignment is broken here" in capsys.readouterr().out
     facts = read_json(out / "alignment/none/seed-1/04_eval/metrics.json")["facts"]
-    assert facts == {"weights": "none 1 3", "seeds": [1, 3], "size": 64, "threads": "3"}
-    assert collect_metrics(out)["value"].tolist() == [0.1]
+    assert facts["weights"] == "none 1 3"
+    assert collect_metrics(out)["value"].tolist() == [0.1, 0.1]
+    assert not (out / "alignment/hard/seed-1/04_eval").exists()
 
-    def refuse(*_, **__):
-        raise NotebookFailedError("it would run again")
+    monkeypatch.setattr("metauas.ablations.stages.run_notebook", refuse)
+    again = run_sweep(files[::2], out=out, seeds=[1], overrides={"steps": 3})
+    assert again["status"].tolist() == ["kept", "kept"]
+    with pytest.raises(AssertionError, match="it would run again"):
+        run_sweep(files[:1], out=out, seeds=[1], workers=0, overrides={"steps": 4})
 
-    monkeypatch.setattr("metauas.ablations.sweep.run_notebook", refuse)
-    again = run_ablation(files[:1], out=out, seeds=[1], overrides={"steps": 3})
-    assert again["status"].tolist() == ["kept"]
-    other = run_ablation(files[:1], out=out, seeds=[1], overrides={"steps": 4})
-    assert other["error"].tolist() == ["it would run again"]
+
+def test_workers_are_refused_before_any_work(suite, write, tmp_path):
+    files = [write("prompt/pool.yaml", "prompt: pool")]
+    with pytest.raises(InputError, match="workers=-1: give a number from 0 up"):
+        run_sweep(files, out=tmp_path / "out", seeds=[1], workers=-1)
+    with pytest.raises(InputError, match=r"workers=2: .* none together with a scheduler"):
+        run_sweep(files, out=tmp_path / "out", seeds=[1], workers=2, scheduler="tcp://127.0.0.1:1")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def arguments(suite, write, tmp_path):
+    """Return the command of a sweep over two workers: two trainings, and four evaluations of a common one."""
+    write("alignment/none.yaml", "alignment: none")
+    for name in ("nearest", "pool"):
+        write(f"prompt/{name}.yaml", f"prompt: {name}")
+    write("scales/toy.yaml", "steps: 1")
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = f"{listen}; from metauas.cli import app; app()"
+    options = ["--scale", "toy", "--seeds", "1,3", "--workers", "2", "--out", str(tmp_path / "out")]
+    return [sys.executable, "-c", command, "sweep", "alignment", "prompt", *options]
+
+
+def started(arguments):
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_until(condition, process):
+    while not condition():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.02)
+
+
+def workers_of(process):
+    """Return the workers of a sweep: the processes that start kernels."""
+    found = []
+    for one in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            found += [one.parent()] if "ipykernel_launcher" in " ".join(one.cmdline()) else []
+    return found
+
+
+def test_a_killed_worker_and_a_killed_sweep_lose_nothing_and_repeat_nothing(arguments, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    sweep = started(arguments)
+    wait_until(lambda: finished(out), sweep)
+    done_first = finished(out)
+    family = psutil.Process(sweep.pid).children(recursive=True)
+    sweep.kill()
+    sweep.wait()
+    assert not psutil.wait_procs(family, timeout=30)[1], "nothing of a killed sweep goes on"
+    done_first |= finished(out)
+    assert len(done_first) < 9
+
+    sweep = started(arguments)
+    wait_until(lambda: finished(out) > done_first and workers_of(sweep), sweep)
+    os.kill(workers_of(sweep)[0].pid, signal.SIGKILL)
+    done_second = finished(out)
+    said = sweep.communicate(timeout=400)[0]
+    assert sweep.returncode == 0, said
+    assert "6 of 6 runs" in said
+
+    assert len(finished(out)) == 2 + 1 + 6, "two trainings, a common one, six evaluations"
+    counts = times_run(out)
+    assert set(counts) == finished(out)
+    assert {counts[stage] for stage in done_first | done_second} == {1}
+    assert max(counts.values()) <= 3
+
+    monkeypatch.setattr("metauas.ablations.sweep.open_client", refuse)
+    again = run_sweep(find_files(["alignment", "prompt"]), out=out, seeds=[1, 3], scale="toy")
+    assert again["status"].tolist() == ["kept"] * 6, "no worker is started for what is done"
+    assert not list(Path(out).rglob(".tmp-*"))

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metauas.eval import EvalSettings, MapGatherer, compute_metrics, each_of, evaluate, failures_first
+from metauas.eval import EvalSettings, MapGatherer, compute_metrics, each_of, evaluate, failures_first, write_cases
 from metauas.eval.gallery import SIDE, image_errors, pixel_threshold
+from metauas.eval.maps import read_map
 from metauas.seeding import rng_for
 
 
@@ -80,3 +81,21 @@ def test_without_masks_nothing_is_outlined(model, tiny_benchmark):
     for case in gatherer.cases:
         assert np.isnan(case.threshold)
         assert np.array_equal(case.truth, case.found)
+
+
+def test_fixed_cases_do_not_depend_on_network_prompt_or_seed_and_are_written(tiny_benchmark, tmp_path):
+    names = []
+    for seed, level in ((1, 0.2), (3, 0.8)):
+        settings = EvalSettings(size=32, seeds=(seed,))
+        gatherer = MapGatherer(tiny_benchmark, settings, embed=lambda images: images.mean(dim=(2, 3)))
+        for category in tiny_benchmark.categories:
+            gatherer(category, seed, np.full((len(category.test), 32, 32), level, dtype=np.float32))
+        names.append([case.name for case in gatherer.fixed_cases])
+        assert all(case.label for case in gatherer.fixed_cases)
+    assert names[0] == names[1]
+    assert len(names[0]) == len(tiny_benchmark.categories)
+    written = write_cases(gatherer.fixed_cases, tmp_path)
+    assert [sorted(path.name for path in folder.iterdir()) for folder in written] == [
+        ["map.png", "prompt.png", "query.png"]
+    ] * len(names[0])
+    assert read_map(written[0] / "map.png").max() == 1

@@ -12,9 +12,9 @@ import distributed
 import psutil
 import pytest
 
+from metauas.cluster import local_cluster, open_client, run_on_cluster
 from metauas.errors import InputError
 from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
-from metauas.synthesis.writing.cluster import local_cluster, open_client, run_on_cluster
 
 SMALL = {"size": 32, "count": 24, "shard_size": 4, "validation_share": 0.25}
 SETTINGS = read_recipe(**SMALL)
@@ -99,7 +99,7 @@ def test_a_gpu_is_asked_for(cluster, expected, tmp_path):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "somewhere"])
 def test_a_scheduler_that_does_not_answer_is_named(address, tmp_path, monkeypatch):
-    monkeypatch.setattr("metauas.synthesis.writing.cluster.PATIENCE", "0.2s")
+    monkeypatch.setattr("metauas.cluster.PATIENCE", "0.2s")
     with pytest.raises(InputError, match=rf"no Dask scheduler answers at '{address}'"):
         write_pairs(SETTINGS, tmp_path, scheduler=address)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
 from metauas.errors import InputError
 from metauas.files import read_json, write_json, write_text
 from metauas.synthesis.recipe import SynthesisSettings
 from metauas.synthesis.writing.card import CARD_NAME, make_card
-from metauas.synthesis.writing.cluster import Outcome, open_client, run_here, run_on_cluster
 from metauas.synthesis.writing.record import Record, absolute_paths, make_record
 from metauas.synthesis.writing.report import SKIPPED_NAME, SUMMARY_NAME, list_skipped, summarise
 from metauas.synthesis.writing.shards import (

@@ -1,7 +1,7 @@
 """Doing many tasks: one after another here, on a Dask cluster of this machine's cores, or on one that exists."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -53,22 +53,23 @@ def run_on_cluster(
         Exception: what ``prepare`` raises.
     """
     if gpu:
-        _check_gpu(client)
+        check_gpu(client)
     resources = {"GPU": 1} if gpu else None
     material = client.submit(prepare, pure=False, resources=resources)
-    for ready in _distributed().as_completed([material]):
-        if (error := _error_of(ready)) is not None:
+    for ready in distributed().as_completed([material]):
+        if (error := error_of(ready)) is not None:
             raise error
     futures = client.map(work, tasks, [material] * len(tasks), pure=False, resources=resources)
     task_of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
     try:
-        for future in _distributed().as_completed(futures):
-            yield task_of[future.key], _error_of(future)
+        for future in distributed().as_completed(futures):
+            yield task_of[future.key], error_of(future)
     finally:
         client.cancel([future for future in futures if not future.done()])
 
 
-def _error_of(future: Any) -> BaseException | None:
+def error_of(future: Any) -> BaseException | None:
+    """Return what a future that has ended stopped with, or None."""
     # asking a future that has ended well for its exception is a round trip that Ctrl-C cannot leave cleanly
     if future.status == "finished":
         return None
@@ -76,7 +77,13 @@ def _error_of(future: Any) -> BaseException | None:
 
 
 @contextmanager
-def open_client(*, scheduler: str | None, workers: int | None = None, gpu: bool = False) -> Iterator[Client]:
+def open_client(
+    *,
+    scheduler: str | None,
+    workers: int | None = None,
+    gpu: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Client]:
     """Yield the client of an existing scheduler, else of a cluster on this machine that ends with the block.
 
     The cluster here has one thread a process, one process a core (with ``gpu``: one process, which offers one GPU),
@@ -86,6 +93,7 @@ def open_client(*, scheduler: str | None, workers: int | None = None, gpu: bool 
         scheduler: address of an existing scheduler, such as ``tcp://10.0.0.1:8786``.
         workers: processes of the cluster here; None fits them to the machine.
         gpu: the cluster here offers the resource ``GPU``.
+        environment: variables of the processes here; by default Dask gives each one thread (``OMP_NUM_THREADS``).
 
     Raises:
         InputError: there is no scheduler at that address.
@@ -94,13 +102,20 @@ def open_client(*, scheduler: str | None, workers: int | None = None, gpu: bool 
         with _connect(scheduler) as client:
             yield client
         return
-    with local_cluster(workers=workers, gpu=gpu) as cluster, _distributed().Client(cluster) as client:
+    local = local_cluster(workers=workers, gpu=gpu, environment=environment)
+    with local as cluster, distributed().Client(cluster) as client:
         yield client
 
 
-def local_cluster(*, workers: int | None, gpu: bool = False, processes: bool = True) -> Any:
+def local_cluster(
+    *,
+    workers: int | None,
+    gpu: bool = False,
+    processes: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Any:
     """Start a cluster as ``open_client`` describes it; without ``processes`` its workers are threads of this one."""
-    return _distributed().LocalCluster(
+    return distributed().LocalCluster(
         n_workers=workers or (1 if gpu else None),
         threads_per_worker=1,
         processes=processes,
@@ -110,13 +125,13 @@ def local_cluster(*, workers: int | None, gpu: bool = False, processes: bool = T
         scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.ERROR,  # that a worker takes long to end is no warning to anybody
         **({"resources": {"GPU": 1}} if gpu else {}),
-        **({"preload": [_UNINTERRUPTED]} if processes else {}),
+        **({"preload": [_UNINTERRUPTED], "env": dict(environment or {})} if processes else {}),
     )
 
 
 def _connect(scheduler: str) -> Client:
     try:
-        return _distributed().Client(scheduler, timeout=PATIENCE)
+        return distributed().Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {scheduler!r} ({error}); give its address as `dask scheduler` prints it, "
@@ -124,13 +139,25 @@ def _connect(scheduler: str) -> Client:
         ) from error
 
 
-def _distributed() -> Any:
-    import distributed
+def distributed() -> Any:
+    """Import Dask's distributed package, which takes seconds.
 
-    return distributed
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import distributed as package
+    except ImportError as error:
+        raise InputError(f"Dask is missing ({error}); install it with `pip install 'metauas[data]'`") from error
+    return package
 
 
-def _check_gpu(client: Client) -> None:
+def check_gpu(client: Client) -> None:
+    """Check that a worker offers the resource ``GPU``, or that none is there yet.
+
+    Raises:
+        InputError: saying how to start workers that do.
+    """
     workers = client.scheduler_info()["workers"].values()
     if workers and not any(worker["resources"].get("GPU") for worker in workers):
         raise InputError("no worker of the cluster offers a GPU; start workers with `dask worker --resources GPU=1`")

@@ -1,0 +1,139 @@
+"""The board of a sweep: what every run does right now, live in a terminal or a notebook."""
+
+import io
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.display import HTML, display
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from metauas.ablations.plan import TRAIN, Run, Stage
+from metauas.ablations.stages import DONE, FAILED, KEPT, Outcome
+
+_WAITING = "[dim]·[/]"
+
+
+class Board:
+    """A row a variant, a column a seed, and what failed below.
+
+    Args:
+        runs: all runs of the sweep.
+        outcomes: of the stages that have ended already, by their folders.
+    """
+
+    def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:
+        self._runs = list(runs)
+        self._outcomes = dict(outcomes)
+        self._started: dict[str, float] = {}
+        self._begun = time.perf_counter()
+
+    def started(self, folder: str) -> None:
+        """Take note that the stage of a folder has started, perhaps again on another worker."""
+        self._started[folder] = time.perf_counter()
+
+    def ended(self, stage: Stage, outcome: Outcome) -> None:
+        """Take note of how a stage has ended."""
+        self._outcomes[stage.folder] = outcome
+
+    def refresh(self) -> None:
+        """Show how things stand; boards that redraw themselves have nothing to do."""
+
+    def render(self) -> RenderableType:
+        """Return the board as it stands now."""
+        seeds = list(dict.fromkeys(run.seed for run in self._runs))
+        table = Table(title=self._title(), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("run")
+        for seed in seeds:
+            table.add_column(f"seed {seed}", justify="right", no_wrap=True)
+        cells: dict[str, dict[int, str]] = {}
+        for run in self._runs:
+            cells.setdefault(run.name, {})[run.seed] = self._cell(run)
+        for name, row in cells.items():
+            table.add_row(escape(name), *(row[seed] for seed in seeds))
+        return Group(table, *self._failures())
+
+    def line(self, stage: Stage) -> str:
+        """Return one sentence about a stage that has ended, for logs."""
+        outcome = self._outcomes[stage.folder]
+        return f"{self._title()}: {stage.notebook} of {stage.folder} {outcome.status} after {outcome.seconds:.0f} s"
+
+    def _title(self) -> str:
+        last = [self._outcomes.get(run.evaluation.folder) for run in self._runs]
+        failed = sum(outcome is not None and outcome.failed for outcome in last)
+        ended = sum(outcome is not None for outcome in last)
+        seconds = time.perf_counter() - self._begun
+        return f"{ended} of {len(last)} runs in {seconds:.0f} s" + (f", {failed} failed" if failed else "")
+
+    def _cell(self, run: Run) -> str:
+        if (last := self._outcomes.get(run.evaluation.folder)) is not None:
+            own = [self._outcomes[stage.folder] for stage in run.stages if stage.folder in self._outcomes]
+            seconds = sum(outcome.seconds for outcome in own)
+            texts = {DONE: f"[green]{seconds:.0f} s[/]", KEPT: "[green]kept[/]"}
+            return texts.get(last.status, "[bold red]failed[/]")
+        for stage in run.stages:
+            if stage.folder in self._started and stage.folder not in self._outcomes:
+                verb = "training" if stage.notebook == TRAIN else "evaluating"
+                return f"[yellow]{verb} {time.perf_counter() - self._started[stage.folder]:.0f} s[/]"
+        return _WAITING
+
+    def _failures(self) -> Iterator[str]:
+        for folder, outcome in self._outcomes.items():
+            if outcome.status == FAILED:
+                yield f"[bold red]{escape(folder)}[/]: {escape(outcome.error)}"
+
+
+class _NotebookBoard(Board):
+    """A board that is one output of a notebook's cell, drawn anew in its place."""
+
+    def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:
+        super().__init__(runs, outcomes)
+        self._handle: Any = display(self._html(), display_id=True)  # type: ignore[no-untyped-call]
+
+    def ended(self, stage: Stage, outcome: Outcome) -> None:
+        super().ended(stage, outcome)
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._handle.update(self._html())
+
+    def _html(self) -> HTML:
+        console = Console(record=True, file=io.StringIO(), width=100, force_jupyter=False)
+        console.print(self.render())
+        return HTML(console.export_html(inline_styles=True, code_format="<pre>{code}</pre>"))  # type: ignore[no-untyped-call]
+
+
+class _LogBoard(Board):
+    """A board that is no screen: a line for each stage that has ended, and the whole at the end."""
+
+    def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome], *, console: Console) -> None:
+        super().__init__(runs, outcomes)
+        self._console = console
+
+    def ended(self, stage: Stage, outcome: Outcome) -> None:
+        super().ended(stage, outcome)
+        self._console.print(self.line(stage), markup=False, soft_wrap=True)
+
+
+@contextmanager
+def show_board(runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> Iterator[Board]:
+    """Show the board while the block runs: in the notebook's cell, on the terminal, or else as lines of a log."""
+    console = Console(highlight=False)
+    if console.is_jupyter:
+        board: Board = _NotebookBoard(runs, outcomes)
+        yield board
+        board.refresh()
+        return
+    if console.is_terminal:
+        board = Board(runs, outcomes)
+        with Live(console=console, get_renderable=board.render, refresh_per_second=2):
+            yield board
+        return
+    board = _LogBoard(runs, outcomes, console=console)
+    yield board
+    console.print(board.render(), soft_wrap=True)

@@ -1,0 +1,77 @@
+"""Where the parameter files of ablations lie: ``params/<factor>/<variant>.yaml``, and the scales to run them at."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from metauas.errors import InputError, did_you_mean
+from metauas.notebooks import notebooks_folder
+
+#: The folder of ``params/`` that holds no factor: what all runs of a sweep have in common.
+SCALES = "scales"
+
+
+def params_folder() -> Path:
+    """Return the folder ``params/`` beside the notebooks."""
+    return notebooks_folder().parent / "params"
+
+
+def factors() -> list[str]:
+    """Return the names of all factors, sorted."""
+    root = params_folder()
+    folders = (folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else ()
+    return sorted(folder.name for folder in folders if folder.name != SCALES)
+
+
+def factor_files(factor: str) -> list[Path]:
+    """Return the parameter files of a factor, in the order in which people count.
+
+    Raises:
+        InputError: naming the factors that exist.
+    """
+    files = list((params_folder() / factor).glob("*.yaml")) if factor != SCALES else []
+    if not files:
+        near, known = did_you_mean(factor, factors()), ", ".join(factors()) or "none"
+        raise InputError(f"no parameter file in {params_folder() / factor}{near}; factors are {known}")
+    return sorted(files, key=lambda file: natural_key(file.stem))
+
+
+def find_files(names: Sequence[str | Path]) -> list[Path]:
+    """Return the parameter files meant by paths of files or folders, or by names of factors.
+
+    Raises:
+        InputError: a name is none of these.
+    """
+    return [file for name in names for file in _files_of(name)]
+
+
+def scale_file(scale: str | Path) -> Path:
+    """Return the file of a scale: by its name in ``params/scales``, else in ``params``, else as a path.
+
+    Raises:
+        InputError: naming the scales that exist.
+    """
+    folders = (params_folder() / SCALES, params_folder())
+    for file in (*(folder / f"{scale}.yaml" for folder in folders), Path(scale)):
+        if file.is_file():
+            return file
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+    near = did_you_mean(str(scale), known)
+    raise InputError(f"scale {str(scale)!r} is not known{near}; give a file, or one of {', '.join(known) or 'none'}")
+
+
+def natural_key(name: str) -> list[tuple[int, int | str]]:
+    """Return a key to sort by, under which 8 comes before 16, and ``a-8`` before ``a-16``."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part]
+
+
+def _files_of(name: str | Path) -> list[Path]:
+    path = Path(name)
+    if path.is_file():
+        return [path]
+    if path.is_dir() and path.suffix == "" and (files := list(path.glob("*.yaml"))):
+        return sorted(files, key=lambda file: natural_key(file.stem))
+    if path.suffix:
+        raise InputError(f"parameter file {path} does not exist (looked in {path.absolute().parent})")
+    return factor_files(str(name))

@@ -1,0 +1,155 @@
+"""The plan of a sweep: which notebooks run with what, in which order, and which of them share a training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metauas.ablations.factors import scale_file
+from metauas.ablations.identity import code_digest, content_digest, stage_digest
+from metauas.ablations.parameters import read_parameters, split_parameters
+from metauas.errors import InputError
+from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder
+
+TRAIN, EVAL = "03_train", "04_eval"
+#: The folder of trainings, each under its digest, so that runs can share them.
+TRAINED = "trained"
+
+Given = dict[str, dict[str, Any]]  # stem of a notebook → what it is given
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook with all that decides what comes out of it.
+
+    Attributes:
+        notebook: its stem.
+        folder: where it writes, below the sweep's folder; the name of the stage.
+        parameters: what it is given; its own places (``run_dir``, ``checkpoint``) are added when it runs.
+        digest: names parameters, code and what it starts from.
+        code: the code's part of it.
+        after: the stage whose checkpoint it needs.
+    """
+
+    notebook: str
+    folder: str
+    parameters: dict[str, Any]
+    digest: str
+    code: str
+    after: "Stage | None" = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One variant of one factor under one seed.
+
+    Attributes:
+        name: ``factor/variant``, the folder and stem of the parameter file, such as ``alignment/none``.
+        seed: the seed of training, or of the prompt if the file says nothing of training.
+        evaluation: its last stage; a training may come before it.
+    """
+
+    name: str
+    seed: int
+    evaluation: Stage
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The stages in their order."""
+        return [stage for stage in (self.evaluation.after, self.evaluation) if stage is not None]
+
+
+def plan_runs(
+    files: Sequence[str | Path],
+    *,
+    seeds: Sequence[int],
+    scale: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> list[Run]:
+    """Return the runs of every file under every seed, checked, without running anything.
+
+    A file that says anything to ``03_train`` is trained under each seed. Any other is about evaluation: it shares one
+    training of the scale with all the others, or takes the ``checkpoint`` of the overrides, and the seed is that of
+    its prompts. Equal trainings are one stage.
+
+    Args:
+        files: parameter files ``<factor>/<variant>.yaml``.
+        seeds: one run of each file per seed.
+        scale: parameters for all runs, under which those of the files lie: a name in ``params/scales`` or a file.
+        overrides: parameters for all runs, over those of the files.
+
+    Raises:
+        InputError: for a key that these two notebooks do not declare, a value of another type, an override
+            that no run can use, the same factor and variant twice, or no file or no seed at all.
+    """
+    if not files or not seeds:
+        raise InputError(f"a sweep needs parameter files and seeds; got {len(files)} files and {len(seeds)} seeds")
+    base, top = _scale_parameters(scale), _split(overrides or {}, source="overrides")
+    code = code_digest((TRAIN, EVAL))
+    runs = []
+    for file in map(Path, files):
+        own = _split(read_parameters(file), source=file)
+        given = {stem: {**base[stem], **own[stem], **top[stem]} for stem in (TRAIN, EVAL)}
+        name = f"{file.resolve().parent.name}/{file.stem}"
+        trains = bool(own[TRAIN])
+        runs += [Run(name, seed, _evaluation(name, given, seed=seed, trains=trains, code=code)) for seed in seeds]
+    _check_distinct(runs)
+    _check_used(overrides or {}, runs)
+    return runs
+
+
+def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) -> Stage:
+    checkpoint = given[EVAL].get("checkpoint", "")
+    training = _training(given, seed=seed if trains else None, code=code) if trains or not checkpoint else None
+    parameters = {key: value for key, value in given[EVAL].items() if training is None or key != "checkpoint"}
+    if not trains:
+        parameters |= _declared(EVAL, {"seed": seed, "seeds": [seed]})
+    if training is None:
+        parameters["checkpoint"] = str(Path(checkpoint).resolve())
+    before = training.digest if training else content_digest(checkpoint)
+    digest = stage_digest(EVAL, parameters, code=code, before=before)
+    return Stage(EVAL, f"{name}/seed-{seed}", parameters, digest, code, after=training)
+
+
+def _training(given: Given, *, seed: int | None, code: str) -> Stage:
+    parameters = given[TRAIN] | ({} if seed is None else _declared(TRAIN, {"seed": seed}))
+    digest = stage_digest(TRAIN, parameters, code=code, before="")
+    return Stage(TRAIN, f"{TRAINED}/{digest[:16]}", parameters, digest, code)
+
+
+def _declared(stem: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of names that a notebook declares."""
+    declared = declared_parameters(notebook_of(stem))
+    return {name: value for name, value in values.items() if name in declared}
+
+
+def notebook_of(stem: str) -> Path:
+    """Return the path of a notebook of the suite."""
+    return notebooks_folder() / f"{stem}.ipynb"
+
+
+def _split(parameters: Mapping[str, Any], *, source: str | Path) -> Given:
+    given = split_parameters(parameters, [notebook_of(TRAIN), notebook_of(EVAL)], source=source)
+    return {notebook.stem: values for notebook, values in given.items()}
+
+
+def _scale_parameters(scale: str | Path | None) -> Given:
+    """Return what a scale says to the two notebooks; a file for the whole suite may say things to others, too."""
+    if scale is None:
+        return {TRAIN: {}, EVAL: {}}
+    file = scale_file(scale)
+    given = split_parameters(read_parameters(file), find_notebooks(), source=file)
+    return {stem: given[notebook_of(stem)] for stem in (TRAIN, EVAL)}
+
+
+def _check_distinct(runs: Sequence[Run]) -> None:
+    names = [(run.name, run.seed) for run in runs]
+    for name, seed in names:
+        if names.count((name, seed)) > 1:
+            raise InputError(f"{name} with seed {seed} is asked for twice; both would write to the same folder")
+
+
+def _check_used(overrides: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    used = {key for run in runs for stage in run.stages for key in stage.parameters}
+    for key in overrides.keys() - used - {"checkpoint"}:  # which is for those runs alone that do not train
+        raise InputError(f"the override {key!r} would have no effect: none of these runs trains, which alone uses it")

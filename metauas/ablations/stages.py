@@ -1,0 +1,116 @@
+"""One stage of a sweep, done where a worker is: run its notebook, unless that was done before."""
+
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from jupyter_core.utils import ensure_event_loop
+
+from metauas.ablations.identity import code_digest
+from metauas.ablations.plan import EVAL, TRAIN, Stage, notebook_of
+from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
+from metauas.files import read_json, write_json
+
+RECORD = "run.json"
+#: What a finished stage has left; the evaluation's other results lie beside its metrics.
+RESULTS = {TRAIN: f"{TRAIN}/checkpoint", EVAL: f"{EVAL}/metrics.json"}
+
+DONE, KEPT, FAILED, SKIPPED = "done", "kept", "failed", "skipped"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended.
+
+    Attributes:
+        status: ``done``, ``kept`` (it was done before), ``failed``, or ``skipped`` as what it needs failed.
+        seconds: what it took now.
+        error: notebook, cell and error of what failed.
+    """
+
+    status: str
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no result."""
+        return self.status in (FAILED, SKIPPED)
+
+
+def do_stage(
+    stage: Stage, before: Outcome | None, *, out: str, timeout: int, tell: Callable[[str], None] | None = None
+) -> Outcome:
+    """Do a stage and return how it ended; what goes wrong in the notebook is part of that, and not raised.
+
+    Args:
+        stage: what to do.
+        before: how the stage that it needs has ended.
+        out: the sweep's folder, which all workers see.
+        timeout: seconds that one cell may take.
+        tell: is told the stage's folder when it starts.
+    """
+    if before is not None and before.failed:
+        return Outcome(SKIPPED, error=before.error)
+    if tell is not None:
+        tell(stage.folder)
+    start = time.perf_counter()
+    try:
+        _check_place(stage, Path(out))
+        if is_done(stage, out):
+            return Outcome(KEPT)
+        _run(stage, Path(out), timeout=timeout)
+    except (NotebookFailedError, OSError, ValueError) as error:
+        return Outcome(FAILED, time.perf_counter() - start, str(error))
+    finally:
+        ensure_event_loop().close()  # jupyter makes one for each thread and leaves it open
+    return Outcome(DONE, time.perf_counter() - start)
+
+
+def is_done(stage: Stage, out: str | Path) -> bool:
+    """Return whether a stage's record is of the same parameters and code, and its results are there."""
+    folder = Path(out) / stage.folder
+    record = folder / RECORD
+    if not (record.is_file() and (folder / RESULTS[stage.notebook]).exists()):
+        return False
+    return bool(read_json(record).get("digest") == stage.digest)
+
+
+def _check_place(stage: Stage, out: Path) -> None:
+    where = f"the worker on {socket.gethostname()}"
+    if not out.is_dir():
+        raise OSError(f"{where} does not see the folder {out}; give one that is shared by all machines")
+    if code_digest((TRAIN, EVAL)) != stage.code:
+        raise OSError(f"{where} has another version of the code or the notebooks; bring both to the same")
+
+
+def _run(stage: Stage, out: Path, *, timeout: int) -> None:
+    folder = out / stage.folder
+    _clear(stage, folder)
+    places = {"run_dir": str(folder)}
+    if stage.after is not None:
+        places["checkpoint"] = str(out / stage.after.folder / RESULTS[TRAIN])
+    notebook = notebook_of(stage.notebook)
+    start = time.perf_counter()
+    with kernel_environment(TQDM_DISABLE="1"):
+        run_notebook(
+            notebook, output=folder / notebook.name, parameters={**stage.parameters, **places}, timeout=timeout
+        )
+    record = {"version": version("metauas"), "seconds": time.perf_counter() - start, **asdict(stage)}
+    write_json(folder / RECORD, record)
+
+
+def _clear(stage: Stage, folder: Path) -> None:
+    """Take away what an older or a killed run left: its numbers must not pass for this one's if this one fails.
+
+    A training keeps its state, from which it goes on.
+    """
+    (folder / RECORD).unlink(missing_ok=True)
+    if stage.notebook == EVAL:
+        shutil.rmtree(folder / EVAL, ignore_errors=True)
+    for leftover in folder.rglob(".tmp-*"):
+        leftover.unlink(missing_ok=True)
