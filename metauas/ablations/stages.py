@@ -55,6 +55,7 @@ def do_stage(
         tell: is told the stage's folder when it starts.
     """
     if before is not None and before.failed:
+        _clear(stage, Path(out) / stage.folder)
         return Outcome(SKIPPED, error=before.error)
     if tell is not None:
         tell(stage.folder)

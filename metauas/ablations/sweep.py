@@ -1,8 +1,9 @@
 """Sweeps: every variant under every seed, as papermill runs on a Dask cluster; what is done is not done again."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,20 +99,25 @@ def _doing(
     count = None if scheduler is not None else 1 if gpu and workers is None else here
     threads = max(1, (os.cpu_count() or 1) // (count or 1))
     environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
-    with open_client(scheduler=scheduler, workers=count, gpu=gpu, environment=environment) as client:
-        yield _do_on_cluster(stages, work, board, client=client, gpu=gpu)
+    with (
+        open_client(scheduler=scheduler, workers=count, gpu=gpu, environment=environment) as client,
+        closing(_do_on_cluster(stages, work, board, client=client, gpu=gpu)) as ended,  # while the client is there
+    ):
+        yield ended
 
 
 def _do_here(stages: Sequence[Stage], work: Mapping[str, Any], board: Board) -> Ended:
     outcomes: dict[str, Outcome] = {}
-    for stage in stages:
-        outcomes[stage.folder] = do_stage(stage, _before(stage, outcomes), tell=board.started, **work)
-        yield stage, outcomes[stage.folder]
+    with ThreadPoolExecutor(1) as thread:  # a notebook's own thread has an event loop already
+        for stage in stages:
+            task = thread.submit(do_stage, stage, _before(stage, outcomes), tell=board.started, **work)
+            outcomes[stage.folder] = task.result()
+            yield stage, outcomes[stage.folder]
 
 
 def _do_on_cluster(
     stages: Sequence[Stage], work: Mapping[str, Any], board: Board, *, client: Client, gpu: bool
-) -> Ended:
+) -> Generator[tuple[Stage, Outcome], None, None]:
     """Submit all stages at once: Dask begins each when the one that it needs has ended, early runs first."""
     if gpu:
         check_gpu(client)

@@ -34,7 +34,7 @@ EVAL_CELLS = [
     'weights = Path(checkpoint, "weights.txt").read_text() if checkpoint else ""',
     'block = {"mean": {"I-AUROC": {"mean": seeds[0] / 10, "std": 0.0}}, "categories": {}}',
     'folder = Path(run_dir) / "04_eval"\nfolder.mkdir(parents=True, exist_ok=True)',
-    'facts = {"weights": weights, "seeds": seeds, "size": size, "threads": os.environ["OMP_NUM_THREADS"]}',
+    'facts = {"weights": weights, "seeds": seeds, "size": size, "threads": os.environ.get("OMP_NUM_THREADS")}',
     '_ = (folder / "metrics.json").write_text(json.dumps({**block, "facts": facts, "cwd": os.getcwd()}))',
     '_ = (Path(run_dir) / "times-run.txt").open("a").write("x")',
 ]
