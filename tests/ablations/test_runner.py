@@ -35,7 +35,11 @@ def test_a_failure_keeps_what_was_done_and_names_the_cell(suite, tmp_path):
     message = r"(?s)03_train\.ipynb failed in cell 7 \(`assert .*AssertionError: two lines:\nhard alignment"
     with pytest.raises(NotebookFailedError, match=message):
         run_notebook(suite / "03_train.ipynb", output=out / "03_train.ipynb", parameters=parameters)
-    assert sorted(f.name for f in out.glob("*.*")) == ["03_train.failed.ipynb", "03_train.parameters.json"]
+    assert sorted(f.name for f in out.glob("*.*")) == [
+        "03_train.failed.ipynb",
+        "03_train.parameters.json",
+        "times-run.txt",
+    ]
     executed = nbformat.read(out / "03_train.failed.ipynb", as_version=4)
     assert sum(cell.get("execution_count") is not None for cell in executed.cells) == 7
 

@@ -78,13 +78,25 @@ def arguments(suite, write, tmp_path):
     return [sys.executable, "-c", command, "sweep", "alignment", "prompt", *options]
 
 
-def started(arguments):
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture
+def start(arguments, tmp_path):
+    """Return a function that starts the sweep, its words going into ``said.txt``; none outlives the test."""
+    started = []
+
+    def start():
+        with (tmp_path / "said.txt").open("w") as said:
+            started.append(subprocess.Popen(arguments, stdout=said, stderr=subprocess.STDOUT))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 def wait_until(condition, process):
     while not condition():
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None
         time.sleep(0.02)
 
 
@@ -97,9 +109,9 @@ def workers_of(process):
     return found
 
 
-def test_a_killed_worker_and_a_killed_sweep_lose_nothing_and_repeat_nothing(arguments, tmp_path, monkeypatch):
+def test_a_killed_worker_and_a_killed_sweep_lose_nothing_and_repeat_nothing(start, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    sweep = started(arguments)
+    sweep = start()
     wait_until(lambda: finished(out), sweep)
     done_first = finished(out)
     family = psutil.Process(sweep.pid).children(recursive=True)
@@ -109,13 +121,12 @@ def test_a_killed_worker_and_a_killed_sweep_lose_nothing_and_repeat_nothing(argu
     done_first |= finished(out)
     assert len(done_first) < 9
 
-    sweep = started(arguments)
+    sweep = start()
     wait_until(lambda: finished(out) > done_first and workers_of(sweep), sweep)
     os.kill(workers_of(sweep)[0].pid, signal.SIGKILL)
     done_second = finished(out)
-    said = sweep.communicate(timeout=400)[0]
-    assert sweep.returncode == 0, said
-    assert "6 of 6 runs" in said
+    assert sweep.wait(timeout=400) == 0
+    assert "6 of 6 runs" in (tmp_path / "said.txt").read_text()
 
     assert len(finished(out)) == 2 + 1 + 6, "two trainings, a common one, six evaluations"
     counts = times_run(out)
