@@ -304,7 +304,7 @@ def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"fusion": "concat"}, "has fusion='absdiff', not 'concat'; leave fusion out"),
+        ({"fusion": "concat"}, "has fusion='contrast', not 'concat'; leave fusion out"),
         ({"preset": "b4"}, "is of preset 'nano', not 'b4'"),
     ],
     ids=["fusion", "preset"],
