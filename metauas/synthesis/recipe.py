@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +13,7 @@ from metauas.files import require_file
 from metauas.settings import Settings
 from metauas.synthesis.coco import CocoPictures
 from metauas.synthesis.dataset import split_photographs
-from metauas.synthesis.diffusion import DiffusersInpainter
-from metauas.synthesis.inpainting import METHODS, Inpainter, OpenCVInpainter
-from metauas.synthesis.lama import LamaInpainter
+from metauas.synthesis.inpainters import check_inpainter, check_options, create_inpainter
 from metauas.synthesis.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
 from metauas.synthesis.masked_folder import MaskedFolder
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixture
@@ -29,8 +26,6 @@ from metauas.synthesis.variation import Variation
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-_NETWORKS = ("lama:", "diffusers:")
 
 #: Sources of pictures and of foreign textures, and the settings that each needs.
 PICTURES: dict[str, tuple[str, ...]] = {
@@ -77,6 +72,7 @@ class SynthesisSettings(Settings):
         pictures: share of each source of pictures, names out of ``PICTURES``.
         textures: share of each source of foreign textures, names out of ``TEXTURES``.
         inpainter: ``telea``, ``navier-stokes``, ``lama:FILE`` or ``diffusers:MODEL``.
+        inpainter_options: keyword arguments of its class, such as ``{strength: 0.9, steps: 20}`` of diffusers.
         regions: names out of ``REGIONS``, where a local change may be.
         fillings: names out of ``FILLINGS``, what a local change may show.
         opacity: range of a local change's opacity.
@@ -104,6 +100,7 @@ class SynthesisSettings(Settings):
     )
     textures: dict[str, float] = Field(default={"drawn_textures": 0.7, "photographs": 0.3}, validate_default=True)
     inpainter: str = "telea"
+    inpainter_options: dict[str, Any] = Field(default={})
     regions: tuple[str, ...] = USUAL_REGIONS
     fillings: tuple[str, ...] = USUAL_FILLINGS
     opacity: tuple[float, float] = (0.1, 1.0)
@@ -132,9 +129,13 @@ class SynthesisSettings(Settings):
     @field_validator("inpainter")
     @classmethod
     def _known_inpainter(cls, name: str) -> str:
-        if name.startswith(_NETWORKS) and not name.endswith(":"):
-            return name
-        return check_choice(name="inpainter", value=name, choices=[*METHODS, "lama:FILE", "diffusers:MODEL"])
+        return check_inpainter(name)
+
+    @field_validator("inpainter_options")
+    @classmethod
+    def _known_options(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
+        # without an inpainter, which is wrong then and said so, there is nothing to compare with
+        return check_options(info.data["inpainter"], options) if "inpainter" in info.data else options
 
     @field_validator("pictures")
     @classmethod
@@ -185,7 +186,7 @@ def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> P
         size=settings.size,
         mixture=settings.mixture,
         variation=Variation(**settings.variation),
-        inpainter=_inpainter(settings.inpainter),
+        inpainter=create_inpainter(settings.inpainter, settings.inpainter_options),
         local=_local_change(settings, textures),
         decoys=settings.decoys,
     )
@@ -209,15 +210,6 @@ def _source(settings: SynthesisSettings, name: str, split: str) -> PictureSource
     if name == "texture_folder":
         return TextureFolder(str(settings.texture_folder), split=split)
     return _DRAWN[name]
-
-
-@lru_cache(maxsize=1)
-def _inpainter(name: str) -> Inpainter:
-    """Both splits share one: a network is large."""
-    kind, _, model = name.partition(":")
-    if kind == "lama":
-        return LamaInpainter(model)
-    return DiffusersInpainter(model) if kind == "diffusers" else OpenCVInpainter(method=name)
 
 
 def _local_change(settings: SynthesisSettings, textures: PictureSource) -> LocalChange:

@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from metauas.synthesis import (
     SynthesisSettings,
     build_synthesizer,
     embedded_synthesizer,
+    inpainters,
     read_recipe,
 )
-from metauas.synthesis import recipe as recipe_module
+from metauas.synthesis.inpainting import METHODS
 from metauas.synthesis.variation import Variation
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "synthesis"
@@ -100,19 +102,35 @@ def test_folders_become_sources_of_each_split(folders, source):
     assert not files[0] & files[1]
 
 
-@pytest.mark.parametrize(("name", "model"), [("lama:big.pt", "big.pt"), ("diffusers:owner/model", "owner/model")])
-def test_inpainting_networks_are_named_by_kind_and_model(name, model, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("lama:big.pt", {"feather": 2}), ("diffusers:owner/model", {"strength": 0.5, "steps": 4, "prompt": "grass"})],
+)
+def test_inpainting_networks_are_named_by_kind_and_model_and_take_their_options(name, options, monkeypatch):
     made = []
+    kind, model = name.split(":")
+    monkeypatch.setitem(inpainters._NETWORKS, kind, recorded(inpainters._NETWORKS[kind], made))
+    settings = read_recipe(size=16, inpainter=name, inpainter_options=options)
+    first, second = (build_synthesizer(settings, split=split).inpainter for split in ("train", "validation"))
+    assert made == [(model, options)]
+    assert first is second
 
-    def record(kind):
-        return lambda model: made.append((kind, model)) or OpenCVInpainter()
 
-    monkeypatch.setattr(recipe_module, "LamaInpainter", record("lama"))
-    monkeypatch.setattr(recipe_module, "DiffusersInpainter", record("diffusers"))
-    recipe_module._inpainter.cache_clear()
-    build_synthesizer(read_recipe(size=16, inpainter=name))
-    recipe_module._inpainter.cache_clear()
-    assert made == [(name.split(":")[0], model)]
+def recorded(kind, made):
+    """A stand-in with the signature of an inpainter, that loads nothing."""
+
+    @functools.wraps(kind)
+    def make(model, **options):
+        made.append((model, options))
+        return OpenCVInpainter()
+
+    return make
+
+
+def test_options_of_opencv_reach_it():
+    settings = read_recipe(size=16, inpainter="navier-stokes", inpainter_options={"radius": 2, "grain": False})
+    inpainter = build_synthesizer(settings).inpainter
+    assert (inpainter.flag, inpainter.radius, inpainter.grain) == (METHODS["navier-stokes"], 2.0, False)
 
 
 # --- presets
@@ -183,6 +201,9 @@ def test_every_configuration_file_is_whole(file):
         ({"mixture": {"lokal": 1.0}}, "did you mean 'local'"),
         ({"inpainter": "tela"}, "did you mean 'telea'"),
         ({"inpainter": "lama:"}, "inpainter='lama:' is not known"),
+        ({"inpainter_options": {"radios": 2}}, "options of telea: radios is not known, did you mean 'radius'"),
+        ({"inpainter": "lama:x.pt", "inpainter_options": {"steps": 2}}, "options of lama:x.pt: steps is not known"),
+        ({"inpainter": "diffusers:x", "inpainter_options": {"steps": "few"}}, "options of diffusers:x: steps='few'"),
         ({"preset": "good"}, "preset='good' is not known"),
     ],
 )
