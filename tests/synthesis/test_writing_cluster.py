@@ -45,7 +45,7 @@ def cluster():
         each.close()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_any_number_of_workers_writes_the_same_bytes(cluster, expected, tmp_path, workers):
     summary = write_pairs(SETTINGS, tmp_path, scheduler=cluster(workers))
     assert shards(tmp_path) == expected
