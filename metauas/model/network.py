@@ -25,6 +25,9 @@ class MetaUAS(HubMixin):
     and the map cropped again. A single prompt (1, 3, H, W) serves a whole batch of queries. Several prompts of a
     query, (B or 1, K, 3, H, W), are aligned to it one by one and their aligned features averaged.
 
+    The network may be of another type and on another device than the images (``model.bfloat16()``): they are brought
+    to it, and the map is of the query's type, so that half precision makes no ties of close probabilities.
+
     Args:
         config: every choice that shapes the network.
 
@@ -92,12 +95,12 @@ class MetaUAS(HubMixin):
     def encode(self, images: Float[Tensor, "b *k 3 h w"]) -> EncodedPrompt:
         """Return the encoder's feature stages (B, *K, C, H / stride, W / stride), shallow to deep.
 
-        Gradients only where the encoder learns. Images are moved to the network's device.
+        Gradients only where the encoder learns. Images are brought to the network's device and type.
         """
         if images.dim() > 4:
             stages = self.encode(images.flatten(0, 1))
             return tuple(stage.unflatten(0, images.shape[:2]) for stage in stages)
-        moved = self._padded(images.to(self.normalise.mean.device))
+        moved = self._padded(images.to(self.normalise.mean))
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             return tuple(self.encoder(self.normalise(moved)))
 
@@ -129,7 +132,7 @@ class MetaUAS(HubMixin):
             aligned = _aligned(align, features[stage], _as_many(prompt[stage], features[stage]))
             features[stage] = self.fusion(features[stage], aligned)
         height, width = query.shape[-2:]
-        return self.decoder(features)[..., :height, :width]
+        return self.decoder(features)[..., :height, :width].to(query.dtype)
 
     def _padded(self, images: Tensor) -> Tensor:
         """Repeat the lower and right border until the deepest stride divides both sides."""
