@@ -8,13 +8,16 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from metauas import cli
 from metauas.errors import InputError
 from metauas.eval import LAYOUTS, EvalSettings, evaluate, open_benchmark
 from metauas.eval.catalogue import CATALOGUE, Counts, find_source
 from metauas.eval.data_check import check_data
 from metauas.eval.layouts import load_sample, mask_files
-from metauas.files import write_json
+from metauas.files import read_json, write_json
+from metauas.model import save_checkpoint
 from metauas.seeding import rng_for
 
 SIZE = 64
@@ -170,15 +173,24 @@ def test_counts_labels_and_masks(shelf, layout):
             assert not mask[:, 32:].any()
 
 
+@pytest.fixture(scope="module")
+def checkpoint(model, tmp_path_factory):
+    return save_checkpoint(model, tmp_path_factory.mktemp("checkpoint"))
+
+
 @pytest.mark.parametrize("layout", CATEGORIES)
-def test_evaluation_from_end_to_end(shelf, layout, model):
-    benchmark = open_benchmark(shelf / layout, layout=layout)
-    evaluation = evaluate(model, benchmark, EvalSettings(seeds=(1,), size=SIZE), baselines=False)
-    metrics = evaluation.metrics()
+def test_the_command_evaluates_every_layout_from_end_to_end(shelf, layout, checkpoint, tmp_path):
+    given = {"data": shelf / layout, "layout": layout, "checkpoint": checkpoint, "seeds": 1, "size": SIZE}
+    options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
+    result = CliRunner().invoke(cli._app, ["eval", "--no-baselines", *options, "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    metrics = read_json(tmp_path / "metrics.json")
     assert list(metrics["categories"]) == list(CATEGORIES[layout])
     values = [cell["mean"] for block in metrics["categories"].values() for cell in block.values()]
     assert len(values) == 14
     assert all(0 <= value <= 1 for value in values)
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("as published" in report) == (layout in ("mvtec", "visa", "goods"))
 
 
 @pytest.mark.parametrize("layout", CATEGORIES)
