@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from torch import Tensor
 
+from metauas.errors import InputError
 from metauas.files import atomic_path
 from metauas.images import to_uint8
 
@@ -373,7 +374,7 @@ def show_attention(
     prompt: Float[Tensor, "3 h w"],
     attention: Float[Tensor, "n m"],
     *,
-    points: Sequence[tuple[float, float]],
+    points: Sequence[Sequence[float]],
 ) -> Figure:
     """Mark points of the query, and show where in the prompt each of them looks.
 
@@ -382,7 +383,13 @@ def show_attention(
         prompt: the prompt, square.
         attention: rows of weights over the prompt's positions for each of the query's, on square grids.
         points: (x, y) in the query, as shares of its side.
+
+    Raises:
+        InputError: a point is not in the query.
     """
+    for point in points:
+        if len(point) != 2 or not all(0 <= share < 1 for share in point):
+            raise InputError(f"points has {point}; give places of the query as (x, y), each from 0 to below 1")
     side = round(attention.shape[0] ** 0.5)
     figure, axes = plt.subplots(1, len(points) + 1, figsize=((len(points) + 1) * 1.9, 2.1), layout="constrained")
     axes[0].imshow(to_uint8(query))

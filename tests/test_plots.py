@@ -9,6 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from metauas import plots
+from metauas.errors import InputError
 from metauas.eval import Curve
 from metauas.images import read_image
 from metauas.model import create_model
@@ -167,6 +168,8 @@ def test_attention_is_shown_for_each_point():
     arrays = shown(plots.show_attention(query, prompt, attention, points=[(0.1, 0.1), (0.9, 0.9)]))
     assert len(arrays) == 1 + 2 * 2
     assert np.argmax(arrays[2]) == 5
+    with pytest.raises(InputError, match=r"points has \(0.1, 1.0\); give places of the query"):
+        plots.show_attention(query, prompt, attention, points=[(0.1, 1.0)])
 
 
 def test_a_figure_is_written_and_stays_open(tmp_path):
