@@ -13,6 +13,7 @@ are folded into the convolutions.
 import hashlib
 import io
 import json
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -188,9 +189,11 @@ def _torch_bytes(program: "ExportedProgram", *, about: str) -> bytes:
 def _onnx_bytes(program: "ExportedProgram", *, about: str, inputs: list[str], outputs: list[str]) -> bytes:
     import onnx
 
-    exported = torch.onnx.export(
-        program, input_names=inputs, output_names=outputs, opset_version=_OPSET, dynamo=True, verbose=False
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)  # PyTorch 2.11
+        exported = torch.onnx.export(
+            program, input_names=inputs, output_names=outputs, opset_version=_OPSET, dynamo=True, verbose=False
+        )
     assert exported is not None
     _name_counts(exported)
     proto = exported.model_proto

@@ -140,7 +140,7 @@ def test_options_of_opencv_reach_it():
 def test_each_preset_draws_its_kinds_and_marks_only_what_visibly_differs(preset):
     synthesizer = build_synthesizer(read_recipe(preset=preset, size=48, variation=OFF))
     pairs = [pair for pair in draw(synthesizer, 120) if pair.source != "texture"]  # those may show different places
-    assert len(pairs) > 80
+    assert len(pairs) >= 60
     assert {pair.kind for pair in pairs} == set(synthesizer.mixture)
     for pair in pairs:
         differs = (pair.query - pair.prompt).abs().amax(dim=0)[pair.mask[0] > 0]
