@@ -38,7 +38,9 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         InputError: an option is not known to this inpainter, or of the wrong type.
     """
     made = signature(_NETWORKS.get(name.partition(":")[0], OpenCVInpainter))
-    known = {p.name: (p.annotation, p.default) for p in made.parameters.values() if p.kind is Parameter.KEYWORD_ONLY}
+    known: dict[str, Any] = {
+        p.name: (p.annotation, p.default) for p in made.parameters.values() if p.kind is Parameter.KEYWORD_ONLY
+    }
     known.pop("method", None)  # the name says it
     fields: Any = create_model("InpainterOptions", __base__=Settings, **known)
     checked: dict[str, Any] = fields.parse(options, origin=f"options of {name}").model_dump(include=set(options))
