@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run ablations test notebooks lab bench pretrain lint env lock
+.PHONY: help run ablations test notebooks lab bench pretrain lint env lock fuzz
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -21,6 +21,9 @@ test: lint ## lint, then every test, then every notebook
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -p no:xdist \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+fuzz: env ## 10,000 damaged files for every reader; `make test` takes a sample
+	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder
 
 notebooks: env ## execute the notebooks in place, as they are committed
 	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb

@@ -1,5 +1,6 @@
 """The command line: ``metauas --help``."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -46,7 +47,11 @@ Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters,
 
 
 def app() -> None:
-    """Run the command line; a mistake in what was given ends with one clear sentence and exit status 2."""
+    """Run the command line; a mistake in what was given ends with one clear sentence and exit status 2.
+
+    SIGTERM ends it as Ctrl-C does: workers are sent home, and what was half written is taken away.
+    """
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         _app()
     except InputError as error:
@@ -54,6 +59,12 @@ def app() -> None:
         message = f"[bold red]error:[/] {escape(str(error))}"
         Console(stderr=True, highlight=False).print(message, soft_wrap=True, markup=True)
         sys.exit(2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
 
 
 @_app.command(epilog="Example: metauas segment --prompt normal.png part1.png part2.png --out maps")
@@ -322,6 +333,7 @@ def evaluate(
     from metauas.eval.maps import MapWriter
     from metauas.eval.network import choose_device
     from metauas.eval.results import check_out, write_results
+    from metauas.locks import alone_in
     from metauas.model import load_checkpoint
 
     given = {"prompt": prompt, "shots": shots, "seeds": _integers(seeds, name="--seeds")}
@@ -330,13 +342,14 @@ def evaluate(
     check_out(out)
     model = load_checkpoint(checkpoint).to(place)
     benchmark = open_benchmark(data, layout=layout, categories=_names(categories))
-    writer = MapWriter(out / "maps", benchmark) if maps else None
-    gatherer = MapGatherer(benchmark, settings, embed=model.embed)
-    take = each_of(writer, gatherer)
-    evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=take)
-    curves, cases = gatherer.curves, gatherer.cases
-    report = write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
-    paths = [*write_results(evaluation, out), report]
+    with alone_in(out):
+        writer = MapWriter(out / "maps", benchmark) if maps else None
+        gatherer = MapGatherer(benchmark, settings, embed=model.embed)
+        take = each_of(writer, gatherer)
+        evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=take)
+        curves, cases = gatherer.curves, gatherer.cases
+        report = write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
+        paths = [*write_results(evaluation, out), report]
     _print_evaluation(evaluation)
     for path in [*paths, *([out / "maps"] if maps else [])]:
         print(f"written: {path}")
@@ -364,6 +377,7 @@ def robustness(
     from metauas.eval.network import choose_device
     from metauas.eval.results import check_out
     from metauas.eval.robustness import check_disturbances, write_robustness
+    from metauas.locks import alone_in
     from metauas.model import load_checkpoint
     from metauas.plots import save_figure, show_robustness
 
@@ -374,9 +388,11 @@ def robustness(
     check_out(out)
     model = load_checkpoint(checkpoint).to(place)
     benchmark = open_benchmark(data, layout=layout, categories=_names(categories))
-    found = measure_robustness(model, benchmark, settings, disturbances=wanted)
-    picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
-    for path in [*write_robustness(found, out), picture]:
+    with alone_in(out):
+        found = measure_robustness(model, benchmark, settings, disturbances=wanted)
+        picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
+        paths = [*write_robustness(found, out), picture]
+    for path in paths:
         print(f"written: {path}")
 
 
@@ -458,13 +474,12 @@ def info(name: Annotated[str | None, typer.Argument(help="Benchmark; without it,
 
 def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
     """Return what a parameter file says to one notebook; a key that no notebook knows is an error."""
-    from metauas.ablations.parameters import read_parameters, split_parameters
+    from metauas.ablations.parameters import read_for_notebooks
     from metauas.notebooks import find_notebooks
 
     if params is None:
         return {}
-    notebooks = find_notebooks()
-    given = split_parameters(read_parameters(params), notebooks, source=params)
+    given = read_for_notebooks(params, find_notebooks())
     values = next(values for path, values in given.items() if path.stem == notebook)
     return {key: value for key, value in values.items() if key not in ("run_dir", "processes")}
 

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Something given by the user (file, folder, parameter, image) cannot be used as it is."""
 
 
+class OutputError(InputError, OSError):
+    """A result cannot be written: the disk is full, the folder is read-only or gone, or another run is in it."""
+
+
 class WeightsUnavailableError(InputError):
     """Pretrained weights were asked for and cannot be had, for example without a network."""
 

@@ -1,43 +1,75 @@
 """Files that are complete or absent, never half written."""
 
+import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from metauas.errors import InputError
+from metauas.errors import InputError, OutputError
 
-_TEMPORARY = ".tmp-"  # how the names of unfinished files begin
+#: How the names of unfinished files begin.
+UNFINISHED = ".tmp-"
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space, or choose a folder on another disk",
+    errno.EDQUOT: "free some space, or choose a folder on another disk",
+    errno.EACCES: "choose a folder that may be written",
+    errno.EPERM: "choose a folder that may be written",
+    errno.EROFS: "choose a folder that may be written",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "the folder was removed meanwhile; run the same again",
+}
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path``, else it vanishes.
 
-    The folder is made if it is missing. The rename is atomic because both lie in the same folder.
+    The folder is made if it is missing. The rename is atomic because both lie in the same folder. With ``durable`` the
+    content is on the disk before, so that even after a power cut there is the old file or the new one.
+
+    Raises:
+        OutputError: the disk is full, the folder may not be written or was removed meanwhile; says what to do.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # the ending is kept because image writers choose their format by it
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_TEMPORARY, suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp's 0600 would hide results from the rest of a lab
-        temporary.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # the ending is kept because image writers choose their format by it
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=UNFINISHED, suffix=target.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)  # mkstemp's 0600 would hide results from the rest of a lab
+            if durable:
+                to_disk(temporary)
+            temporary.replace(target)
+        finally:
+            with suppress(OSError):  # gone, or not to be removed: what was raised before says more
+                temporary.unlink()
+    except OSError as error:
+        if isinstance(error, InputError):
+            raise
+        reason, way_out = error.strerror or error, _WAYS_OUT.get(error.errno or 0, "choose another folder")
+        raise OutputError(f"{path} cannot be written ({reason}); {way_out}") from error
+
+
+def to_disk(path: Path) -> None:
+    """Make sure that a file, or a folder's list of names, outlives a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        os.close(handle)
 
 
 def remove_unfinished(*folders: str | Path) -> None:
     """Remove the temporary files that ``atomic_path`` left directly in ``folders`` when its process was killed."""
     for folder in folders:
-        for path in Path(folder).glob(f"{_TEMPORARY}*"):
+        for path in Path(folder).glob(f"{UNFINISHED}*"):
             path.unlink(missing_ok=True)
 
 
@@ -61,24 +93,29 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         return json.loads(require_file(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not JSON or text, thousands of digits, brackets without end
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not valid JSON: {error}") from error
 
 
 def require_file(path: str | Path, *, hint: str = "") -> Path:
     """Return ``path`` as a Path if it is a file, else raise InputError naming it and, if given, the way out."""
-    return _require(Path(path), Path(path).is_file(), "file", hint)
+    return _require(Path(path), Path.is_file, "file", hint)
 
 
 def require_folder(path: str | Path, *, hint: str = "") -> Path:
     """Return ``path`` as a Path if it is a folder, else raise InputError naming it and, if given, the way out."""
-    return _require(Path(path), Path(path).is_dir(), "folder", hint)
+    return _require(Path(path), Path.is_dir, "folder", hint)
 
 
-def _require(path: Path, found: bool, what: str, hint: str) -> Path:
-    if found:
-        return path
-    is_other = f"is not a {what}" if path.exists() else f"does not exist (looked in {path.absolute().parent})"
+def _require(path: Path, is_there: Callable[[Path], bool], what: str, hint: str) -> Path:
+    try:
+        if is_there(path):
+            return path
+        is_other = f"is not a {what}" if path.exists() else f"does not exist (looked in {path.absolute().parent})"
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        is_other = f"cannot be looked for ({error.strerror})"
     raise InputError(f"{what} {path} {is_other}" + (f"; {hint}" if hint else ""))
 
 

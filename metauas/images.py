@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from metauas.errors import InputError
-from metauas.files import atomic_path, require_file
+from metauas.files import atomic_path
+from metauas.image_files import open_image, rgb_bytes, upright
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -28,38 +28,35 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read an image as RGB bytes (H, W, 3), turned upright by its EXIF orientation.
+    """Read an image as RGB bytes (H, W, 3), turned upright; ``metauas.image_files`` says what becomes of which file.
 
     Raises:
-        InputError: naming the file if it is missing, truncated or no image.
+        InputError: naming the file if it is missing, truncated, too large or no image.
     """
-    return np.asarray(_eight_bits(_open(path)).convert("RGB"))
+    with open_image(path) as image:
+        return rgb_bytes(upright(image))
+
+
+def decode_image(data: bytes, *, origin: str) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode the bytes of an image file as ``read_image`` does; ``origin`` names them in errors."""
+    with open_image(origin, data=data) as image:
+        return rgb_bytes(upright(image))
 
 
 def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
-    """Read a mask file as booleans (H, W): every value above 0 is True (MVTec AD writes 255, others 1).
+    """Read a mask file as booleans (H, W): True where any channel is above 0 (MVTec AD writes 255, others 1).
 
     Raises:
-        InputError: naming the file if it is missing, truncated or no image.
+        InputError: naming the file if it is missing, truncated, too large or no image.
     """
-    return np.asarray(_open(path).convert("L")) > 0
+    with open_image(path) as image:
+        turned = upright(image)
+        return np.asarray(turned) > 0 if _is_one_channel(turned) else rgb_bytes(turned).any(axis=2)
 
 
-def _open(path: str | Path) -> Image.Image:
-    try:
-        with Image.open(require_file(path)) as image:
-            return ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as an image ({error}); replace the file or take it out") from error
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey values to bytes; Pillow would clip them, to white almost everywhere."""
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+def _is_one_channel(image: Image.Image) -> bool:
+    """Whether its values say by themselves what is above 0; those of a palette do not."""
+    return image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16")
 
 
 def to_tensor(image: np.ndarray) -> Float[Tensor, "3 h w"]:

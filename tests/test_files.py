@@ -1,9 +1,13 @@
+import errno
 import json
+import os
+import shutil
 import stat
+import tempfile
 
 import pytest
 
-from metauas.errors import InputError
+from metauas.errors import InputError, OutputError
 from metauas.files import (
     atomic_path,
     read_json,
@@ -56,7 +60,7 @@ def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path):
 
 
 def test_a_writer_may_take_the_temporary_file_away(tmp_path):
-    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "result.txt") as temporary:
+    with pytest.raises(OutputError, match="removed meanwhile"), atomic_path(tmp_path / "result.txt") as temporary:
         temporary.unlink()
     assert list(tmp_path.iterdir()) == []
 
@@ -115,3 +119,77 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     (tmp_path / "whole.txt").write_text("whole")
     remove_unfinished(tmp_path, tmp_path / "absent")
     assert [path.name for path in tmp_path.iterdir()] == ["whole.txt"]
+
+
+# --- faults of the disk
+
+
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (errno.ENOSPC, "No space left on device.*; free some space, or choose a folder on another disk"),
+        (errno.EROFS, "Read-only file system.*; choose a folder that may be written"),
+        (errno.EIO, "Input/output error.*; choose another folder"),
+    ],
+)
+def test_a_disk_that_is_full_or_broken_half_way_leaves_the_earlier_file_and_says_what_to_do(tmp_path, number, way_out):
+    target = write_text(tmp_path / "result.txt", "first")
+    with pytest.raises(OutputError, match=rf"result\.txt cannot be written \({way_out}"):
+        write_and_fail(target, OSError(number, os.strerror(number)))
+    assert target.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_read_only_folder_is_named(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(OutputError, match=r"a\.json cannot be written \(Permission denied\); choose a folder"):
+        write_json(tmp_path / "a.json", {})
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="Permission denied"):
+        write_json(tmp_path / "a.json", {})
+
+
+def test_a_folder_that_is_removed_meanwhile_is_named_and_made_anew_next_time(tmp_path):
+    target = tmp_path / "run" / "result.txt"
+    with pytest.raises(OutputError, match="removed meanwhile; run the same again"), atomic_path(target):
+        shutil.rmtree(target.parent)
+    assert write_text(target, "second").read_text() == "second"
+
+
+def test_a_name_that_is_too_long_is_an_input_error_in_reading_and_writing(tmp_path):
+    name = "ö" * 200 + ".json"
+    with pytest.raises(InputError, match="File name too long"):
+        read_json(tmp_path / name)
+    with pytest.raises(OutputError, match=r"File name too long.*choose a shorter name"):
+        write_json(tmp_path / ("a/" * 2000 + "a.json"), {})
+
+
+@pytest.mark.parametrize("name", ["größe 寸法 ✓.json", " a  b .json", "a'\"$(x);&.json", "é" * 120 + ".json"])
+def test_any_name_that_the_disk_takes_will_do(tmp_path, name):
+    path = write_json(tmp_path / "einem Ordner/с пробелом" / name, {"a": 1})
+    assert read_json(path) == {"a": 1}
+    assert [file.name for file in path.parent.iterdir()] == [name]
+
+
+def test_only_what_is_asked_to_be_durable_waits_for_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(handle))
+    write_text(tmp_path / "a.txt", "a")
+    assert not synced
+    with atomic_path(tmp_path / "b.txt", durable=True) as temporary:
+        temporary.write_text("b")
+    assert len(synced) == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 10_000, '"\\ud800', "{"])
+def test_json_that_is_no_json_is_named_whatever_is_wrong_with_it(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
+        read_json(tmp_path / "a.json")

@@ -1,16 +1,13 @@
 """Parameter files: reading them, checking every key and value, and giving each notebook its own."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from metauas.errors import InputError, did_you_mean
-from metauas.files import require_file
 from metauas.notebooks import declared_parameters
+from metauas.yaml_files import parse_mapping, read_mapping
 
 _NUMBER = re.compile(r"([-+]?)(\d*)(\.?\d*)(?:[eE]([-+]?)(\d+))?")
 _SCALARS = (str, int, float, bool, type(None))
@@ -20,28 +17,29 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
     """Read a parameter file: one flat YAML mapping of names to scalars or lists of scalars.
 
     Raises:
-        InputError: naming the file and everything that is wrong in it: not YAML, empty, not a mapping, a
-            key that is no name or stands there twice, a nested value, or a number that YAML 1.1 takes for
-            text (``1e-4``).
+        InputError: naming the file and everything that is wrong in it: a key that is no name or stands there twice, a
+            nested value, or a number that YAML 1.1 takes for text (``1e-4``); and as ``read_mapping``.
     """
-    try:
-        text = require_file(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from error
-    return _parse(text, source=path)
+    return _checked(*read_mapping(path, example="batch_size: 16"), source=path)
 
 
-def _parse(text: str, *, source: str | Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{source} is not valid YAML: {error}") from error
-    if not content:
-        raise InputError(f"{source} is empty; write one `name: value` a line, or give no file to use the defaults")
-    if not isinstance(content, dict):
-        raise InputError(f"{source} holds a {type(content).__name__}, not a mapping; write one `name: value` a line")
-    _refuse([*_doubled_keys(text), *(p for item in content.items() for p in _wrong_item(*item))], source=source)
+def _checked(content: dict[Any, Any], problems: list[str], *, source: str | Path) -> dict[str, Any]:
+    _refuse([*problems, *(p for item in content.items() for p in _wrong_item(*item))], source=source)
     return content
+
+
+def read_for_notebooks(path: str | Path, notebooks: Sequence[str | Path]) -> dict[Path, dict[str, Any]]:
+    """Read a parameter file and give each notebook what it declares, as ``split_parameters`` does.
+
+    Raises:
+        InputError: one error with all that ``read_parameters`` and ``split_parameters`` find wrong.
+    """
+    content, problems = read_mapping(path, example="batch_size: 16")
+    wrong = {key: list(_wrong_item(key, value)) for key, value in content.items()}
+    problems += [problem for each in wrong.values() for problem in each]
+    sound = {key: value for key, value in content.items() if not wrong[key]}
+    _refuse([*problems, *_misfits(sound, _declared(notebooks))], source=path)
+    return split_parameters(content, notebooks, source=path)
 
 
 def _absolute(value: Any) -> Any:
@@ -62,7 +60,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         if not equals or not name.isidentifier():
             raise InputError(f"setting {setting!r} is not of the form name=value, such as size=96")
     text = "\n".join(f"{name}: {value}" for name, _, value in pairs)
-    values = _parse(text, source="settings") if text else {}
+    values = _checked(*parse_mapping(text, origin="settings", example="size=96"), source="settings") if text else {}
     return {name: _absolute(value) for name, value in values.items()}
 
 
@@ -83,20 +81,27 @@ def split_parameters(
     Raises:
         InputError: naming the source and every key that no notebook declares and every value of another type.
     """
-    declared = {Path(notebook): declared_parameters(notebook) for notebook in notebooks}
-    known = {name for defaults in declared.values() for name in defaults}
-    names = ", ".join(notebook.stem for notebook in declared)
-    problems = [
-        f"{key!r} is declared by none of {names}{did_you_mean(key, known)}" for key in parameters if key not in known
-    ]
-    given = {
+    declared = _declared(notebooks)
+    _refuse(list(_misfits(parameters, declared)), source=source)
+    return {
         notebook: {key: value for key, value in parameters.items() if key in defaults}
         for notebook, defaults in declared.items()
     }
-    for notebook, values in given.items():
-        problems += _mismatches(values, declared[notebook], where=notebook.stem)
-    _refuse(problems, source=source)
-    return given
+
+
+def _declared(notebooks: Sequence[str | Path]) -> dict[Path, dict[str, Any]]:
+    return {Path(notebook): declared_parameters(notebook) for notebook in notebooks}
+
+
+def _misfits(parameters: Mapping[str, Any], declared: Mapping[Path, Mapping[str, Any]]) -> Iterator[str]:
+    known = {name for defaults in declared.values() for name in defaults}
+    names = ", ".join(notebook.stem for notebook in declared)
+    for key in parameters:
+        if key not in known:
+            yield f"{key!r} is declared by none of {names}{did_you_mean(key, known)}"
+    for notebook, defaults in declared.items():
+        values = {key: value for key, value in parameters.items() if key in defaults}
+        yield from _mismatches(values, defaults, where=notebook.stem)
 
 
 def _refuse(problems: Sequence[str], *, source: str | Path) -> None:
@@ -104,15 +109,6 @@ def _refuse(problems: Sequence[str], *, source: str | Path) -> None:
         raise InputError(f"{source}: {problems[0]}")
     if problems:
         raise InputError("\n  - ".join([f"{source} has {len(problems)} mistakes:", *problems]))
-
-
-def _doubled_keys(text: str) -> Iterator[str]:
-    """Yield a sentence for every key that stands there twice: YAML would silently keep the last one."""
-    mapping = yaml.compose(text, Loader=yaml.SafeLoader)
-    counts = Counter(str(key.value) for key, _ in mapping.value) if mapping else Counter()
-    for key, count in counts.items():
-        if count > 1:
-            yield f"{key!r} stands there {count} times; keep one"
 
 
 def _wrong_item(key: Any, value: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
-from metauas.ablations.parameters import read_parameters, split_parameters
+from metauas.ablations.parameters import read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
 from metauas.notebooks import declared_parameters, find_notebooks, read_cells
@@ -84,8 +84,9 @@ def run_suite(
     """
     notebooks = find_notebooks()
     chosen = _choose(notebooks, only)
-    parameters = {} if parameters_file is None else read_parameters(parameters_file)
-    given = split_parameters(parameters, notebooks, source=parameters_file or "parameters")
+    given = (
+        split_parameters({}, notebooks) if parameters_file is None else read_for_notebooks(parameters_file, notebooks)
+    )
     folder = Path(out).resolve()
     console = Console(highlight=False, markup=False)
     executed = []

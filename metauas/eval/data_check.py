@@ -13,7 +13,7 @@ from tqdm import tqdm
 from metauas.errors import InputError, check_choice, did_you_mean
 from metauas.eval.catalogue import CATALOGUE, Counts
 from metauas.eval.layouts import LAYOUTS, Category, Problems, list_benchmark, mask_files
-from metauas.eval.layouts.problems import UNREADABLE, upright_size
+from metauas.image_files import open_image, upright_size
 from metauas.images import IMAGE_SUFFIXES, read_mask
 
 READERS = 8  # files are waited for more than decoded
@@ -156,10 +156,11 @@ def _decoding_error(path: Path) -> str:
 def _error(path: Path, look: Callable[[Image.Image], object]) -> str:
     """Return what Pillow says against a file while ``look`` looks at it, nothing if it is sound."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             look(image)
-    except UNREADABLE as error:
-        return str(error) or type(error).__name__
+    except InputError as error:
+        reason = error.__cause__ or error
+        return str(reason) or type(reason).__name__
     return ""
 
 

@@ -9,7 +9,8 @@ from jaxtyping import Float, Float32
 
 from metauas.errors import InputError
 from metauas.eval.layouts import Benchmark, Category, Sample
-from metauas.files import atomic_path, require_file
+from metauas.files import atomic_path
+from metauas.image_files import open_image
 
 #: The grey value that stands for 1; maps are kept to half of 1 / 65535.
 WHITE = 2**16 - 1
@@ -58,7 +59,7 @@ def read_map(path: str | Path) -> Float32[np.ndarray, "h w"]:
     Raises:
         InputError: naming the file if it is missing or no 16-bit grey PNG.
     """
-    pixels = cv2.imread(str(require_file(path)), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
-        raise InputError(f"{path} is no map; give a 16-bit grey PNG as evaluation writes them")
-    return (pixels / WHITE).astype(np.float32)
+    with open_image(path, what="a map") as image:
+        if not image.mode.startswith("I;16"):
+            raise InputError("it has no 16-bit grey values, as evaluation writes them")
+        return (np.asarray(image) / WHITE).astype(np.float32)

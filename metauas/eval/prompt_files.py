@@ -20,9 +20,10 @@ from typing import Any, Literal
 from metauas.errors import InputError, did_you_mean
 from metauas.eval.layouts import Benchmark, Category, Problems
 from metauas.eval.layouts.listed import read_table
-from metauas.eval.layouts.problems import UNREADABLE, check_image, upright_size
+from metauas.eval.layouts.problems import check_image
 from metauas.eval.prompts import Prompt
 from metauas.files import require_file
+from metauas.image_files import upright_size
 from metauas.images import IMAGE_SUFFIXES
 
 _FORMS = (
@@ -144,7 +145,7 @@ def _some(names: Mapping[str, Any], shown: int = 20) -> str:
 def _is_image(path: Path) -> bool:
     try:
         upright_size(path)
-    except UNREADABLE:
+    except InputError:
         return False
     return True
 

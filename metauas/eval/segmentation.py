@@ -14,6 +14,7 @@ from metauas.eval.network import PromptedNetwork
 from metauas.eval.prompts import Prompt
 from metauas.eval.queries import Queries, pieces
 from metauas.images import stack_images
+from metauas.memory import halving_batches
 from metauas.seeding import rng_for
 
 
@@ -68,8 +69,26 @@ def segment_queries(
         queries: the images under test.
         prompts: one for each query.
         read: a prompt's images (K, 3, H, W), such as ``prompt_reader`` returns.
-        batch_size: queries at once.
+        batch_size: queries at once; halved as often as memory runs out.
+
+    Raises:
+        InputError: memory runs out even for one query.
     """
+    return halving_batches(
+        lambda size: _segment_in_batches(method, queries, prompts, read=read, batch_size=size),
+        batch_size=batch_size,
+        advice=f"lower size={queries.size}, or choose another device",
+    )
+
+
+def _segment_in_batches(
+    method: Method,
+    queries: Queries,
+    prompts: Sequence[Prompt],
+    *,
+    read: Callable[[Prompt], Tensor],
+    batch_size: int,
+) -> Float32[np.ndarray, "n h w"]:
     maps = np.empty((len(queries), queries.size, queries.size), dtype=np.float32)
     for together, batches in _plan(prompts, batch_size=batch_size):
         encoded = method.encode(torch.stack([read(prompt) for prompt in together]))

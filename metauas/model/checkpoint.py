@@ -107,10 +107,17 @@ def check_fit(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, 
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header into one safetensors file, atomically."""
+    """Write tensors and a JSON header into one safetensors file, atomically.
+
+    Raises:
+        OutputError: as ``atomic_path``.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
+    with atomic_path(path, durable=True) as temporary:
+        try:
+            save_file(contiguous, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
+        except SafetensorError as error:  # its words for a full disk
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -123,7 +130,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             header = {key: json.loads(value) for key, value in (file.metadata() or {}).items() if key != "format"}
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} cannot be read as safetensors ({error}); it may be incomplete: copy it anew"
         ) from error

@@ -49,7 +49,7 @@ def _read_weights(name: str, path: str) -> dict[str, Tensor]:
     """Read a file and compare it with the whole model; by itself timm takes partial matches in silence."""
     file = require_file(path, hint=_WAYS_OUT)
     try:
-        tensors = load_state_dict(str(file))
+        tensors = load_state_dict(str(file), weights_only=True)  # older versions would execute what is in it
     except Exception as error:  # an unpickler meets garbage with almost any of them
         raise InputError(f"{file} cannot be read as weights ({error}); it may be incomplete: copy it anew") from error
     expected = timm.create_model(name, pretrained=False, num_classes=0).state_dict()

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Bool, Int32
-from PIL import Image, UnidentifiedImageError
 
 from metauas.errors import InputError
 from metauas.files import require_folder
+from metauas.image_files import open_image
 from metauas.images import list_images, read_image
 from metauas.synthesis.crops import AreaLimits, picture_of_objects
 from metauas.synthesis.held_out import in_split
@@ -84,11 +84,8 @@ def read_labels(path: Path) -> Int32[np.ndarray, "h w"]:
     Raises:
         InputError: naming the file if it is no image, or one of colours.
     """
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a mask ({error}); replace the file or take it out") from error
+    with open_image(path, what="a mask") as image:
+        values = np.asarray(image)
     if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, saved as colours
         values = values[..., 0]
     if values.ndim != 2:

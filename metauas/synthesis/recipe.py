@@ -5,11 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, field_validator
 
 from metauas.errors import InputError, check_choice
-from metauas.files import require_file
 from metauas.settings import Settings
 from metauas.synthesis.coco import CocoPictures
 from metauas.synthesis.dataset import split_photographs
@@ -23,6 +21,7 @@ from metauas.synthesis.products import DrawnProducts
 from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.textures_folder import TextureFolder
 from metauas.synthesis.variation import Variation
+from metauas.yaml_files import read_mapping
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -234,11 +233,8 @@ def _check_sources(
     return shares
 
 
-def _read_mapping(path: str | Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(require_file(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no mapping; write one `name: value` a line, such as `count: 1000`")
+def _read_mapping(path: str | Path) -> dict[Any, Any]:
+    content, doubled = read_mapping(path, example="count: 1000")
+    if doubled:
+        raise InputError(f"{path}: {'; '.join(doubled)}")
     return content

@@ -5,7 +5,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metauas.ablations.parameters import _number_meant, parse_settings, read_parameters, split_parameters
+from metauas.ablations.parameters import (
+    _number_meant,
+    parse_settings,
+    read_for_notebooks,
+    read_parameters,
+    split_parameters,
+)
 from metauas.errors import InputError
 
 
@@ -160,3 +166,26 @@ def test_settings_of_a_command_line_are_read_as_in_a_file(tmp_path, monkeypatch)
 def test_a_wrong_setting_is_named(wrong, message):
     with pytest.raises(InputError, match=message):
         parse_settings(wrong)
+
+
+def test_of_a_file_form_and_meaning_are_judged_in_one_error(write, pair):
+    file = write("lr: 1e-4\nmodel: {size: 1}\nsteps: many\nstesp: 3\nfast: true\nfast: false\n")
+    with pytest.raises(InputError) as caught:
+        read_for_notebooks(file, pair)
+    message = str(caught.value)
+    assert "6 mistakes" in message  # `steps` is judged by both notebooks
+    parts = (
+        "write 1.0e-4",
+        "'model' is nested",
+        "'steps' must be",
+        "did you mean 'steps'",
+        "'fast' stands there 2 times",
+    )
+    assert all(part in message for part in parts)
+
+
+def test_a_sound_file_is_given_to_its_notebooks(write, pair):
+    assert read_for_notebooks(write("steps: 7\nsize: 96\n"), pair) == {
+        pair[0]: {"steps": 7},
+        pair[1]: {"steps": 7, "size": 96},
+    }

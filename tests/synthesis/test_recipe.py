@@ -213,7 +213,7 @@ def test_mistakes_are_named(given, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("- 1", "holds no mapping"), ("{", "not valid YAML"), ("preset: x", "preset='x'")]
+    ("text", "message"), [("- 1", "holds a list, not a mapping"), ("{", "not valid YAML"), ("preset: x", "preset='x'")]
 )
 def test_a_file_that_is_no_recipe_is_named(tmp_path, text, message):
     (tmp_path / "mine.yaml").write_text(text)

@@ -17,6 +17,7 @@ import yaml
 from metauas.errors import InputError
 from metauas.files import read_json
 from metauas.images import write_png
+from metauas.locks import alone_in
 from metauas.seeding import rng_for
 from metauas.synthesis import (
     KINDS,
@@ -34,7 +35,6 @@ from metauas.synthesis import (
 from metauas.synthesis.writing.card import size_category
 from metauas.synthesis.writing.report import SKIPPED_NAME, SUMMARY_NAME
 from metauas.synthesis.writing.rows import make_row
-from metauas.synthesis.writing.run import _alone_in
 from metauas.synthesis.writing.shards import plan_shards, row_schema
 
 SMALL = {"size": 32, "count": 24, "shard_size": 4, "validation_share": 0.25}
@@ -189,9 +189,9 @@ def test_a_shard_from_elsewhere_is_refused(written, tmp_path):
 
 
 def test_two_runs_cannot_write_into_one_folder(tmp_path):
-    with _alone_in(tmp_path), pytest.raises(InputError, match="another run is writing"):
+    with alone_in(tmp_path), pytest.raises(InputError, match="another run is writing"):
         write_pairs(SETTINGS, tmp_path, workers=0)
-    with _alone_in(tmp_path):
+    with alone_in(tmp_path):
         assert not list(tmp_path.iterdir())
 
 

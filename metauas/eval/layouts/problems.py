@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import ExifTags, Image
-
-from metauas.errors import did_you_mean
+from metauas.errors import InputError, did_you_mean
+from metauas.image_files import upright_size
 from metauas.images import list_images
 
 PROBLEMS_SHOWN = 20
-#: What Pillow raises on a file that is no image, or a broken or absurdly large one.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -57,9 +54,8 @@ def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, 
         return None
     try:
         return upright_size(path)
-    except UNREADABLE as error:
-        text = f"{path} cannot be read as an image ({error}); replace the file or take it out"
-        problems.add(text, category=category, path=path)
+    except InputError as error:
+        problems.add(str(error), category=category, path=path)
         return None
 
 
@@ -83,17 +79,3 @@ def same_shape(first: tuple[int, int], second: tuple[int, int]) -> bool:
     """Return whether two sizes (width, height) have the same aspect ratio, up to rounding by a pixel."""
     wide, narrow = sorted((first, second), reverse=True)
     return abs(narrow[0] / wide[0] * wide[1] - narrow[1]) <= 1
-
-
-def upright_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels from the header alone, turned as reading does by EXIF.
-
-    Raises:
-        OSError, SyntaxError, ValueError: as Pillow does, if the file is no image.
-    """
-    with Image.open(path) as image:
-        # Pillow would decode a whole PNG to look for EXIF behind the pixels, where nobody puts it
-        known = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
-        width, height = image.size
-    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)

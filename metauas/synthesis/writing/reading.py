@@ -1,11 +1,11 @@
 """Written pairs as torch data sets: by number from a folder, or as a stream from a folder or the Hub."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,10 +14,10 @@ from torch.utils.data import Dataset, IterableDataset
 
 from metauas.errors import InputError, check_choice
 from metauas.files import require_folder
-from metauas.images import to_tensor
+from metauas.images import decode_image, to_tensor
 from metauas.synthesis.dataset import SPLITS
 from metauas.synthesis.pairs import ChangePair
-from metauas.synthesis.writing.shards import ROWS_A_GROUP
+from metauas.synthesis.writing.shards import ROWS_A_GROUP, row_schema
 
 _FINISH = "run `metauas synthesize` with this folder and its settings again to finish it"
 
@@ -37,7 +37,7 @@ class WrittenPairs(Dataset[ChangePair]):
 
     def __init__(self, folder: str | Path, *, split: str = "train") -> None:
         self.files = list_shards(folder, split=split)
-        self._ends = np.cumsum([pq.read_metadata(file).num_rows for file in self.files])
+        self._ends = np.cumsum([_count_rows(file) for file in self.files])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -47,8 +47,10 @@ class WrittenPairs(Dataset[ChangePair]):
             raise IndexError(f"pair {index} of {len(self)}")
         shard = int(np.searchsorted(self._ends, index, side="right"))
         row = index - (int(self._ends[shard - 1]) if shard else 0)
-        group = _read_group(self.files[shard], row // ROWS_A_GROUP)
-        return pair_of(group.slice(row % ROWS_A_GROUP, 1).to_pylist()[0])
+        file = self.files[shard]
+        with _explained(file):
+            group = _read_group(file, row // ROWS_A_GROUP)
+            return pair_of(group.slice(row % ROWS_A_GROUP, 1).to_pylist()[0], origin=f"{file} row {row}")
 
 
 class PairStream(IterableDataset[ChangePair]):
@@ -110,29 +112,49 @@ def list_shards(folder: str | Path, *, split: str) -> list[Path]:
         raise InputError(
             f"{folder} holds no pairs of the split {split}; `metauas synthesize --out {folder}` writes them"
         )
-    total = int(files[0].stem.rsplit("-", 1)[1])
-    if len(files) != total:
+    total = files[0].stem.rsplit("-", 1)[1]
+    if str(len(files)) != total.lstrip("0"):
         raise InputError(f"{folder} holds {len(files)} of {total} shards of the split {split}; {_FINISH}")
     return files
 
 
-def pair_of(row: Mapping[str, Any]) -> ChangePair:
-    """Return the pair of a row whose images are still encoded."""
-    query, prompt = (
-        to_tensor(_decoded(row[side]["bytes"], cv2.IMREAD_COLOR)[..., ::-1]) for side in ("query", "prompt")
+def _count_rows(file: Path) -> int:
+    with _explained(file), pq.ParquetFile(file) as shard:
+        missing = set(row_schema().names) - set(shard.schema_arrow.names)
+        groups = [shard.metadata.row_group(number).num_rows for number in range(shard.num_row_groups)]
+        if missing or any(rows != ROWS_A_GROUP for rows in groups[:-1]):
+            raise InputError(f"{file} holds no pairs as `metauas synthesize` writes them; take it out")
+        return sum(groups)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # damaged parquet is met with almost any of them
+        raise InputError(f"{file} cannot be read as a shard of pairs ({error}); write or copy it anew") from error
+
+
+def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:
+    """Return the pair of a row whose images are still encoded.
+
+    Raises:
+        InputError: an image of it is damaged, or the three differ in size.
+    """
+    query, prompt, mask = (
+        decode_image(row[side]["bytes"], origin=f"{side} of {origin}") for side in ("query", "prompt", "mask")
     )
-    mask = _decoded(row["mask"]["bytes"], cv2.IMREAD_GRAYSCALE) > 0
+    if not query.shape == prompt.shape == mask.shape:
+        raise InputError(f"{origin}: query, prompt and mask are of different sizes; write or copy the shard anew")
     return ChangePair(
-        query=query,
-        prompt=prompt,
-        mask=from_numpy(mask[None].astype(np.float32)),
+        query=to_tensor(query),
+        prompt=to_tensor(prompt),
+        mask=from_numpy((mask[None, ..., 0] > 0).astype(np.float32)),
         kind=row["kind"],
         source=row["source"],
     )
-
-
-def _decoded(data: bytes, flag: int) -> np.ndarray:
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), flag))
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,7 @@
 """Writing pairs: from settings to a folder of shards with a card, resumable from any moment."""
 
-import os
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -12,8 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
-from metauas.errors import InputError
 from metauas.files import read_json, write_json, write_text
+from metauas.locks import alone_in, remove_unfinished
 from metauas.synthesis.recipe import SynthesisSettings
 from metauas.synthesis.writing.card import CARD_NAME, make_card
 from metauas.synthesis.writing.record import Record, absolute_paths, make_record
@@ -24,7 +22,6 @@ from metauas.synthesis.writing.shards import (
     build_synthesizers,
     plan_shards,
     read_content,
-    remove_unfinished_files,
     unfinished_shards,
     write_shard,
 )
@@ -61,9 +58,8 @@ def write_pairs(
     """
     settings, target = absolute_paths(settings), Path(out).resolve()
     shards, record = plan_shards(settings), make_record(settings)
-    with _alone_in(target):
+    with alone_in(target):
         todo = unfinished_shards(target, shards=shards, record=record)
-        remove_unfinished_files(target)
         if not todo and (target / SUMMARY_NAME).is_file():
             return read_json(target / SUMMARY_NAME)
         started = perf_counter()
@@ -79,7 +75,7 @@ def write_pairs(
             with closing(outcomes):
                 _follow(outcomes, shards=shards, todo=todo)
         finally:
-            remove_unfinished_files(target)
+            remove_unfinished(target)  # of workers that were lost
         pairs, seconds = sum(map(len, todo)), perf_counter() - started
         return _describe(target, shards=shards, record=record, pairs=pairs, seconds=seconds)
 
@@ -124,27 +120,3 @@ def _describe(target: Path, *, shards: Sequence[Shard], record: Record, pairs: i
     write_text(target / CARD_NAME, make_card(contents, record=record))
     write_json(target / SUMMARY_NAME, summary)  # the last: it says that all is there
     return summary
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder; the system lets go of it however this process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(handle, folder)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, folder: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"another run is writing into {folder}; wait for it, or give another folder") from error

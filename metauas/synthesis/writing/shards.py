@@ -1,7 +1,6 @@
 """Shards: parquet files of pairs, each a function of the synthesis' record and its own number, whole or absent."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 
 from metauas.errors import InputError
-from metauas.files import atomic_path, remove_unfinished
+from metauas.files import atomic_path, to_disk
 from metauas.synthesis.dataset import SPLITS
 from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer
 from metauas.synthesis.writing.record import Record, differences
@@ -89,15 +88,16 @@ def write_shard(
     torch.set_num_threads(1)
     skipped: list[Skipped] = []
     rows = _make_rows(shard, synthesizers[shard.split], settings=settings, skipped=skipped)
-    with atomic_path(out / shard.name) as temporary:
+    with (
+        atomic_path(out / shard.name, durable=True) as temporary,
         # PNG and JPEG cannot be made smaller
-        with pq.ParquetWriter(temporary, row_schema(), compression="none", write_page_index=True) as writer:
-            while group := list(islice(rows, ROWS_A_GROUP)):
-                writer.write_table(pa.Table.from_pylist(group, schema=row_schema()))
-            notes = {_RECORD: record, _SKIPPED: [asdict(item) for item in skipped]}
-            writer.add_key_value_metadata({key: json.dumps(note, sort_keys=True) for key, note in notes.items()})
-        _to_disk(temporary)
-    _to_disk((out / shard.name).parent)
+        pq.ParquetWriter(temporary, row_schema(), compression="none", write_page_index=True) as writer,
+    ):
+        while group := list(islice(rows, ROWS_A_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=row_schema()))
+        notes = {_RECORD: record, _SKIPPED: [asdict(item) for item in skipped]}
+        writer.add_key_value_metadata({key: json.dumps(note, sort_keys=True) for key, note in notes.items()})
+    to_disk((out / shard.name).parent)
 
 
 def _make_rows(
@@ -151,26 +151,12 @@ def _is_whole(path: Path, record: Record) -> bool:
     """The footer is written last: a file without one was cut off, for example in being copied."""
     try:
         notes = pq.read_metadata(path).metadata
-    except (pa.ArrowException, OSError):
+        found = json.loads((notes or {}).get(_RECORD, b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
         return False
-    found = json.loads((notes or {}).get(_RECORD, b"{}"))
     if found != record:
         raise InputError(
             f"{path.parents[1]} holds pairs of another synthesis: {differences(found, record)}; give the settings it "
             "was begun with, or another folder"
         )
     return True
-
-
-def remove_unfinished_files(out: Path) -> None:
-    """Remove the temporary files of a process that was killed."""
-    remove_unfinished(*(path for path in out.glob("*") if path.is_dir()))
-
-
-def _to_disk(path: Path) -> None:
-    """Make sure that a file, or a folder's list of names, outlives a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,0 +1,105 @@
+"""The one door for image files, which may be anybody's: what is let in, and as what.
+
+| file | outcome |
+|---|---|
+| more than ``MAX_PIXELS`` by its header, a bomb | refused before a pixel is decoded |
+| truncated, damaged, zero-sized, no image | refused |
+| another format than ``FORMATS``, whatever its name says | refused; no program such as Ghostscript is ever started |
+| grey, 1 bit to 8 | the grey value in all three channels |
+| 16 bits | the upper 8, scaled and never clipped |
+| 32-bit integers, floating point, LAB, HSV | refused: nothing says what is white |
+| palette | its colours |
+| transparency, in any mode | left out; the colours below it count |
+| CMYK, YCbCr | RGB by Pillow's formula, without a colour profile |
+| EXIF orientation | turned upright |
+| several pages or frames | the first |
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from metauas.errors import InputError
+from metauas.files import require_file
+
+#: Pixels that an image may have, a quarter of a gigabyte as RGB: Pillow's own limit, where it only warns.
+MAX_PIXELS = 1024**3 // 4 // 3
+#: By content, not by name: the formats of ``IMAGE_SUFFIXES``. Pillow knows others, some of which start programs.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+_TO_RGB = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa", "CMYK", "YCbCr")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
+
+
+@contextmanager
+def open_image(path: str | Path, *, data: bytes | None = None, what: str = "an image") -> Iterator[Image.Image]:
+    """Yield an image whose header has been checked, not decoded yet; whatever is raised in the block names the file.
+
+    Args:
+        path: the file, or the name for ``data`` in errors.
+        data: the file's bytes, if they are not on disk by themselves.
+        what: what it should be, for the errors.
+
+    Raises:
+        InputError: naming the file if it is missing, truncated, too large, or no image of ``FORMATS``.
+    """
+    source = io.BytesIO(data) if data is not None else require_file(path)
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            _check_size(image)
+            yield image
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as {what} ({error}); replace the file or take it out") from error
+    except Exception as error:  # on garbage Pillow raises almost any of them
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read as {what} ({reason}); replace the file or take it out") from error
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if min(width, height) < 1:
+        raise InputError(f"it has {width} × {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise InputError(f"its header says {width} × {height} pixels, more than {MAX_PIXELS}")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return the decoded image, turned as its EXIF orientation says."""
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def upright_size(path: str | Path) -> tuple[int, int]:
+    """Return (width, height) in pixels from the header alone, turned as reading does by EXIF.
+
+    Raises:
+        InputError: as ``open_image``.
+    """
+    with open_image(path) as image:
+        # Pillow would decode a whole PNG to look for EXIF behind the pixels, where nobody puts it
+        known = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
+        width, height = image.size
+    return (height, width) if orientation in _TURNED else (width, height)
+
+
+def rgb_bytes(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a decoded image as RGB bytes (H, W, 3), as the table above says.
+
+    Raises:
+        InputError: it holds values of which nothing says what is white.
+    """
+    if image.mode in _SIXTEEN_BITS:  # Pillow would clip them, to white almost everywhere
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode not in _TO_RGB:
+        raise InputError(f"its pixels are of mode {image.mode}; save it with 8 or 16 bits a channel")
+    if "transparency" in image.info:  # of a palette, Pillow wants to be asked for it
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))

@@ -1,0 +1,69 @@
+"""YAML files, which may be anybody's: plain values, checked before anything is made of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metauas.errors import InputError
+from metauas.files import require_file
+
+#: A parameter file or recipe has some dozens of lines.
+MAX_BYTES = 100_000
+MAX_DEPTH = 20
+
+
+class _Loader(yaml.SafeLoader):
+    """Makes plain values only, without aliases (ten lines of which can stand for billions of values) or abysses."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.YAMLError(f"line {mark.line + 1} refers to a value elsewhere (*name); write it out")
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"it is nested more than {MAX_DEPTH} deep")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def read_mapping(path: str | Path, *, example: str) -> tuple[dict[Any, Any], list[str]]:
+    """Read a YAML file that holds one mapping.
+
+    Args:
+        path: the file.
+        example: a line such as should stand in it, for the errors.
+
+    Returns:
+        The mapping, and a sentence for every key that stands there twice, of which YAML silently keeps the last.
+
+    Raises:
+        InputError: naming the file if it is missing, larger than ``MAX_BYTES``, not YAML of plain values, or if it
+            holds no mapping, an alias, or values nested deeper than ``MAX_DEPTH``.
+    """
+    file = require_file(path)
+    if file.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} has more than {MAX_BYTES} bytes; it should hold lines such as `{example}`")
+    try:
+        loader = _Loader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        content = loader.construct_document(node) if node else None
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # the latter of odd dates and numbers
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+    if not content:
+        raise InputError(f"{path} is empty; write lines such as `{example}`")
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, not a mapping; write lines such as `{example}`")
+    return content, list(_doubled_keys(node))
+
+
+def _doubled_keys(mapping: Any) -> Iterator[str]:
+    counts = Counter(str(key.value) for key, _ in mapping.value)
+    for key, count in counts.items():
+        if count > 1:
+            yield f"{key!r} stands there {count} times; keep one"
