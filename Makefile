@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run ablations test notebooks lab bench pretrain lint env lock fuzz
+.PHONY: help run ablations test notebooks lab bench pretrain lint env lock fuzz chaos
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -24,6 +24,9 @@ test: lint ## lint, then every test, then every notebook
 
 fuzz: env ## 10,000 damaged files for every reader; `make test` takes a sample
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder
+
+chaos: env ## 50 random kills of synthesis, training and evaluation; `make test` takes a few
+	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --kills 50 --work $$folder
 
 notebooks: env ## execute the notebooks in place, as they are committed
 	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb

@@ -50,14 +50,14 @@ def alone_in(folder: str | Path) -> Iterator[Path]:
     _held.add(handle)
     try:
         _lock(handle, target)
-        remove_unfinished(target)
+        clear_unfinished(target)
         yield target
     finally:
         _held.discard(handle)
         os.close(handle)
 
 
-def remove_unfinished(folder: Path) -> None:
+def clear_unfinished(folder: Path) -> None:
     """Remove the temporary files of a run that was killed, in the folder and those in it."""
     for path in folder.rglob(f"{UNFINISHED}*"):
         with suppress(OSError):  # another folder's run may have finished it meanwhile

@@ -33,32 +33,46 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_mapping(path: str | Path, *, example: str) -> tuple[dict[Any, Any], list[str]]:
-    """Read a YAML file that holds one mapping.
+    """Read a YAML file that holds one mapping, as ``parse_mapping`` does.
+
+    Raises:
+        InputError: naming the file if it is missing, larger than ``MAX_BYTES`` or not UTF-8; and as ``parse_mapping``.
+    """
+    file = require_file(path)
+    if file.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} has more than {MAX_BYTES} bytes; it should hold lines such as `{example}`")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+    return parse_mapping(text, origin=path, example=example)
+
+
+def parse_mapping(text: str, *, origin: str | Path, example: str) -> tuple[dict[Any, Any], list[str]]:
+    """Parse YAML that holds one mapping.
 
     Args:
-        path: the file.
+        text: the YAML.
+        origin: where it comes from, for the errors.
         example: a line such as should stand in it, for the errors.
 
     Returns:
         The mapping, and a sentence for every key that stands there twice, of which YAML silently keeps the last.
 
     Raises:
-        InputError: naming the file if it is missing, larger than ``MAX_BYTES``, not YAML of plain values, or if it
-            holds no mapping, an alias, or values nested deeper than ``MAX_DEPTH``.
+        InputError: naming the origin if it is not YAML of plain values, or if it holds no mapping, an alias, or values
+            nested deeper than ``MAX_DEPTH``.
     """
-    file = require_file(path)
-    if file.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} has more than {MAX_BYTES} bytes; it should hold lines such as `{example}`")
     try:
-        loader = _Loader(file.read_text(encoding="utf-8"))
+        loader = _Loader(text)
         node = loader.get_single_node()
         content = loader.construct_document(node) if node else None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # the latter of odd dates and numbers
-        raise InputError(f"{path} is not valid YAML: {error}") from error
+        raise InputError(f"{origin} is not valid YAML: {error}") from error
     if not content:
-        raise InputError(f"{path} is empty; write lines such as `{example}`")
+        raise InputError(f"{origin} is empty; write lines such as `{example}`")
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a mapping; write lines such as `{example}`")
+        raise InputError(f"{origin} holds a {type(content).__name__}, not a mapping; write lines such as `{example}`")
     return content, list(_doubled_keys(node))
 
 

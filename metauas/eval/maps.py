@@ -48,8 +48,7 @@ def write_map(path: str | Path, values: Float[np.ndarray, "h w"]) -> Path:
     """Write a map in [0, 1] as 16-bit grey PNG, atomically, and return the path."""
     pixels = np.rint(np.clip(values, 0, 1) * WHITE).astype(np.uint16)
     with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), pixels):
-            raise OSError(f"OpenCV could not write {temporary}")
+        temporary.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())  # by itself OpenCV does not notice a full disk
     return Path(path)
 
 

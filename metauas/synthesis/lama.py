@@ -1,5 +1,7 @@
 """Inpainting with LaMa (Suvorov et al., WACV 2022), which continues repeating structure over large holes."""
 
+import hashlib
+import os
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +18,22 @@ from metauas.synthesis.inpainting import choose_device, keep_outside, pad_to_mul
 
 _STRIDE = 8  # the network halves its input three times
 _PROBE = 64  # pixels of the image on which a file is tried
+_MD5 = "e3aa4aaa15225a33ec84f9f4bc47e500"
+_TRUST = "METAUAS_TRUST_TORCHSCRIPT"
 _WHERE = (
     "LaMa as TorchScript is https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt "
-    "(206 MB, MD5 e3aa4aaa15225a33ec84f9f4bc47e500)"
+    f"(206 MB, MD5 {_MD5})"
 )
+
+
+def _check_published(path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if digest != _MD5:
+        raise InputError(
+            f"{path} is not the published file (its MD5 is {digest}), and TorchScript is a program that would be "
+            f"executed; if you trust whoever made it, set {_TRUST}=1 or give trusted=True. {_WHERE}"
+        )
 
 
 class LamaInpainter:
@@ -30,8 +44,10 @@ class LamaInpainter:
     Its ``forward(image, mask)`` takes (1, 3, H, W) in [0, 1] and (1, 1, H, W) of {0, 1} and returns (1, 3, H, W) in
     [0, 1]; images are padded by mirroring to multiples of 8.
 
-    A TorchScript archive holds a program of torch's own operators: no Python, yet a program, and torch's reader is
-    not hardened against malice. Take the file from the place above and compare its checksum.
+    A TorchScript archive holds a program of torch's own operators: no Python, yet a program, which can read and write
+    files, and torch's reader is not hardened against malice. It is the one kind of file in this package that is
+    executed. So without your word only the published file is opened, known by its checksum; for another one, say one
+    that you exported yourself, give ``trusted=True`` or set ``METAUAS_TRUST_TORCHSCRIPT=1``. No recipe can say so.
 
     A pickled inpainter leaves the network behind and reads it again where it is first used.
 
@@ -39,15 +55,18 @@ class LamaInpainter:
         path: the TorchScript file.
         device: ``auto`` or a device of torch.
         feather: pixels around the mask over which filling and original are blended.
+        trusted: execute the file even if it is not the published one.
 
     Raises:
-        InputError: the file is missing, damaged, no TorchScript, or another network.
+        InputError: the file is missing, damaged, not trusted, no TorchScript, or another network.
     """
 
-    def __init__(self, path: str | Path, *, device: str = "auto", feather: int = 4) -> None:
+    def __init__(self, path: str | Path, *, device: str = "auto", feather: int = 4, trusted: bool = False) -> None:
         if feather < 0:
             raise InputError(f"feather={feather}: give 0 pixels or more")
         self.path = require_file(path, hint=_WHERE)
+        if not trusted and os.environ.get(_TRUST) != "1":
+            _check_published(self.path)
         self.device = choose_device(device)
         self.feather = feather
         self._fill(np.zeros((_PROBE, _PROBE, 3), np.float32), np.ones((_PROBE, _PROBE), bool))

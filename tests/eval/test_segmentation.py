@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from metauas.errors import InputError
 from metauas.eval.baselines import pixel_difference
 from metauas.eval.conditions import Condition, turned, turned_prompt
 from metauas.eval.queries import Queries
@@ -134,3 +135,27 @@ def test_what_a_condition_draws_depends_on_names_alone(normal, tmp_path):
     changed = [drawn(normal[1:2]), drawn(normal[:1], category="brick"), drawn(normal[:1], seed=3)]
     changed += [drawn(normal[:2]), drawn(normal[:1], condition=other)]
     assert len({first, *changed}) == 6
+
+
+@pytest.mark.filterwarnings("ignore:out of memory:RuntimeWarning")
+@pytest.mark.parametrize("plan", ["one for all", "almost one each", "mixed", "pairs"])
+def test_out_of_memory_smaller_batches_give_the_same_maps(queries, normal, plan):
+    class Small(Recorder):
+        def segment(self, queries, encoded):
+            if len(queries) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().segment(queries, encoded)
+
+    small, prompts = Small(), plans(normal)[plan]
+    found = run(small.method(), queries, prompts, batch_size=5)
+    assert max(small.batches) <= 2
+    np.testing.assert_allclose(found, run(Recorder().method(), queries, prompts), rtol=1e-6)
+
+
+def test_out_of_memory_with_one_query_says_what_to_lower(queries, normal):
+    def segment(queries, encoded):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    method = Method(name="large", encode=lambda prompts: prompts, segment=segment)
+    with pytest.raises(InputError, match=rf"single image \(CUDA out of memory\); lower size={SIZE}"):
+        run(method, queries, [(normal[0],)] * 5, batch_size=1)

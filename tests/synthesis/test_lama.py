@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 import warnings
 
@@ -38,6 +39,11 @@ def script(module, path):
         warnings.simplefilter("ignore")  # of torch.jit, the format in which LaMa is given away
         torch.jit.save(torch.jit.script(module), str(path))
     return path
+
+
+@pytest.fixture(autouse=True)
+def trusted(monkeypatch):
+    monkeypatch.setenv("METAUAS_TRUST_TORCHSCRIPT", "1")
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +110,20 @@ def test_a_file_that_is_no_lama_is_refused_at_the_door(lama, tmp_path):
         LamaInpainter(script(OneInput(), tmp_path / "one.pt"))
     with pytest.raises(InputError, match="feather=-1"):
         LamaInpainter(lama, feather=-1)
+
+
+def test_a_program_of_strangers_is_not_even_opened(lama, monkeypatch):
+    monkeypatch.delenv("METAUAS_TRUST_TORCHSCRIPT")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("opened"))
+        with pytest.raises(
+            InputError, match=r"is not the published file .*; if you trust whoever made it, set METAUAS_"
+        ):
+            LamaInpainter(lama)
+    assert LamaInpainter(lama, trusted=True, device="cpu").path == lama
+
+
+def test_the_published_file_is_known_by_its_checksum(lama, monkeypatch):
+    monkeypatch.delenv("METAUAS_TRUST_TORCHSCRIPT")
+    monkeypatch.setattr("metauas.synthesis.lama._MD5", hashlib.md5(lama.read_bytes()).hexdigest())
+    assert LamaInpainter(lama, device="cpu").path == lama

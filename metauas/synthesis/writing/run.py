@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
 from metauas.files import read_json, write_json, write_text
-from metauas.locks import alone_in, remove_unfinished
+from metauas.locks import alone_in, clear_unfinished
 from metauas.synthesis.recipe import SynthesisSettings
 from metauas.synthesis.writing.card import CARD_NAME, make_card
 from metauas.synthesis.writing.record import Record, absolute_paths, make_record
@@ -75,7 +75,7 @@ def write_pairs(
             with closing(outcomes):
                 _follow(outcomes, shards=shards, todo=todo)
         finally:
-            remove_unfinished(target)  # of workers that were lost
+            clear_unfinished(target)  # of workers that were lost
         pairs, seconds = sum(map(len, todo)), perf_counter() - started
         return _describe(target, shards=shards, record=record, pairs=pairs, seconds=seconds)
 

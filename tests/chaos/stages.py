@@ -1,0 +1,80 @@
+"""What is killed: each stage at its smallest, with what must be the same in the end however often it was."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from metauas import cli
+from metauas.eval.miniature import Counts, write_miniature
+from metauas.model import create_model, save_checkpoint
+from metauas.seeding import rng_for
+from metauas.synthesis import read_recipe, write_pairs
+from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, load_segmented
+from metauas.train import TrainSettings, train
+
+PAIRS = read_recipe(size=32, count=24, shard_size=4, validation_share=0.25, pictures={"drawn_scenes": 1.0})
+TRAINING = TrainSettings(size=32, steps=8, batch_size=2, validation_pairs=2, validate_every=2)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage under test.
+
+    Attributes:
+        run: does all of it in a folder, or what is left of it to do.
+        results: patterns of the files that must come out the same to the byte.
+        prepare: what is made once beforehand, in the parent of all the processes that are killed.
+    """
+
+    run: Callable[[Path], object]
+    results: tuple[str, ...]
+    prepare: Callable[[], object] = lambda: None
+
+
+def whole(folder: Path, patterns: Iterable[str]) -> dict[str, bytes]:
+    """Return the content of the files that are there, by name."""
+    files = (path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith(".tmp-"))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def _write_pairs(out: Path) -> None:
+    write_pairs(PAIRS, out, workers=0)
+
+
+def _train(out: Path) -> None:
+    train(TRAINING, out=out)
+
+
+def _segment_photographs() -> None:
+    """Their segments take a second, and every killed process would look for them anew."""
+    for name in (*TRAINING_PHOTOGRAPHS, *VALIDATION_PHOTOGRAPHS):
+        load_segmented(name)
+
+
+def stages(work: Path) -> dict[str, Stage]:
+    """Return all stages; what they read lies in ``work``."""
+
+    def prepare_evaluation() -> None:
+        write_miniature(work / "miniature", seed=0, size=32, counts=Counts(train=1, good=1, defect=1))
+        save_checkpoint(create_model("nano"), work / "checkpoint")
+
+    def evaluate(out: Path) -> None:
+        given = {"prompt": "random", "shots": 1, "seeds": "1", "size": 32, "batch_size": 4, "device": "cpu"}
+        given |= {"layout": "mvtec", "categories": "bottle,brick", "maps": True, "baselines": False, "official": False}
+        cli.evaluate(data=str(work / "miniature"), checkpoint=str(work / "checkpoint"), out=out, **given)
+
+    return {
+        "synthesis": Stage(_write_pairs, ("*/*.parquet", "README.md", "skipped.json")),
+        "training": Stage(_train, ("checkpoint/*", "history.csv"), prepare=_segment_photographs),
+        "evaluation": Stage(evaluate, ("metrics.json", "metrics.csv", "maps/**/*.png"), prepare=prepare_evaluation),
+    }
+
+
+def quiet() -> None:
+    """Nothing is printed by what is killed, and nothing is drawn from the clock or the machine."""
+    os.environ["TQDM_DISABLE"] = "1"
+    torch.set_num_threads(1)
+    assert rng_for(0).integers(10) == rng_for(0).integers(10)
