@@ -51,7 +51,8 @@ def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
     """
     with open_image(path) as image:
         turned = upright(image)
-        return np.asarray(turned) > 0 if _is_one_channel(turned) else rgb_bytes(turned).any(axis=2)
+        values = np.asarray(turned)[..., None] if _is_one_channel(turned) else rgb_bytes(turned)
+        return np.asarray((values > 0).any(axis=2))
 
 
 def _is_one_channel(image: Image.Image) -> bool:

@@ -1,6 +1,7 @@
 """The training loop: pixel-wise BCE on change pairs (paper, section 3.3 and equation 5)."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from safetensors import SafetensorError
 from torch.utils.data import Subset
 from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
+from metauas.errors import OutputError
 from metauas.files import remove_unfinished, write_json, write_text
+from metauas.locks import alone_in
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, pair_loader
@@ -20,6 +23,7 @@ from metauas.train.examples import MAPS_NAME, changed_pairs, maps_of, remove_map
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
 from metauas.train.record import begin_record, end_record
+from metauas.train.rescue import rescued
 from metauas.train.selection import is_exhausted, kept_row
 from metauas.train.settings import TrainSettings
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
@@ -54,20 +58,22 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
         resume: continue a broken run found in ``out``; otherwise start anew.
 
     Raises:
-        InputError: ``out`` holds a run with other settings, or the settings cannot be used.
-        FloatingPointError: the loss is no longer a number; names the step.
+        InputError: ``out`` holds a run with other settings, another run is writing into it, the settings cannot be
+            used, or memory runs out.
+        FloatingPointError: the loss is no longer a number; names the step, whose pairs are kept in ``out``.
         SavingError: the disk is full or cannot be written to; what was saved before is intact.
     """
     folder = Path(out)
     run = _Run(settings, folder=folder)
-    progress = run.begin(resume=resume)
-    run.go(progress)
-    run.end(progress)
+    with alone_in(folder) if run.is_main else nullcontext():
+        progress = run.begin(resume=resume)
+        run.go(progress)
+        run.end(progress)
     model = load_checkpoint(folder / "checkpoint").to(run.accelerator.device)
     return TrainResult(model=model, checkpoint=folder / "checkpoint", history=pd.DataFrame(progress.history))
 
 
-class SavingError(OSError):
+class SavingError(OutputError):
     """A run could not be saved; what was saved before is intact."""
 
 
@@ -114,7 +120,8 @@ class _Run:
         quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # else what TQDM_DISABLE says holds
         bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training", **quiet)
         for step, parts in zip(bar, self._batches(start=progress.step), strict=True):
-            progress.recent.append(self.learner.step(parts, step=step))
+            with rescued(parts, folder=self.folder, step=step):
+                progress.recent.append(self.learner.step(parts, step=step))
             progress.step = step + 1
             validates = progress.step % self.settings.validate_every == 0 or progress.step == self.settings.steps
             if validates or progress.step % _LOG_EVERY == 0:

@@ -126,9 +126,8 @@ def main() -> None:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     limit_memory()
-    faulthandler.register(
-        signal.SIGALRM, chain=True
-    )  # a reader that hangs, in C as well, is shown and the process ends
+    for ends in (signal.SIGPROF, signal.SIGALRM):  # a reader that hangs, in C as well, is shown and the process ends
+        faulthandler.register(ends, chain=True)
     watch, results = Watch(), {}
     for name in given.readers:
         reader = READERS[name]

@@ -13,14 +13,14 @@ READERS = (
     "image", "mask", "labels", "map", "safetensors", "checkpoint", "torch file", "timm weights", "cyws", "coco", "visa",
     "real-iad", "prompt file", "parameters", "recipe", "calibration", "notebook", "shard",
 )  # fmt: skip
-SAMPLE = 60
+SAMPLE = 40
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     work = tmp_path_factory.mktemp("fuzz")
     command = [sys.executable, str(SCRIPT), "--count", str(SAMPLE), "--work", str(work)]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=550, check=False)
     assert process.returncode == 0, f"a reader crashed or hung:\n{process.stderr[-3000:]}"
     return json.loads((work / "results.json").read_text())
 
@@ -53,7 +53,7 @@ def test_the_same_seed_damages_alike_and_mostly_it_does():
     content = bytes(range(256))
     first, second = ([mutate(content, others=[b"abc"], rng=np.random.default_rng(k)) for k in range(200)] for _ in "ab")
     assert first == second
-    assert sum(damaged != content for damaged in first) > 190
+    assert sum(damaged != content for damaged in first) > 180
     assert any(len(damaged) < 128 for damaged in first)
     assert any(len(damaged) > 256 for damaged in first)
 

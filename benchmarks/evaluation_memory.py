@@ -1,0 +1,93 @@
+"""Memory of a long evaluation: what a process holds must not grow with what it has evaluated.
+
+By default 10,000 drawn images in 100 categories. Drawn images stand in for photographs, and a network of one line for
+MetaUAS, since neither's content matters to memory; readers, metrics, curves and gallery are the real ones. What counts
+is the resident memory after each category, the largest of the last tenth against that of the second (the first fills
+caches); the exit status is 1 if it has grown by more than 5 %.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import psutil
+import torch
+from common import print_table
+from torch import Tensor
+
+from metauas.eval import EvalSettings, MapGatherer, evaluate
+from metauas.eval.layouts import Category, read_benchmark
+from metauas.images import write_png
+
+LIMIT = 1.05
+
+
+class Difference:
+    """A network as evaluation knows them: the map is the mean difference of query and prompt."""
+
+    training = False
+
+    def embed(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))
+
+    def encode_prompt(self, prompt: Tensor) -> Tensor:
+        return prompt
+
+    def segment(self, queries: Tensor, prompt: Tensor) -> Tensor:
+        return (queries - prompt).abs().mean(dim=1, keepdim=True)
+
+
+def draw(root: Path, *, categories: int, images: int, size: int) -> None:
+    """Draw the benchmark: noise, half of the test images with a bright square."""
+    rng = np.random.default_rng(0)
+    for number in range(categories):
+        folder = root / f"kind{number:03d}"
+        write_png(folder / "train" / "good" / "0.png", _noise(rng, size))
+        for index in range(images):
+            picture, mask = _noise(rng, size), np.zeros((size, size), bool)
+            if index % 2:
+                mask[4:12, 4:12] = True
+                picture[mask] = 255
+                write_png(folder / "ground_truth" / "square" / f"{index}_mask.png", mask)
+            write_png(folder / "test" / ("square" if index % 2 else "good") / f"{index}.png", picture)
+
+
+def _noise(rng: np.random.Generator, size: int) -> np.ndarray:
+    return rng.integers(0, 200, (size, size, 3), dtype=np.uint8)
+
+
+def resident_after_each(root: Path, *, size: int) -> list[int]:
+    """Evaluate, and return the bytes that this process held after each category."""
+    settings = EvalSettings(size=size, seeds=(1,), batch_size=16)
+    benchmark, model, held = read_benchmark(root, layout="mvtec"), Difference(), []
+    gather = MapGatherer(benchmark, settings, embed=model.embed)
+
+    def take(category: Category, seed: int, maps: np.ndarray) -> None:
+        gather(category, seed, maps)
+        held.append(psutil.Process().memory_info().rss)
+
+    evaluate(model, benchmark, settings, baselines=False, on_maps=take)
+    return held
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--categories", type=int, default=100)
+    parser.add_argument("--images", type=int, default=100, help="test images of each category")
+    parser.add_argument("--size", type=int, default=32, help="pixels")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as folder:
+        draw(Path(folder), categories=given.categories, images=given.images, size=given.size)
+        held = resident_after_each(Path(folder), size=given.size)
+    tenth = max(1, len(held) // 10)
+    early, late = max(held[tenth : 2 * tenth]), max(held[-tenth:])
+    row = {"images": given.categories * given.images, "early MiB": early / 2**20, "late MiB": late / 2**20}
+    print_table([{**row, "late / early": late / early}], title="resident memory of an evaluation")
+    sys.exit(late > LIMIT * early)
+
+
+if __name__ == "__main__":
+    main()
