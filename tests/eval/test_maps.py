@@ -24,7 +24,7 @@ def test_what_is_no_map_is_refused(tmp_path):
     picture = write_png(tmp_path / "picture.png", np.zeros((8, 8, 3), dtype=np.uint8))
     (tmp_path / "text.png").write_text("text")
     for path in (picture, tmp_path / "text.png"):
-        with pytest.raises(InputError, match="is no map"):
+        with pytest.raises(InputError, match="cannot be read as a map"):
             read_map(path)
     with pytest.raises(InputError, match="does not exist"):
         read_map(tmp_path / "absent.png")
