@@ -342,10 +342,10 @@ def evaluate(
     check_out(out)
     model = load_checkpoint(checkpoint).to(place)
     benchmark = open_benchmark(data, layout=layout, categories=_names(categories))
+    writer = MapWriter(out / "maps", benchmark) if maps else None
+    gatherer = MapGatherer(benchmark, settings, embed=model.embed)
+    take = each_of(writer, gatherer)
     with alone_in(out):
-        writer = MapWriter(out / "maps", benchmark) if maps else None
-        gatherer = MapGatherer(benchmark, settings, embed=model.embed)
-        take = each_of(writer, gatherer)
         evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=take)
         curves, cases = gatherer.curves, gatherer.cases
         report = write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)

@@ -112,8 +112,8 @@ def list_shards(folder: str | Path, *, split: str) -> list[Path]:
         raise InputError(
             f"{folder} holds no pairs of the split {split}; `metauas synthesize --out {folder}` writes them"
         )
-    total = files[0].stem.rsplit("-", 1)[1]
-    if str(len(files)) != total.lstrip("0"):
+    total = files[0].stem.rsplit("-", 1)[1].lstrip("0")
+    if str(len(files)) != total:
         raise InputError(f"{folder} holds {len(files)} of {total} shards of the split {split}; {_FINISH}")
     return files
 
