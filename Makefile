@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run ablations test notebooks lab bench pretrain lint env lock fuzz chaos
+.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -29,10 +29,17 @@ chaos: env ## 50 random kills of synthesis, training and evaluation; `make test`
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --kills 50 --work $$folder
 
 notebooks: env ## execute the notebooks in place, as they are committed
-	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace notebooks/*.ipynb
+	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
+		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 lab: env ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+demo: env ## the explorer as a web page on this computer; METAUAS_CHECKPOINT names a network
+	$(BIN)/voila --Voila.config_file_paths=demo notebooks/explorer.ipynb
+
+docs: env ## build the book into site/: tutorials, executed notebooks, API reference; links are checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: env ## run every benchmark of speed and memory
 	set -e; for script in $(filter-out %/common.py,$(sort $(wildcard benchmarks/*.py))); do \

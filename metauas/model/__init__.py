@@ -3,7 +3,14 @@
 from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAlignment
 from metauas.model.checkpoint import load_checkpoint, save_checkpoint
 from metauas.model.config import PRESETS, ModelConfig, model_config
-from metauas.model.description import attention_of, describe_parameters, describe_stages, residual_of
+from metauas.model.description import (
+    attention_of,
+    describe_parameters,
+    describe_stages,
+    look_of,
+    residual_of,
+    with_alignment,
+)
 from metauas.model.export import export_model
 from metauas.model.fast import fast_copy
 from metauas.model.network import EncodedPrompt, MetaUAS
@@ -31,9 +38,11 @@ __all__ = [
     "fast_copy",
     "load_checkpoint",
     "load_official",
+    "look_of",
     "model_config",
     "residual_of",
     "save_checkpoint",
+    "with_alignment",
 ]
 
 

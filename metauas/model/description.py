@@ -5,7 +5,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from metauas.model.alignment import FeatureAlignment
+from metauas.errors import InputError, check_choice
+from metauas.model.alignment import ALIGNMENTS, FeatureAlignment
 from metauas.model.network import MetaUAS
 
 
@@ -40,11 +41,43 @@ def describe_parameters(model: MetaUAS) -> pd.DataFrame:
 
 @torch.no_grad()
 def attention_of(
-    model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h w"], *, stage: int
+    model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h2 w2"], *, stage: int
 ) -> Float[Tensor, "n m"]:
     """Return where each position of the query's ``stage`` (1 is the shallowest) looks in the prompt."""
     align, *features = _at_stage(model, query, prompt, stage=stage)
     return align.attention(*features)[0]
+
+
+@torch.no_grad()
+def look_of(
+    model: MetaUAS,
+    query: Float[Tensor, "3 h w"],
+    prompt: Float[Tensor, "3 h2 w2"],
+    *,
+    stage: int,
+    point: tuple[float, float],
+) -> Float[Tensor, "h3 w3"]:
+    """Return where one point of the query looks in the prompt at ``stage``: weights that sum to 1.
+
+    It is the row of ``attention_of`` for that point, without the (HW)² matrix.
+
+    Args:
+        model: the network.
+        query: the query.
+        prompt: the prompt.
+        stage: one that is aligned; 1 is the shallowest.
+        point: (x, y) in the query, as shares of its width and height; what lies outside is moved to the border.
+    """
+    align, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
+    column, row = (
+        min(max(int(share * side), 0), side - 1) for share, side in zip(point, query_feature.shape[:1:-1], strict=True)
+    )
+    if align.alignment == "none":
+        weights = torch.zeros(prompt_feature.shape[-2:])
+        weights[row, column] = 1.0
+        return weights
+    here = query_feature[..., row : row + 1, column : column + 1]
+    return align.attention(here, prompt_feature)[0, 0].unflatten(0, prompt_feature.shape[-2:]).cpu()
 
 
 @torch.no_grad()
@@ -60,6 +93,25 @@ def residual_of(
     align = FeatureAlignment(channels, alignment=alignment, similarity=own.similarity)
     align.load_state_dict(own.state_dict(), strict=False)
     return (query_feature - align(query_feature, prompt_feature)).abs().mean(dim=1)[0]
+
+
+def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
+    """Return the network with another alignment and the same weights, φ among them, in evaluation mode.
+
+    Raises:
+        InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
+    """
+    check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
+    if model.config.alignment == "none" and alignment != "none":
+        raise InputError(
+            f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
+            "take one trained with 'soft' or 'hard'"
+        )
+    config = model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"})
+    changed = MetaUAS(config)
+    own = model.state_dict()
+    changed.load_state_dict({name: own.get(name, fresh) for name, fresh in changed.state_dict().items()})
+    return changed.to(model.normalise.mean.device).eval()
 
 
 def _at_stage(model: MetaUAS, query: Tensor, prompt: Tensor, *, stage: int) -> tuple[FeatureAlignment, Tensor, Tensor]:

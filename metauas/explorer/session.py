@@ -1,0 +1,135 @@
+"""What can be asked of a network, and what it answers; no widget, no file, nothing kept but the last answers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from metauas.eval.conditions import shifted, turned
+from metauas.eval.regions import Region, enlarge_map, find_regions
+from metauas.images import resize_images, to_tensor
+from metauas.model import ALIGNMENTS, MetaUAS, look_of, with_alignment
+
+Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Question:
+    """A prompt, a query, and what is done to them.
+
+    Attributes:
+        prompt: the normal image, RGB bytes.
+        query: the image under test, RGB bytes.
+        degrees: the prompt is turned by so much, counter-clockwise.
+        shift: then the prompt is moved to the right by this share of its width.
+        alignment: how the prompt's features are brought to the query's places.
+    """
+
+    prompt: Image
+    query: Image
+    degrees: float = 0.0
+    shift: float = 0.0
+    alignment: str = "soft"
+
+    @cached_property
+    def moved_prompt(self) -> Float[Tensor, "1 3 _ _"]:
+        """The prompt, turned and moved, in its own size."""
+        return shifted(turned(to_tensor(self.prompt)[None], degrees=self.degrees), share=self.shift)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """What a network makes of a question.
+
+    Attributes:
+        question: what was asked.
+        model: the network that answered, with the alignment that was asked for.
+        query: the query as the network saw it.
+        prompt: the prompt as the network saw it.
+        map: the probability of change of each pixel.
+    """
+
+    question: Question
+    model: MetaUAS
+    query: Float[Tensor, "1 3 s s"]
+    prompt: Float[Tensor, "1 3 s s"]
+    map: Float32[np.ndarray, "s s"]
+
+    @property
+    def score(self) -> float:
+        """The image's score: the maximum of the map."""
+        return float(self.map.max())
+
+    def verdict(self, threshold: float) -> str:
+        """Return ``DEFECTIVE`` if the score is above the threshold, else ``OK``."""
+        return "DEFECTIVE" if self.score > threshold else "OK"
+
+    def enlarged(self, size: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
+        """Return the map at ``size`` (height, width)."""
+        return enlarge_map(self.map, size)
+
+    def regions(self, threshold: float, *, size: tuple[int, int]) -> list[Region]:
+        """Return what is above the threshold, in pixels of a picture of ``size`` (height, width)."""
+        return find_regions(self.enlarged(size), threshold)
+
+    def look(self, point: tuple[float, float], *, stage: int) -> Float[Tensor, "h w"]:
+        """Return where in the prompt a point (x, y) of the query looks at a stage; see ``look_of``."""
+        return look_of(self.model, self.query[0], self.prompt[0], stage=stage, point=point)
+
+
+class Session:
+    """Answers questions about a network.
+
+    Args:
+        model: the network, in evaluation mode.
+        size: side to which images are resized for the network, pixels.
+    """
+
+    def __init__(self, model: MetaUAS, *, size: int) -> None:
+        self.size = size
+        self._models: dict[str, MetaUAS] = {model.config.alignment: model}
+        self._trained = model
+
+    @property
+    def alignments(self) -> tuple[str, ...]:
+        """The alignments that can be asked for; a network that was trained without one has no φ to compare by."""
+        return ("none",) if self._trained.config.alignment == "none" else ALIGNMENTS
+
+    @property
+    def trained_alignment(self) -> str:
+        """The alignment that the network was trained with."""
+        return self._trained.config.alignment
+
+    @property
+    def stages(self) -> dict[int, int]:
+        """The stages that are aligned, each with its stride in pixels."""
+        strides = self._trained.encoder.strides
+        first = len(strides) - len(self._trained.alignments)
+        return {number: stride for number, stride in enumerate(strides, start=1) if number > first}
+
+    def ask(self, question: Question) -> Answer:
+        """Segment the question's query by its prompt.
+
+        Raises:
+            InputError: the alignment is not known or not possible.
+        """
+        model = self._with(question.alignment)
+        side = (self.size, self.size)
+        query = resize_images(to_tensor(question.query)[None], side)
+        prompt = resize_images(question.moved_prompt, side)
+        found = model.segment(query, prompt)[0, 0].float().cpu().numpy()
+        return Answer(question=question, model=model, query=query, prompt=prompt, map=found)
+
+    def _with(self, alignment: str) -> MetaUAS:
+        if alignment not in self._models:
+            self._models[alignment] = with_alignment(self._trained, alignment)
+        return self._models[alignment]
+
+
+def peak(weights: Float[Tensor, "h w"]) -> tuple[float, float]:
+    """Return the centre (x, y) of the largest weight, as shares of width and height."""
+    row, column = divmod(int(torch.argmax(weights)), weights.shape[1])
+    return (column + 0.5) / weights.shape[1], (row + 0.5) / weights.shape[0]

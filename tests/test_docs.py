@@ -1,0 +1,72 @@
+"""The book: its commands are those of the command line, its tutorial runs, its numbers are those that were measured."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from metauas import cli
+from metauas.eval.miniature import Counts, write_miniature
+from metauas.files import read_json
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+TUTORIAL = DOCS / "tutorial.md"
+#: What replaces the tutorial's training in the test: the same command with fewer steps.
+QUICK = "size: 32\nsteps: 2\nvalidation_pairs: 2\nvalidate_every: 2\nworkers: 0\n"
+
+
+def commands(page):
+    """Return the lines of a page's shell blocks that call the package."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), flags=re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("metauas ")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+def test_commands_are_those_of_the_command_line(page):
+    for line in commands(page):
+        name, *arguments = shlex.split(line, comments=True)[1:]
+        command = typer.main.get_command(cli._app).commands[name]
+        while isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.commands[name]
+        command.make_context(name, arguments)  # which refuses what it does not know
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_named_files_exist(page):
+    named = re.findall(r"(?:params|configs|demo|docs|notebooks)/[\w./-]+\.(?:yaml|py|ipynb)", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_miniature("data/miniature", size=64, counts=Counts(train=12, good=12, defect=1))
+    Path("params").mkdir()
+    Path("params/offline.yaml").write_text(QUICK)
+    first, *others = commands(TUTORIAL)
+    assert first == "metauas benchmark miniature --out data/miniature"  # larger, and drawn by other tests
+    for line in others:
+        words = [str(path) for word in shlex.split(line)[1:] for path in _globbed(word)]
+        result = CliRunner().invoke(cli._app, words)
+        assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception}"
+    assert Path("verdicts/scores.csv").is_file()
+    assert Path("runs/mine-eval/report.html").is_file()
+
+
+def _globbed(word):
+    """Do as a shell does."""
+    return sorted(Path().glob(word)) if "*" in word else [word]
+
+
+def test_numbers_of_the_limits_are_those_that_were_measured():
+    spec = importlib.util.spec_from_file_location("limits", DOCS / "limits.py")
+    limits = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(limits)
+    assert (DOCS / "limits.md").read_text() == limits.page(read_json(DOCS / "limits" / "metrics.json"))
