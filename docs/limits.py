@@ -56,8 +56,7 @@ Defective pictures with an error below {fails:g}, of each product the best and t
 
 ## What follows
 
-- **A small change of a fine texture drowns** in the natural variation of the texture: the prompt's own grain differs as
-  much. Take a higher resolution, or several prompts.
+- **A thin defect is few of {size} × {size} pixels.** Take a higher resolution, if the network was trained at one.
 - **Another pose is not another product**, but it costs; if it costs too much, choose the prompt by the query:
   `--prompt nearest`.
 - **What is normal must be in the prompt.** A normal variant that it does not show (another label, another colour) is a
