@@ -2,7 +2,8 @@
 function render({ model, el }) {
   const label = document.createElement("label");
   const input = document.createElement("input");
-  const output = document.createElement("output");
+  const output = document.createElement("span");
+  output.setAttribute("aria-hidden", "true"); // the slider itself tells its value
   label.className = "metauas-slider";
   input.type = "range";
   [input.min, input.max, input.step] = ["low", "high", "step"].map((name) => model.get(name));

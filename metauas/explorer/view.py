@@ -62,7 +62,7 @@ class Explorer(ipw.VBox):
 
     def _make_pictures(self) -> None:
         self.status = Status()
-        self.prompt = Picture(title="Prompt: its look")
+        self.prompt = Picture(title="Prompt: where it looks")
         self.query = Picture(title="Query: click it", point=[0.5, 0.5], take=self._take_point)
         self.map = Picture(title="Anomaly map")
         self.found = Picture(title="Above threshold")
