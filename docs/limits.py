@@ -24,7 +24,7 @@ TURNED = 90.0
 FAILS = 0.3  # error from which an image counts as a failure
 PAGE = """# What it can and cannot do
 
-One prompt says how a normal product looks, so MetaUAS finds what is *there or not there* in comparison: holes, spots,
+One prompt says how a normal product looks, so MetaUAS looks for what is *there or not there* in comparison: holes, spots,
 missing parts, foreign things. What follows was measured, not chosen: `docs/limits.py` evaluates a network on
 Miniature, nine drawn and photographed products that it was never trained on, {images} images at {size} pixels, with one
 random prompt each, and writes this page. The network is `{preset}` with {alignment} alignment.
