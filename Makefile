@@ -35,7 +35,7 @@ notebooks: env ## execute the notebooks in place, as they are committed
 lab: env ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-demo: env ## the explorer as a web page on this computer; METAUAS_CHECKPOINT names a network
+demo: env ## the explorer as a web page on this computer; METAUAS_CHECKPOINT names another network
 	$(BIN)/voila --Voila.config_file_paths=demo notebooks/explorer.ipynb
 
 docs: env ## build the book into site/: tutorials, executed notebooks, API reference; links are checked

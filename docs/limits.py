@@ -1,6 +1,6 @@
 """Make the page "What it can and cannot do": numbers and pictures of the package's own benchmark, none typed in.
 
-    python docs/limits.py --checkpoint runs/offline/03_train/checkpoint --size 96
+    python docs/limits.py --checkpoint nano --network 'the released `nano`' --size 256
 
 writes docs/limits/metrics.json, docs/limits/*.jpg and docs/limits.md, which follows from the first alone.
 """
@@ -24,10 +24,10 @@ TURNED = 90.0
 FAILS = 0.3  # error from which an image counts as a failure
 PAGE = """# What it can and cannot do
 
-One prompt says how a normal product looks, so MetaUAS looks for what is *there or not there* in comparison: holes, spots,
-missing parts, foreign things. What follows was measured, not chosen: `docs/limits.py` evaluates a network on
+One prompt says how a normal product looks, so MetaUAS looks for what is *there or not there* in comparison: holes,
+spots, missing parts, foreign things. What follows was measured, not chosen: `docs/limits.py` evaluates a network on
 Miniature, nine drawn and photographed products that it was never trained on, {images} images at {size} pixels, with one
-random prompt each, and writes this page. The network is `{preset}` with {alignment} alignment.
+random prompt each, and writes this page. The network is {network}, with {alignment} alignment.
 
 ## How well, product by product
 
@@ -66,8 +66,8 @@ Defective pictures with an error below {fails:g}, of each product the best and t
 """
 
 
-def main(checkpoint: str, size: int = 96, seed: int = 1) -> None:
-    """Evaluate a checkpoint and write the page."""
+def main(checkpoint: str = "nano", network: str = "the released `nano`", size: int = 256, seed: int = 1) -> None:
+    """Evaluate a checkpoint, in words ``network``, and write the page."""
     model = load_checkpoint(checkpoint)
     benchmark = open_benchmark()
     settings = EvalSettings(seeds=(seed,), size=size, rotations=(0.0, TURNED))
@@ -82,7 +82,7 @@ def main(checkpoint: str, size: int = 96, seed: int = 1) -> None:
         _write_jpeg(show_gallery(chosen, across=2), FOLDER / f"{name}.jpg")
     about = {
         "images": sum(len(category.test) for category in benchmark.categories),
-        "preset": model.config.preset,
+        "network": network,
         "alignment": model.config.alignment,
         **{name: [case.title for case in chosen] for name, chosen in groups.items()},
     }
@@ -98,7 +98,7 @@ def page(metrics: dict[str, Any]) -> str:
     return PAGE.format(
         images=about["images"],
         size=metrics["settings"]["size"],
-        preset=about["preset"],
+        network=about["network"],
         alignment=about["alignment"],
         turned=TURNED,
         fails=FAILS,

@@ -3,11 +3,11 @@
 import os
 from dataclasses import dataclass
 
-from metauas.model import MetaUAS, create_model, load_checkpoint
-from metauas.seeding import seed_everything
+from metauas.model import MetaUAS, load_checkpoint
 
 #: Environment variable that names a checkpoint where no notebook parameter can, as with ``make demo``.
 VARIABLE = "METAUAS_CHECKPOINT"
+RELEASED = "nano"
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,10 @@ class Network:
 
 
 def open_network(checkpoint: str = "") -> Network:
-    """Open ``checkpoint``, else the one that the environment names, else a fresh network that has learnt nothing.
+    """Open ``checkpoint``, else the one that the environment names, else the released ``nano``.
 
     Raises:
         InputError: the checkpoint is missing or damaged.
     """
-    chosen = checkpoint or os.environ.get(VARIABLE, "")
-    if chosen:
-        return Network(load_checkpoint(chosen), chosen)
-    seed_everything(0)
-    return Network(
-        create_model("nano").eval(), f"a fresh network that has learnt nothing; name a trained one in {VARIABLE}"
-    )
+    chosen = checkpoint or os.environ.get(VARIABLE) or RELEASED
+    return Network(load_checkpoint(chosen), chosen)

@@ -28,7 +28,7 @@ class Explorer(ipw.VBox):
         threshold: where the threshold stands at first.
     """
 
-    def __init__(self, network: Network, *, size: int = 96, threshold: float = 0.5) -> None:
+    def __init__(self, network: Network, *, size: int = 256, threshold: float = 0.5) -> None:
         self.session = Session(network.model, size=size)
         self._make_controls(threshold)
         self._make_pictures()
