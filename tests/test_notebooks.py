@@ -95,6 +95,5 @@ def test_what_is_no_notebook_is_refused_by_name(tmp_path, text):
 @pytest.mark.parametrize("notebook", sorted(notebooks_folder().glob("*.ipynb")), ids=lambda path: path.stem)
 def test_no_notebook_is_committed_with_a_warning(notebook):
     outputs = [output for cell in json.loads(notebook.read_text())["cells"] for output in cell.get("outputs", [])]
-    assert outputs  # committed executed
     shown = [output for output in outputs if output.get("name") == "stderr" or output["output_type"] == "error"]
     assert shown == []
