@@ -44,7 +44,7 @@ def new_model(settings: TrainSettings) -> MetaUAS:
         return _warm_start(settings)
     model = MetaUAS(settings.network())
     nn.init.constant_(model.decoder.head.bias, math.log(_PRIOR / (1 - _PRIOR)))  # type: ignore[arg-type]
-    return model.to(memory_format=torch.channels_last)
+    return model
 
 
 def _warm_start(settings: TrainSettings) -> MetaUAS:
@@ -56,7 +56,7 @@ def _warm_start(settings: TrainSettings) -> MetaUAS:
             raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {value!r}; leave {name} out")
     model.config = model.config.model_copy(update={"freeze_encoder": freeze})
     model.encoder.requires_grad_(not freeze)
-    return model.to(memory_format=torch.channels_last)
+    return model
 
 
 class Learner:
@@ -70,6 +70,8 @@ class Learner:
 
     def __init__(self, model: MetaUAS, settings: TrainSettings, *, accelerator: Accelerator) -> None:
         self.model, self.settings, self.accelerator = model, settings, accelerator
+        if accelerator.device.type == "cuda":  # on a CPU a step takes a quarter longer with it
+            self.model = self.model.to(memory_format=torch.channels_last)
         if accelerator.num_processes > 1:
             synchronise_norms(self.model, gpu=accelerator.device.type == "cuda")
         weights = [p for p in self.model.parameters() if p.requires_grad]
