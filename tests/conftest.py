@@ -1,5 +1,8 @@
 """Shape checks for the whole package while tests run, and what tests of several rooms need."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,21 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 matplotlib.use("Agg")
 install_import_hook("metauas", "beartype.beartype")
+
+_ALONE = "METAUAS_TEST_ALONE"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is marked ``alone`` in a process of its own: it forks, and others may have started threads."""
+    if pyfuncitem.get_closest_marker("alone") is None or _ALONE in os.environ:
+        return None
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", pyfuncitem.nodeid]
+    root, environment = pyfuncitem.config.rootpath, {**os.environ, _ALONE: "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return True
+
 
 MakeNotebook = Callable[..., Path]
 

@@ -1,5 +1,7 @@
 """Starting a run on several processes of this machine, as a notebook does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -24,7 +26,8 @@ def launch(settings: TrainSettings, *, out: str | Path, resume: bool = True, pro
         settings: everything that makes up the run.
         out: folder of the run.
         resume: continue a broken run found in ``out``; otherwise start anew.
-        processes: of this machine, one for each GPU; more than 1 forks, so nothing may have used a GPU before.
+        processes: of this machine, one for each GPU; more than 1 forks, so nothing may have used a GPU before, nor
+            have learnt in threads: start with a fresh kernel.
 
     Raises:
         InputError: the settings cannot be used, or there are not so many GPUs.
@@ -37,15 +40,26 @@ def launch(settings: TrainSettings, *, out: str | Path, resume: bool = True, pro
     for split in ("train", "validation"):  # what is wrong with the data is better said here than by every process
         training_pairs(settings, split=split)
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process was alone
-    notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=free_port())
+    with _without_opencv_threads():
+        notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=free_port())
     checkpoint = Path(out) / "checkpoint"
     history = pd.read_csv(Path(out) / "history.csv")
     return TrainResult(model=load_checkpoint(checkpoint), checkpoint=checkpoint, history=history)
 
 
 def _train(settings: TrainSettings, out: str, resume: bool) -> None:
-    """What each forked process does; the threads of its parent are not there any more, so it has one of each kind."""
+    """What each forked process does; the threads of its parent are not there any more, so it has one."""
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     train(settings, out=out, resume=resume)
     leave_processes()
+
+
+@contextmanager
+def _without_opencv_threads() -> Iterator[None]:
+    """End OpenCV's threads before a fork: a child would wait for ever for those of its parent."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("chaos.py")
-KILLS = 6
+KILLS = 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks")

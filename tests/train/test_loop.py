@@ -60,7 +60,7 @@ def unbroken(tiny, tmp_path_factory):
 
 
 def test_the_loss_falls(easy_task, tmp_path):
-    settings = TrainSettings(size=32, steps=40, batch_size=8, validation_pairs=8, validate_every=10)
+    settings = TrainSettings(size=32, steps=100, batch_size=8, validation_pairs=8, validate_every=10)
     history = train(settings, out=tmp_path).history
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
     assert history["validation loss"].iloc[-1] < 0.5 * history["validation loss"].iloc[0]

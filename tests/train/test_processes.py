@@ -32,6 +32,7 @@ def double_precision():
     torch.set_default_dtype(before)
 
 
+@pytest.mark.alone
 @forks
 @without_gpu
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
