@@ -51,10 +51,16 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path):
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_forked_worker_that_outlives_its_run_does_not_hold_the_folder(tmp_path):
     context = multiprocessing.get_context("fork")
-    go = context.Event()
+    here, go = context.Event(), context.Event()
+
+    def work():
+        here.set()
+        go.wait()
+
     with alone_in(tmp_path):
-        worker = context.Process(target=go.wait)
+        worker = context.Process(target=work)
         worker.start()
+        assert here.wait(timeout=60)  # a fork returns to its parent before the child has run a line
     with alone_in(tmp_path):  # the worker is still there
         assert worker.is_alive()
     go.set()

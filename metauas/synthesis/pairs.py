@@ -107,7 +107,7 @@ class PairSynthesizer:
 
     def _with_decoy(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Picture:
         # another place of a texture may not show the decoy: it would be foreign there, and not marked
-        if rng.random() >= self.decoys or _is_free(picture, kind) or _shows_sibling(picture, kind):
+        if rng.random() >= self.decoys or _is_free(picture, kind) or _shown_sibling(picture, kind) is not None:
             return picture
         return replace(picture, image=self._local(picture, rng=rng))
 
@@ -134,8 +134,9 @@ class PairSynthesizer:
     ) -> tuple[ChangePair, bool]:
         """Give either side its own pose and light, and the mask the query's pose; tell if the views show the change."""
         free, image = _is_free(picture, kind), picture.image
-        other_item = _shows_sibling(picture, kind)
-        one_way = free or other_item  # the query is the side with the change: the prompt never was the same picture
+        sibling = _shown_sibling(picture, kind)
+        # where the prompt never was the same picture, the query is the side with the change
+        one_way = free or sibling is not None
         swap = kind == "appearance" or (kind in ("exchange", "local") and not one_way and rng.random() < 0.5)
         query, prompt = (image, changed) if swap else (changed, image)
         canvas = picture.image.shape[0]
@@ -145,8 +146,8 @@ class PairSynthesizer:
         mask, in_prompt = (cut_view(change, matrix, size=self.size) > _COVERED for matrix in (pose, other))
         # what lies outside of the prompt's view cannot be found by comparing
         is_shown = mask.mean() >= _SMALLEST and (one_way or in_prompt.sum() >= mask.sum() / 2)
-        if other_item and picture.sibling is not None:
-            prompt = picture.sibling
+        if sibling is not None:
+            prompt = sibling
         views = [
             relight(cut_view(side, matrix, size=self.size), rng, self.variation)
             for side, matrix in ((query, pose), (prompt, other))
@@ -169,14 +170,13 @@ def _is_free(picture: Picture, kind: str) -> bool:
     return picture.stationary and kind in ("exchange", "local", "unchanged")
 
 
-def _shows_sibling(picture: Picture, kind: str) -> bool:
-    """Whether the prompt shows another item of the product, or another place of the material.
+def _shown_sibling(picture: Picture, kind: str) -> Float32[np.ndarray, "h w 3"] | None:
+    """Return the other item of the product, or other place of the material, if the prompt is to show that.
 
     What appears cannot be told from the items' own differences unless it is foreign, so it is shown on the same item.
     """
-    if picture.sibling is None:
-        return False
-    return _is_free(picture, kind) if picture.stationary else kind != "appearance"
+    is_shown = _is_free(picture, kind) if picture.stationary else kind != "appearance"
+    return picture.sibling if is_shown else None
 
 
 def visible_change(

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 
 from metauas.synthesis.pictures import Picture
 from metauas.synthesis.scenes import draw_ground, lay, plain_colour
-from metauas.synthesis.shapes import fill_polygon, random_outline
+from metauas.synthesis.shapes import fill_polygon, random_outline, turn_points
 from metauas.synthesis.textures import draw_texture, oblique_axis
 
 _BODILESS = 0.2  # share of designs that are loose pieces on a ground
@@ -41,8 +41,7 @@ class Piece:
     def item(self, rng: np.random.Generator, *, shift: float, turn: float, wobble: float) -> "Piece":
         """Return another item's piece: moved, turned (radians), its outline bent, its grain turned."""
         angle = rng.normal(0, turn)
-        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        outline = _bent(rng, self.outline, strength=wobble) @ rotation.T
+        outline = turn_points(_bent(rng, self.outline, strength=wobble), angle=angle)
         return replace(
             self, outline=outline, centre=self.centre + rng.normal(0, shift, 2), surface=turned(rng, self.surface)
         )

@@ -16,9 +16,13 @@ def random_outline(rng: np.random.Generator) -> np.ndarray:
     """Return one of ``OUTLINES``, (n, 2) points about (0, 0) and within 1 of it, narrowed and turned at random."""
     outline = OUTLINES[int(rng.integers(len(OUTLINES)))](rng)
     aspect = rng.uniform(0.4, 1.0)
-    angle = rng.uniform(0, 2 * np.pi)
+    return turn_points(outline * [1.0, aspect], angle=rng.uniform(0, 2 * np.pi))
+
+
+def turn_points(points: np.ndarray, *, angle: float) -> np.ndarray:
+    """Turn (n, 2) points about (0, 0) by an angle in radians."""
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.asarray((outline * [1.0, aspect]) @ turn.T)
+    return np.asarray(points @ turn.T)
 
 
 def fill_polygon(points: np.ndarray, *, size: int) -> Bool[np.ndarray, "size size"]:
