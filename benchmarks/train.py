@@ -29,7 +29,8 @@ def plain_logits(model: MetaUAS, query: Tensor, prompt: Tensor) -> Tensor:
     features, prompt_features = (model.encoder(model.normalise(images)) for images in (query, prompt))
     first = len(features) - len(model.alignments)
     for stage, align in enumerate(model.alignments, start=first):
-        features[stage] = model.fusion(features[stage], align(features[stage], prompt_features[stage]))
+        aligned = align(features[stage], prompt_features[stage])
+        features[stage] = model.fusion(features[stage], aligned, prompt_features[stage])
     return model.decoder(features)
 
 

@@ -9,7 +9,7 @@ from metauas.errors import InputError, check_choice
 
 ALIGNMENTS = ("none", "hard", "soft")
 SIMILARITIES = ("dot", "cosine")
-FUSIONS = ("concat", "add", "absdiff", "contrast")
+FUSIONS = ("concat", "add", "absdiff", "contrast", "contrast-place")
 
 _SHARPNESS = 30.0  # at the start, with cosines: about what training settles at in shallow stages
 
@@ -106,8 +106,12 @@ def _hard(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 class Fusion(nn.Module):
     """Joins the query's features with the aligned prompt's.
 
-    ``concat`` (query first, the official one), ``add``, ``absdiff`` (what differs, wherever it is), or ``contrast``
-    (the query's features, then what differs: where an edge or a pattern is, the same difference means less).
+    - ``concat``: the query's, then the prompt's (the official one);
+    - ``add``: their sum;
+    - ``absdiff``: what differs, wherever it is;
+    - ``contrast``: the query's, then what differs: where an edge or a pattern is, the same difference means less;
+    - ``contrast-place``: ``contrast``, then what differs from the prompt at the same place. Alignment finds the ground
+      that shows where a part is missing elsewhere on the prompt, and no difference; at its place there is one.
     """
 
     def __init__(self, mode: str) -> None:
@@ -116,13 +120,31 @@ class Fusion(nn.Module):
 
     def channels(self, stage: int) -> int:
         """Channels after fusing a stage of ``stage`` channels."""
-        return 2 * stage if self.mode in ("concat", "contrast") else stage
+        return {"concat": 2, "contrast": 2, "contrast-place": 3}.get(self.mode, 1) * stage
 
-    def forward(self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
-        """Return the fused features."""
+    def forward(
+        self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]
+    ) -> Float[Tensor, "b c2 h w"]:
+        """Return the fused features.
+
+        Args:
+            query: the query's.
+            aligned: the prompt's, aligned to the query's places.
+            prompt: the prompt's as they are, which only ``contrast-place`` looks at; enlarged to the query's grid.
+        """
         if self.mode == "concat":
             return torch.cat([query, aligned], dim=1)
         if self.mode == "add":
             return query + aligned
         difference = (query - aligned).abs()
-        return torch.cat([query, difference], dim=1) if self.mode == "contrast" else difference
+        if self.mode == "absdiff":
+            return difference
+        if self.mode == "contrast":
+            return torch.cat([query, difference], dim=1)
+        return torch.cat([query, difference, (query - _enlarged(prompt, like=query)).abs()], dim=1)
+
+
+def _enlarged(prompt: Tensor, *, like: Tensor) -> Tensor:
+    if prompt.shape[-2:] == like.shape[-2:]:
+        return prompt
+    return F.interpolate(prompt, size=like.shape[-2:], mode="bilinear")

@@ -69,8 +69,9 @@ class QueryGraph(nn.Module):
         features = list(self.model.encode(queries))
         first = len(features) - len(prepared)
         for stage, (align, parts) in enumerate(zip(self.model.alignments, prepared, strict=True), start=first):
-            aligned = _aligned(align, features[stage], *parts)
-            features[stage] = self.model.fusion(features[stage], aligned.expand_as(features[stage]))
+            query = features[stage]
+            both = _aligned(align, query, *parts), _in_place(query, parts[-1])
+            features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
         height, width = queries.shape[-2:]
         return self.model.decoder(features).sigmoid()[..., :height, :width]
 
@@ -88,6 +89,12 @@ def _aligned(align: nn.Module, query: Tensor, *prepared: Tensor) -> Tensor:
     keys, values = prepared
     picked = align.weights(align.tokens(query)[:, None], keys) @ values  # (B, K, positions, C)
     return picked.mean(dim=1).transpose(1, 2).unflatten(2, query.shape[-2:])
+
+
+def _in_place(query: Tensor, prepared: Tensor) -> Tensor:
+    """Return the mean of the K prompts' features where they are, (1, C, H, W)."""
+    place = prepared.mean(dim=0, keepdim=True)
+    return place if place.dim() == 4 else place.transpose(1, 2).unflatten(2, query.shape[-2:])
 
 
 def _rows(feature: Tensor) -> Tensor:

@@ -129,8 +129,8 @@ class MetaUAS(HubMixin):
         features = list(self.encode(query))
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
-            aligned = _aligned(align, features[stage], _as_many(prompt[stage], features[stage]))
-            features[stage] = self.fusion(features[stage], aligned)
+            shown = _as_many(prompt[stage], features[stage])
+            features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), _mean(shown))
         height, width = query.shape[-2:]
         return self.decoder(features)[..., :height, :width].to(query.dtype)
 
@@ -149,6 +149,11 @@ def _aligned(align: nn.Module, query: Tensor, prompt: Tensor) -> Tensor:
     if prompt.dim() == 4:
         return align(query, prompt)
     return torch.stack([align(query, one) for one in prompt.unbind(1)]).mean(dim=0)
+
+
+def _mean(prompt: Tensor) -> Tensor:
+    """Average the K prompts of each query, place by place."""
+    return prompt if prompt.dim() == 4 else prompt.mean(dim=1)
 
 
 def _as_many(prompt: Tensor, query: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class TrainSettings(Settings):
         freeze_encoder: whether the encoder stays as it is; None keeps the preset's choice.
         alignment: ``none``, ``hard``, ``soft``; None keeps the preset's.
         similarity: ``dot``, ``cosine``; None keeps the preset's.
-        fusion: ``concat``, ``add``, ``absdiff``, ``contrast``; None keeps the preset's.
+        fusion: ``concat``, ``add``, ``absdiff``, ``contrast``, ``contrast-place``; None keeps the preset's.
         aligned_stages: deepest stages that are aligned; None keeps the preset's.
         decoder: ``unet``, ``fpn``; None keeps the preset's.
         decoder_attention: ``none``, ``scse`` (of the U-Net); None keeps the preset's.
@@ -78,7 +78,7 @@ class TrainSettings(Settings):
     freeze_encoder: bool | None = None
     alignment: Literal["none", "hard", "soft"] | None = None
     similarity: Literal["dot", "cosine"] | None = None
-    fusion: Literal["concat", "add", "absdiff", "contrast"] | None = None
+    fusion: Literal["concat", "add", "absdiff", "contrast", "contrast-place"] | None = None
     aligned_stages: int | None = None
     decoder: Literal["unet", "fpn"] | None = None
     decoder_attention: Literal["none", "scse"] | None = None

@@ -128,18 +128,25 @@ def test_unknown_choices(wrong, message):
 
 
 def test_fusion_values_and_channels():
-    query, aligned = features(2, 3, 4), features(2, 3, 4, seed=1)
+    query, aligned, prompt = (features(2, 3, 4, seed=seed) for seed in range(3))
     expected = {
         "concat": torch.cat([query, aligned], dim=1),
         "add": query + aligned,
         "absdiff": F.relu(query - aligned) + F.relu(aligned - query),
         "contrast": torch.cat([query, F.relu(query - aligned) + F.relu(aligned - query)], dim=1),
+        "contrast-place": torch.cat([query, (query - aligned).abs(), (query - prompt).abs()], dim=1),
     }
     assert set(expected) == set(FUSIONS)
     for mode, value in expected.items():
         fusion = Fusion(mode)
-        assert torch.equal(fusion(query, aligned), value)
+        assert torch.equal(fusion(query, aligned, prompt), value)
         assert fusion.channels(CHANNELS) == value.shape[1]
+
+
+def test_a_prompt_of_another_grid_is_enlarged_to_the_query_s_places():
+    query, prompt = torch.zeros(1, CHANNELS, 4, 6), torch.ones(1, CHANNELS, 2, 3)
+    fused = Fusion("contrast-place")(query, query, prompt)
+    assert torch.equal(fused[:, -CHANNELS:], torch.ones_like(query))
 
 
 def test_unknown_fusion():

@@ -158,7 +158,7 @@ def test_several_prompts_average_their_aligned_features(nano, random_images):
     first = len(features) - len(nano.alignments)
     for stage, align in enumerate(nano.alignments, start=first):
         mean = sum(align(features[stage], one[stage].expand(2, -1, -1, -1)) for one in encoded) / 3
-        features[stage] = nano.fusion(features[stage], mean)
+        features[stage] = nano.fusion(features[stage], mean, mean)
     expected = nano.decoder(features).sigmoid()
     torch.testing.assert_close(nano.segment(queries, prompts[None]), expected, rtol=0, atol=1e-5)
 
