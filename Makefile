@@ -25,7 +25,7 @@ test: lint ## lint, then every test, then every notebook
 fuzz: env ## 10,000 damaged files for every reader; `make test` takes a sample
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder
 
-chaos: env ## 50 random kills of synthesis, training and evaluation; `make test` takes a few
+chaos: env ## 50 random kills of synthesis, training, evaluation and a sweep; `make test` takes a few
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --kills 50 --work $$folder
 
 notebooks: env ## execute the notebooks in place, as they are committed

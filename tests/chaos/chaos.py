@@ -94,6 +94,7 @@ def half_written(folder: Path) -> list[str]:
 
 _READ: dict[str, Callable[[Path], Any]] = {
     ".json": lambda path: json.loads(path.read_text()),
+    ".ipynb": lambda path: json.loads(path.read_text()),
     ".csv": pd.read_csv,
     ".npy": lambda path: np.load(path, allow_pickle=False),
     ".png": read_image,

@@ -1,13 +1,17 @@
 """What is killed: each stage at its smallest, with what must be the same in the end however often it was."""
 
 import os
+import runpy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import torch
+from nbformat.v4 import new_code_cell, new_notebook
 
 from metauas import cli
+from metauas.ablations.sweep import run_sweep
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.model import create_model, save_checkpoint
 from metauas.seeding import rng_for
@@ -16,6 +20,8 @@ from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTO
 from metauas.train import TrainSettings, train
 
 PAIRS = read_recipe(size=32, count=24, shard_size=4, validation_share=0.25, pictures={"drawn_scenes": 1.0})
+#: The sweep's tests have notebooks that do nothing but write what a sweep looks for.
+TOYS = runpy.run_path(str(Path(__file__).parents[1] / "ablations" / "conftest.py"))
 TRAINING = TrainSettings(size=32, steps=8, batch_size=2, validation_pairs=2, validate_every=2)
 
 
@@ -54,6 +60,20 @@ def _segment_photographs() -> None:
         load_segmented(name)
 
 
+def _prepare_sweep(work: Path) -> None:
+    """Write a suite of toy notebooks, and the parameter files of a sweep over a training and three evaluations."""
+    for stem, room in (("03_train", "TRAIN"), ("04_eval", "EVAL")):
+        parameters = new_code_cell(TOYS[f"{room}_PARAMETERS"], metadata={"tags": ["parameters"]})
+        cells = [parameters, *map(new_code_cell, TOYS[f"{room}_CELLS"])]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        (work / "notebooks").mkdir(parents=True, exist_ok=True)
+        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), work / "notebooks" / f"{stem}.ipynb")
+    os.environ["METAUAS_NOTEBOOKS"] = str(work / "notebooks")
+    (work / "prompt").mkdir()
+    for name in ("nearest", "pool", "random"):
+        (work / "prompt" / f"{name}.yaml").write_text(f"prompt: {name}\n")
+
+
 def stages(work: Path) -> dict[str, Stage]:
     """Return all stages; what they read lies in ``work``."""
 
@@ -66,10 +86,16 @@ def stages(work: Path) -> dict[str, Stage]:
         given |= {"layout": "mvtec", "categories": "bottle,brick", "maps": True, "baselines": False, "official": False}
         cli.evaluate(data=str(work / "miniature"), checkpoint=str(work / "checkpoint"), out=out, **given)
 
+    def sweep(out: Path) -> None:
+        files = sorted((work / "prompt").glob("*.yaml"))
+        runs = run_sweep(files, out=out, seeds=[1], scale=None, workers=0)
+        assert not (runs["status"] == "failed").any(), runs["error"].tolist()
+
     return {
         "synthesis": Stage(_write_pairs, ("*/*.parquet", "README.md", "skipped.json")),
         "training": Stage(_train, ("checkpoint/*", "history.csv"), prepare=_segment_photographs),
         "evaluation": Stage(evaluate, ("metrics.json", "metrics.csv", "maps/**/*.png"), prepare=prepare_evaluation),
+        "sweep": Stage(sweep, ("**/metrics.json", "**/weights.txt"), prepare=lambda: _prepare_sweep(work)),
     }
 
 
