@@ -14,7 +14,7 @@ from metauas.eval import OURS, EvalSettings, Evaluation, evaluate, open_benchmar
 from metauas.files import write_text
 from metauas.metrics import METRICS
 from metauas.model import load_checkpoint
-from metauas.model.released import resolve_checkpoint
+from metauas.released import resolve_checkpoint
 
 CARD = Path("README.md")
 START, END = "<!-- measured by benchmarks/released.py -->", "<!-- end of what was measured -->"

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from metauas.ablations.collect import metrics_files
 from metauas.errors import InputError
-from metauas.files import require_file
+from metauas.image_files import open_image, rgb_bytes
 
 Pictures = dict[str, dict[str, np.ndarray]]  # variant → prompt, query, map
 
@@ -66,15 +65,13 @@ def _common_examples(factor: str, folders: dict[str, Path]) -> list[tuple[str, P
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:
-    colours = {name: _picture(folder / f"{name}.png")[..., ::-1] for name in ("prompt", "query")}
-    return {**colours, "map": _picture(folder / "map.png") / np.iinfo(np.uint16).max}
-
-
-def _picture(file: Path) -> np.ndarray:
-    picture = cv2.imread(str(require_file(file)), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise InputError(f"{file} is no picture; run 04_eval of this variant again")
-    return picture
+    pictures = {}
+    for name in ("prompt", "query"):
+        with open_image(folder / f"{name}.png") as image:
+            pictures[name] = rgb_bytes(image)
+    with open_image(folder / "map.png", what="a map") as image:
+        pictures["map"] = np.asarray(image) / np.iinfo(np.uint16).max
+    return pictures
 
 
 def _show(panel: Axes, picture: np.ndarray) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from metauas.ablations.factors import scale_file
 from metauas.ablations.identity import code_digest, content_digest, stage_digest
-from metauas.ablations.parameters import read_parameters, split_parameters
+from metauas.ablations.parameters import read_for_notebooks, split_parameters
 from metauas.errors import InputError
 from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder
+from metauas.released import resolve_checkpoint
 
 TRAIN, EVAL = "03_train", "04_eval"
 #: The folder of trainings, each under its digest, so that runs can share them.
@@ -84,11 +85,11 @@ def plan_runs(
     """
     if not files or not seeds:
         raise InputError(f"a sweep needs parameter files and seeds; got {len(files)} files and {len(seeds)} seeds")
-    base, top = _scale_parameters(scale), _split(overrides or {}, source="overrides")
+    base, top = _scale_parameters(scale), _by_stem(split_parameters(overrides or {}, _notebooks(), source="overrides"))
     code = code_digest((TRAIN, EVAL))
     runs = []
     for file in map(Path, files):
-        own = _split(read_parameters(file), source=file)
+        own = _by_stem(read_for_notebooks(file, _notebooks()))
         given = {stem: {**base[stem], **own[stem], **top[stem]} for stem in (TRAIN, EVAL)}
         name = f"{file.resolve().parent.name}/{file.stem}"
         trains = bool(own[TRAIN])
@@ -105,8 +106,8 @@ def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) 
     if not trains:
         parameters |= _declared(EVAL, {"seed": seed, "seeds": [seed]})
     if training is None:
-        parameters["checkpoint"] = str(Path(checkpoint).resolve())
-    before = training.digest if training else content_digest(checkpoint)
+        parameters["checkpoint"] = str(resolve_checkpoint(checkpoint).resolve())
+    before = training.digest if training else content_digest(resolve_checkpoint(checkpoint))
     digest = stage_digest(EVAL, parameters, code=code, before=before)
     return Stage(EVAL, f"{name}/seed-{seed}", parameters, digest, code, after=training)
 
@@ -128,8 +129,11 @@ def notebook_of(stem: str) -> Path:
     return notebooks_folder() / f"{stem}.ipynb"
 
 
-def _split(parameters: Mapping[str, Any], *, source: str | Path) -> Given:
-    given = split_parameters(parameters, [notebook_of(TRAIN), notebook_of(EVAL)], source=source)
+def _notebooks() -> list[Path]:
+    return [notebook_of(TRAIN), notebook_of(EVAL)]
+
+
+def _by_stem(given: Mapping[Path, dict[str, Any]]) -> Given:
     return {notebook.stem: values for notebook, values in given.items()}
 
 
@@ -137,8 +141,7 @@ def _scale_parameters(scale: str | Path | None) -> Given:
     """Return what a scale says to the two notebooks; a file for the whole suite may say things to others, too."""
     if scale is None:
         return {TRAIN: {}, EVAL: {}}
-    file = scale_file(scale)
-    given = split_parameters(read_parameters(file), find_notebooks(), source=file)
+    given = read_for_notebooks(scale_file(scale), find_notebooks())
     return {stem: given[notebook_of(stem)] for stem in (TRAIN, EVAL)}
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from metauas.ablations.parameters import read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
+from metauas.locks import alone_in
 from metauas.notebooks import declared_parameters, find_notebooks, read_cells
 
 STARTS = 3
@@ -79,7 +80,7 @@ def run_suite(
 
     Raises:
         InputError: before any work, if a key of the file is declared by no notebook or a value has another
-            type.
+            type, or another run is writing into ``out``.
         NotebookFailedError: at the first notebook that fails; the later ones are not run.
     """
     notebooks = find_notebooks()
@@ -87,10 +88,9 @@ def run_suite(
     given = (
         split_parameters({}, notebooks) if parameters_file is None else read_for_notebooks(parameters_file, notebooks)
     )
-    folder = Path(out).resolve()
     console = Console(highlight=False, markup=False)
     executed = []
-    with kernel_environment(TQDM_DISABLE="1"):
+    with alone_in(Path(out).resolve()) as folder, kernel_environment(TQDM_DISABLE="1"):
         for number, notebook in enumerate(chosen, start=1):
             console.print(f"{number}/{len(chosen)}  {notebook.stem} …", end=" ")
             start = time.perf_counter()

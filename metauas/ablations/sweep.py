@@ -14,6 +14,7 @@ from metauas.ablations.plan import Run, Stage, plan_runs
 from metauas.ablations.stages import FAILED, KEPT, Outcome, do_stage, is_done
 from metauas.cluster import Client, check_gpu, distributed, error_of, open_client
 from metauas.errors import InputError
+from metauas.locks import alone_in
 
 _STARTED = "metauas-sweep-started"  # the topic under which workers tell which stage they begin
 _TICK = 0.5  # seconds between looks at the cluster
@@ -55,20 +56,23 @@ def run_sweep(
         Columns factor, variant, seed, status (``done``, ``kept`` or ``failed``), seconds, error, folder.
 
     Raises:
-        InputError: before any work, see ``plan_runs``; if the cluster cannot be had or has no GPU; a negative number
-            of workers, or workers for a cluster that exists.
+        InputError: before any work, see ``plan_runs``; another sweep is writing into ``out``; if the cluster cannot be
+            had or has no GPU; a negative number of workers, or workers for a cluster that exists.
     """
     if workers is not None and (workers < 0 or scheduler is not None):
         raise InputError(f"workers={workers}: give a number from 0 up, and none together with a scheduler")
     runs = plan_runs(files, seeds=seeds, scale=scale, overrides=overrides)
-    folder = Path(out).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(Path(out).resolve()) as folder:
+        return _swept(runs, folder, scheduler=scheduler, workers=workers, gpu=gpu, timeout=timeout)
+
+
+def _swept(runs: Sequence[Run], folder: Path, *, timeout: int, **cluster: Any) -> pd.DataFrame:
     outcomes = {run.evaluation.folder: Outcome(KEPT) for run in runs if is_done(run.evaluation, folder)}
     left = _left(runs, outcomes)
     with show_board(runs, outcomes) as board:
         if left:
             work = {"out": str(folder), "timeout": timeout}
-            with _doing(left, work, board, scheduler=scheduler, workers=workers, gpu=gpu) as ended:
+            with _doing(left, work, board, **cluster) as ended:
                 for stage, outcome in ended:
                     outcomes[stage.folder] = outcome
                     board.ended(stage, outcome)

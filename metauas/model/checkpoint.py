@@ -18,7 +18,7 @@ from metauas.errors import InputError
 from metauas.files import atomic_path, require_file, write_json
 from metauas.model.config import ModelConfig
 from metauas.model.network import MetaUAS
-from metauas.model.released import released_names, resolve_checkpoint
+from metauas.released import released_names, resolve_checkpoint
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"

@@ -1,5 +1,7 @@
 """Planning sweeps: what runs with what, and what is shared."""
 
+from pathlib import Path
+
 import pytest
 
 from metauas.ablations.plan import plan_runs
@@ -47,6 +49,17 @@ def test_a_checkpoint_takes_the_place_of_the_shared_training_alone(suite, write,
     assert plan()[1].evaluation.digest == none.evaluation.digest
     with pytest.raises(InputError, match=r"checkpoint .*nowhere does not exist"):
         plan_runs(files[:1], seeds=[1], overrides={"checkpoint": str(tmp_path / "nowhere")})
+
+
+def test_the_released_weights_are_a_checkpoint_by_name(suite, write):
+    (run,) = plan_runs([write("prompt/pool.yaml", "prompt: pool")], seeds=[1], overrides={"checkpoint": "nano"})
+    checkpoint = Path(planned(run)["04_eval"]["checkpoint"])
+    assert (checkpoint / "model.safetensors").is_file()
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(suite, write):
+    with pytest.raises(InputError, match=r"2 mistakes:(.|\n)*'lr' is the text '1e-3'(.|\n)*'aligment' is declared by"):
+        plan_runs([write("lr/low.yaml", "lr: 1e-3\naligment: none")], seeds=[1])
 
 
 def test_files_lie_over_the_scale_and_overrides_over_files(suite, write):

@@ -6,6 +6,7 @@ from metauas.ablations.collect import collect_metrics
 from metauas.ablations.sweep import run_sweep
 from metauas.errors import InputError
 from metauas.files import read_json
+from metauas.locks import alone_in
 
 
 def refuse(*_, **__):
@@ -35,6 +36,12 @@ def test_runs_survive_a_failure_and_are_not_repeated(suite, write, tmp_path, mon
     assert again["status"].tolist() == ["kept", "kept"]
     with pytest.raises(AssertionError, match="it would run again"):
         run_sweep(files[:1], out=out, seeds=[1], workers=0, overrides={"steps": 4})
+
+
+def test_a_second_sweep_of_a_folder_is_refused(suite, write, tmp_path):
+    file = write("prompt/pool.yaml", "prompt: pool")
+    with alone_in(tmp_path / "out"), pytest.raises(InputError, match=r"another run is writing into .*out"):
+        run_sweep([file], out=tmp_path / "out", seeds=[1])
 
 
 def test_workers_are_refused_before_any_work(suite, write, tmp_path):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_FOLDER = Path(__file__).parents[1] / "weights"
+_FOLDER = Path(__file__).parent / "weights"
 
 
 def released_names() -> list[str]:
