@@ -18,8 +18,6 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 TUTORIAL = DOCS / "tutorial.md"
-#: What replaces the tutorial's training in the test: the same command with fewer steps.
-QUICK = "size: 32\nsteps: 2\nvalidation_pairs: 2\nvalidate_every: 2\nworkers: 0\n"
 
 
 def commands(page):
@@ -48,8 +46,6 @@ def test_named_files_exist(page):
 def test_the_tutorial_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_miniature("data/miniature", size=64, counts=Counts(train=12, good=12, defect=1))
-    Path("params").mkdir()
-    Path("params/offline.yaml").write_text(QUICK)
     first, *others = commands(TUTORIAL)
     assert first == "metauas benchmark miniature --out data/miniature"  # larger, and drawn by other tests
     for line in others:
