@@ -1,12 +1,12 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos
+.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos check-lab
 
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: env ## run the five notebooks without network or data sets, into runs/offline (index.html is the report)
 	$(BIN)/metauas run --params params/offline.yaml --out runs/offline
@@ -31,6 +31,9 @@ chaos: env ## 50 random kills of synthesis, training, evaluation and a sweep; `m
 notebooks: env ## execute the notebooks in place, as they are committed
 	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+check-lab: env ## every notebook in JupyterLab, in a real Chromium, from a clean kernel: no error, no warning
+	folder=$$(mktemp -d) && $(BIN)/python tests/lab/lab.py --work $$folder/lab
 
 lab: env ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from tqdm import tqdm
 
 from metauas.errors import InputError
 from metauas.eval.files import segment_each
 from metauas.files import read_json, write_json
 from metauas.images import read_image
 from metauas.model import MetaUAS
+from metauas.progress import tqdm
 from metauas.settings import Settings
 
 CALIBRATION_NAME = "calibration.json"

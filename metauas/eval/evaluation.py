@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32
-from tqdm import tqdm
 
 from metauas.eval.baselines import BASELINES
 from metauas.eval.conditions import Condition, check_conditions, turned_prompt
@@ -20,6 +19,7 @@ from metauas.eval.segmentation import Method, baseline_method, network_method, p
 from metauas.eval.settings import EvalSettings
 from metauas.eval.strategies import create_strategy
 from metauas.metrics import compute_metrics, compute_metrics_official
+from metauas.progress import tqdm
 
 #: Takes the network's maps (N, H, W) of a category for a prompt seed, such as ``MapWriter``.
 TakeMaps = Callable[[Category, int, np.ndarray], None]

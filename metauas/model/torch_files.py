@@ -21,6 +21,7 @@ from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.files import require_file
+from metauas.pickles import check_pickle
 
 _ZIP_START = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # what torch.save wrote first until PyTorch 1.6
@@ -72,8 +73,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
         if file.read(len(_ZIP_START)) == _ZIP_START:
             return _read_zip(path)
-        file.seek(0)
-        return _read_legacy(file)
+    return _read_legacy(io.BytesIO(path.read_bytes()))
 
 
 def _read_zip(path: Path) -> dict[str, Tensor]:
@@ -89,7 +89,7 @@ def _read_zip(path: Path) -> dict[str, Tensor]:
         return _tensors(value, lambda key: archive.read(f"{root}data/{key}"))
 
 
-def _read_legacy(file: io.BufferedReader) -> dict[str, Tensor]:
+def _read_legacy(file: io.BytesIO) -> dict[str, Tensor]:
     """Read five pickles (magic number, version, machine, value, keys), then each key's count and bytes."""
     if _Unpickler(file).load() != _LEGACY_MAGIC:
         raise ValueError("it does not begin as such files do")
@@ -131,9 +131,14 @@ class _StandIn(dict[Any, Any]):
 class _Unpickler(pickle.Unpickler):
     """Gives a pickle stand-ins for all that it names, and leaves its references to storages as they are."""
 
-    def __init__(self, file: io.BufferedIOBase) -> None:
+    def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
+        self.file = file
         self.kinds: dict[str, Any] = {}
+
+    def load(self) -> Any:
+        check_pickle(self.file)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> type[_StandIn]:
         return type("StandIn", (_StandIn,), {"origin": f"{module}.{name}"})

@@ -12,10 +12,10 @@ import pandas as pd
 from jaxtyping import Float, UInt64
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from metauas.errors import InputError
 from metauas.files import require_folder, write_json, write_text
+from metauas.progress import tqdm
 from metauas.synthesis.comparison import compare
 from metauas.synthesis.cyws import CywsPairs, is_cyws
 from metauas.synthesis.dataset import PairDataset, embedded_synthesizer

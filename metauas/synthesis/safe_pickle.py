@@ -19,6 +19,7 @@ from numpy.lib import format as npy
 
 from metauas.errors import InputError
 from metauas.files import require_file
+from metauas.pickles import check_pickle
 
 #: What a pickle may name: how NumPy pickles arrays, scalars and their types. NumPy 2 calls ``core`` ``_core``.
 _KNOWN = {
@@ -109,8 +110,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _load(file: BinaryIO) -> Any:
-    # all at once: a length that a broken pickle claims must not be reserved before it is found to be too long
-    return _Values().of(_Unpickler(io.BytesIO(file.read())).load())
+    content = io.BytesIO(file.read())
+    check_pickle(content)
+    return _Values().of(_Unpickler(content).load())
 
 
 class _Values:

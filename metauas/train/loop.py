@@ -10,12 +10,12 @@ import pandas as pd
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from torch.utils.data import Subset
-from tqdm import tqdm  # tqdm.auto ignores TQDM_DISABLE in notebooks
 
 from metauas.errors import OutputError
 from metauas.files import remove_unfinished, write_json, write_text
 from metauas.locks import alone_in
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
+from metauas.progress import tqdm
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, pair_loader
 from metauas.train.data import step_batches, training_pairs

@@ -7,11 +7,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from tqdm import tqdm
-
 from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
 from metauas.files import read_json, write_json, write_text
 from metauas.locks import alone_in, clear_unfinished
+from metauas.progress import tqdm
 from metauas.synthesis.recipe import SynthesisSettings
 from metauas.synthesis.writing.card import CARD_NAME, make_card
 from metauas.synthesis.writing.record import Record, absolute_paths, make_record
