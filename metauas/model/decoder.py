@@ -37,7 +37,7 @@ class SpatialChannelExcitation(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Return the gated features."""
-        return x * self.channel(x) + x * self.position(x)
+        return x * (self.channel(x) + self.position(x))
 
 
 class DecoderBlock(nn.Module):

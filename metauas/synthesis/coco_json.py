@@ -83,7 +83,7 @@ def run_lengths(annotation: Mapping[str, Any], *, shape: tuple[int, int], path: 
         if not polygons:
             raise ValueError("no polygon")
         return dict(coco.merge(coco.frPyObjects(polygons, *shape)))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path}: {_name(annotation)} has no usable segmentation ({error}); it must be polygons "
             f"[[x, y, …], …] of 3 points or more, or run lengths of {shape[1]} × {shape[0]} pixels"

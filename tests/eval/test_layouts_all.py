@@ -343,6 +343,13 @@ def test_visa_paths_cannot_leave_the_root(copy, path):
     assert f"{table} line 2: path {path!r} leads out of {root}" in message(root, "visa")
 
 
+def test_a_visa_path_that_no_file_can_have_is_one_that_is_missing(copy):
+    root = copy("visa")
+    name = f"candle/{'a' * 300}.png"
+    edit_table(root, FIRST, name)
+    assert f"{root / name} is missing" in message(root, "visa")
+
+
 @pytest.mark.parametrize("path", ["../../secret.png", "/etc/passwd"])
 def test_visa_mask_paths_cannot_either(copy, path):
     root = copy("visa")

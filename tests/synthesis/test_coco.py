@@ -106,6 +106,7 @@ def test_a_polygon_of_several_parts_is_one_object():
         {"size": list(SHAPE)},
         {"size": [1, 1], "counts": as_counts(SMALL)["counts"]},
         {"size": list(SHAPE), "counts": [5, 5]},
+        {"size": list(SHAPE), "counts": [float("inf"), 8]},
         {"size": list(SHAPE), "counts": []},
         {"size": list(SHAPE), "counts": [-1, SHAPE[0] * SHAPE[1] + 1]},
         {"size": list(SHAPE), "counts": as_compressed(SMALL)["counts"][:-1]},

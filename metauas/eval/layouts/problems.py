@@ -1,6 +1,6 @@
 """What is wrong with a benchmark on disk, collected so that one run shows all that has to be mended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def known_names(categories: Sequence[str] | None, found: list[str], problems: Pr
 
 def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, int] | None:
     """Return the size of an image as ``upright_size`` does; one that is missing or no image is a problem and None."""
-    if not path.is_file():
+    if not _is(path, Path.is_file):
         problems.add(f"{path} is missing", category=category, path=path)
         return None
     try:
@@ -59,12 +59,19 @@ def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, 
         return None
 
 
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # of a name that is too long for any file, which a list may hold
+        return False
+
+
 def check_mask(mask: Path, image: Path, problems: Problems, *, category: str, size: tuple[int, int] | None) -> None:
     """Check that a mask, a file or a folder of several, can be read and covers an image of ``size``.
 
     Another number of pixels is no problem, since both are resized; another shape would shift the mask.
     """
-    files = list_images(mask) if mask.is_dir() else [mask]
+    files = list_images(mask) if _is(mask, Path.is_dir) else [mask]
     if not files:
         problems.add(f"{mask} holds no mask; it belongs to {image}", category=category, path=mask)
     for path in files:
