@@ -16,6 +16,6 @@ def check_pickle(file: io.BytesIO) -> None:
     """
     start, size = file.tell(), len(file.getbuffer())
     for opcode, argument, _ in pickletools.genops(file):
-        if opcode.name in _PLACES and not 0 <= argument <= size:
+        if opcode.name in _PLACES and not 0 <= int(argument or 0) <= size:
             raise ValueError(f"a pickle of {size} bytes that refers to its value number {argument}")
     file.seek(start)
