@@ -27,6 +27,9 @@ from metauas.seeding import rng_for
 WORST, BEST, FIXED = 2, 1, 1
 #: Side of the pictures that are kept, pixels, so that hundreds of them fit into memory and into one page.
 SIDE = 192
+#: Cases that are kept of all categories together, and fixed ones: memory must not grow with a benchmark. Those of the
+#: field, with 3 to 30 categories, keep almost all.
+MOST, MOST_FIXED = 100, 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,8 @@ class MapGatherer:
     """Gathers curves and cases from the maps of an evaluation: give it to ``evaluate`` as ``on_maps``.
 
     Only the maps of the first prompt seed count. Kept are the thinned curves, and of every category the pictures of its
-    worst and best images, at most ``SIDE`` pixels wide. The prompts are chosen a second time, and for ``nearest`` and
+    worst and best images, at most ``SIDE`` pixels wide; of more than ``MOST`` in all, the largest failures and the best
+    stay. The prompts are chosen a second time, and for ``nearest`` and
     ``pool`` embedded a second time, which is a small part of an evaluation.
 
     Args:
@@ -125,7 +129,8 @@ class MapGatherer:
         for index in dict.fromkeys([*failing, *best]):
             about = {"error": float(errors[index]), "threshold": threshold, "fails": index in failing}
             self.cases.append(self._case(queries, index, prompts[index], maps[index], scale=scale, **about))
-        for index in _fixed(category, count=self._fixed):
+        self.cases = _most_telling(self.cases, count=MOST)
+        for index in _fixed(category, count=min(self._fixed, MOST_FIXED - len(self.fixed_cases))):
             about = {"error": float(errors[index]), "threshold": threshold, "fails": False}
             self.fixed_cases.append(self._case(queries, index, prompts[index], maps[index], scale=scale, **about))
 
@@ -172,6 +177,16 @@ def each_of(*takers: TakeMaps | None) -> TakeMaps:
 def failures_first(cases: Sequence[Case]) -> list[Case]:
     """Return cases with the largest errors first."""
     return sorted(cases, key=lambda case: (-case.error, case.category, case.name))
+
+
+def _most_telling(cases: list[Case], *, count: int) -> list[Case]:
+    """Return at most ``count`` cases in their order: one fifth the best ones, the others those that fail most."""
+    if len(cases) <= count:
+        return cases
+    failing = failures_first([case for case in cases if case.fails])
+    best = failures_first([case for case in cases if not case.fails])[::-1][: count // 5]
+    kept = {id(case) for case in (*best, *failing[: count - len(best)])}
+    return [case for case in cases if id(case) in kept]
 
 
 def image_errors(

@@ -73,6 +73,17 @@ def test_no_image_is_gathered_twice_and_failures_come_first(model, tiny_benchmar
     assert errors == sorted(errors, reverse=True)
 
 
+def test_no_more_is_kept_than_fits_into_memory_whatever_the_number_of_categories(model, tiny_benchmark, monkeypatch):
+    everything, _, _ = gather(model, tiny_benchmark, seeds=(1,), worst=10, best=10)
+    monkeypatch.setattr("metauas.eval.gallery.MOST", 5)
+    monkeypatch.setattr("metauas.eval.gallery.MOST_FIXED", 1)
+    gatherer, _, _ = gather(model, tiny_benchmark, seeds=(1,), worst=10, best=10)
+    assert len(gatherer.cases) == 5
+    failing = failures_first([case for case in everything.cases if case.fails])
+    assert {case.name for case in gatherer.cases} >= {case.name for case in failing[:4]}
+    assert [case.category for case in gatherer.fixed_cases] == ["bottle"]
+
+
 def test_without_masks_nothing_is_outlined(model, tiny_benchmark):
     bottle = tiny_benchmark.categories[0]
     test = [replace(sample, mask_path=None) for sample in bottle.test]
