@@ -49,9 +49,9 @@ bench: env ## run every benchmark of speed and memory
 		echo "== $$script"; $(BIN)/python "$$script"; done
 
 pretrain: env ## make the released weights anew, from a seed (hours on two cores)
-	$(BIN)/metauas train --params params/pretrain-1.yaml --out runs/pretrain/1
-	$(BIN)/metauas train --params params/pretrain-2.yaml --out runs/pretrain/2
-	cp runs/pretrain/2/checkpoint/* metauas/weights/nano/
+	for part in 1 2 3; do \
+		$(BIN)/metauas train --params params/pretrain-$$part.yaml --out runs/pretrain/$$part || exit 1; done
+	cp runs/pretrain/3/checkpoint/* metauas/weights/nano/
 	$(BIN)/python benchmarks/released.py --card
 
 lint: env ## ruff and mypy, changing nothing

@@ -27,6 +27,8 @@ class ModelConfig(Settings):
             map is enlarged bilinearly at the end. ``fpn``: two numbers, of the pyramid and of its segmentation blocks.
         decoder_attention: ``none`` or ``scse``, which belongs to the U-Net.
         decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
+        reductions: whole numbers by which images are reduced before they are segmented; the maps of all are averaged.
+            Training sees the first alone.
     """
 
     preset: str
@@ -41,6 +43,7 @@ class ModelConfig(Settings):
     decoder_channels: tuple[Annotated[int, Field(ge=1)], ...]
     decoder_attention: Literal["none", "scse"] = "none"
     decoder_merge: Literal["sum", "concat"] = "sum"
+    reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
 
     # info is a ValidationInfo, a protocol that shape checks at run time cannot follow
     @field_validator("decoder_channels")

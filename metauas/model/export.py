@@ -2,8 +2,9 @@
 
 A prompt is encoded once and used for many queries, so there are two graphs, for square images of one size:
 
-- ``prompt``: K prompts (K, 3, S, S) → for each aligned stage of M positions, their keys φ(prompt) (K, M, C / 2) and
-  values (K, M, C); with ``alignment="none"``, which compares nothing, their features (K, C, S / stride, S / stride);
+- ``prompt``: K prompts (K, 3, S, S) → for each reduction and each aligned stage of M positions, their keys φ(prompt)
+  (K, M, C / 2) and values (K, M, C); with ``alignment="none"``, which compares nothing, their features
+  (K, C, S / stride, S / stride);
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
 
 B and K are free. All K prompts serve every query: what is aligned to each is averaged, as in the network. Batch norms
@@ -27,7 +28,7 @@ from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
-from metauas.model.network import MetaUAS
+from metauas.model.network import MetaUAS, enlarge
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -53,8 +54,12 @@ class PromptGraph(nn.Module):
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
         """Return what queries are compared with, one entry an aligned stage."""
         alignments = self.model.alignments
-        stages = self.model.encode(prompts)[-len(alignments) :]
-        return tuple(_prepared(align, stage) for align, stage in zip(alignments, stages, strict=True))
+        reduced = (self.model.encode(prompts, reduction=factor) for factor in self.model.config.reductions)
+        return tuple(
+            _prepared(align, stage)
+            for stages in reduced
+            for align, stage in zip(alignments, stages[-len(alignments) :], strict=True)
+        )
 
 
 class QueryGraph(nn.Module):
@@ -66,14 +71,20 @@ class QueryGraph(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
-        features = list(self.model.encode(queries))
+        factors, count = self.model.config.reductions, len(self.model.alignments)
+        starts = range(0, len(prepared), count)
+        maps = [self._map(queries, prepared[i : i + count], factor) for factor, i in zip(factors, starts, strict=True)]
+        return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
+
+    def _map(self, queries: Tensor, prepared: PreparedPrompt, factor: int) -> Tensor:
+        features = list(self.model.encode(queries, reduction=factor))
         first = len(features) - len(prepared)
         for stage, (align, parts) in enumerate(zip(self.model.alignments, prepared, strict=True), start=first):
             query = features[stage]
             both = _aligned(align, query, *parts), _in_place(query, parts[-1])
             features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
-        height, width = queries.shape[-2:]
-        return self.model.decoder(features).sigmoid()[..., :height, :width]
+        height, width = (-(-side // factor) for side in queries.shape[-2:])
+        return enlarge(self.model.decoder(features).sigmoid()[..., :height, :width], factor, like=queries)
 
 
 def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:
@@ -155,7 +166,8 @@ def prepared_names(model: MetaUAS) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
     strides = model.encoder.strides[-len(model.alignments) :]
-    return [f"{part}_stride{stride}" for stride in strides for part in parts]
+    reduced = ["" if factor == 1 else f"_reduced{factor}" for factor in model.config.reductions]
+    return [f"{part}_stride{stride}{end}" for end in reduced for stride in strides for part in parts]
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from metauas.model.hub import HubMixin
 
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
-#: Features of a prompt, one per stage, shallow to deep.
+#: Features of a prompt, one per stage, shallow to deep; of each reduction in turn.
 EncodedPrompt = tuple[Tensor, ...]
 
 
@@ -79,35 +79,40 @@ class MetaUAS(HubMixin):
     def forward(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
     ) -> Float[Tensor, "b 1 h w"]:
-        """Return the anomaly map in [0, 1] at the query's resolution."""
-        return self.logits(query, prompt).sigmoid()
+        """Return the anomaly map in [0, 1] at the query's resolution, the mean over the configuration's reductions."""
+        return self._map(query, self._encode_all(prompt))
 
     def logits(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
     ) -> Float[Tensor, "b 1 h w"]:
-        """Return the map before the sigmoid, for the loss.
+        """Return the map before the sigmoid at the first reduction, for the loss.
 
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
         """
-        return self._decode(query, self.encode(prompt))
+        reduction = self.config.reductions[0]
+        return self._decode(query, self.encode(prompt, reduction=reduction), reduction=reduction)
 
-    def encode(self, images: Float[Tensor, "b *k 3 h w"]) -> EncodedPrompt:
+    def encode(self, images: Float[Tensor, "b *k 3 h w"], *, reduction: int = 1) -> EncodedPrompt:
         """Return the encoder's feature stages (B, *K, C, H / stride, W / stride), shallow to deep.
 
-        Gradients only where the encoder learns. Images are brought to the network's device and type.
+        Gradients only where the encoder learns. Images are brought to the network's device and type, and reduced by a
+        whole number first.
         """
         if images.dim() > 4:
-            stages = self.encode(images.flatten(0, 1))
+            stages = self.encode(images.flatten(0, 1), reduction=reduction)
             return tuple(stage.unflatten(0, images.shape[:2]) for stage in stages)
-        moved = self._padded(images.to(self.normalise.mean))
+        moved = images.to(self.normalise.mean)
+        if reduction > 1:
+            moved = F.avg_pool2d(divisible(moved, reduction), reduction)
+        moved = divisible(moved, self.encoder.strides[-1])
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             return tuple(self.encoder(self.normalise(moved)))
 
     def encode_prompt(self, prompt: Float[Tensor, "b *k 3 h w"]) -> EncodedPrompt:
         """Encode a prompt, or K of them, once, to be used for many queries."""
         with torch.no_grad():
-            return self.encode(prompt)
+            return self._encode_all(prompt)
 
     @torch.no_grad()
     def segment(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | EncodedPrompt) -> Float[Tensor, "b 1 h w"]:
@@ -115,30 +120,49 @@ class MetaUAS(HubMixin):
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
         many = _at_once(queries) if self.normalise.mean.device.type == "cpu" else len(queries)
         if len(queries) <= many:
-            return self._decode(queries, encoded).sigmoid()
+            return self._map(queries, encoded)
         each = tuple(_as_many(stage, queries) for stage in encoded)  # views: nothing is copied
         chunks = zip(queries.split(many), *(stage.split(many) for stage in each), strict=True)
-        return torch.cat([self._decode(query, tuple(part)).sigmoid() for query, *part in chunks])
+        return torch.cat([self._map(query, tuple(part)) for query, *part in chunks])
 
     @torch.no_grad()
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Return unit vectors of the last stage, by whose cosine the nearest prompt is chosen (paper, section 3.4)."""
         return F.normalize(self.encode(images)[-1].flatten(1), dim=1)
 
-    def _decode(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
-        features = list(self.encode(query))
+    def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
+        return tuple(stage for factor in self.config.reductions for stage in self.encode(prompt, reduction=factor))
+
+    def _map(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
+        factors, count = self.config.reductions, len(self.encoder.strides)
+        maps = [
+            enlarge(self._decode(query, prompt[first : first + count], reduction=factor).sigmoid(), factor, like=query)
+            for factor, first in zip(factors, range(0, len(prompt), count), strict=True)
+        ]
+        return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
+
+    def _decode(self, query: Tensor, prompt: EncodedPrompt, *, reduction: int) -> Tensor:
+        features = list(self.encode(query, reduction=reduction))
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
             shown = _as_many(prompt[stage], features[stage])
             features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), _mean(shown))
-        height, width = query.shape[-2:]
+        height, width = (-(-side // reduction) for side in query.shape[-2:])
         return self.decoder(features)[..., :height, :width].to(query.dtype)
 
-    def _padded(self, images: Tensor) -> Tensor:
-        """Repeat the lower and right border until the deepest stride divides both sides."""
-        stride = self.encoder.strides[-1]
-        bottom, right = (-side % stride for side in images.shape[-2:])
-        return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+
+def enlarge(maps: Tensor, factor: int, *, like: Tensor) -> Tensor:
+    """Bring maps (B, 1, …) of images that were reduced by ``factor`` back to the size of the images."""
+    if factor == 1:
+        return maps
+    height, width = like.shape[-2:]
+    return F.interpolate(maps, scale_factor=factor, mode="bilinear")[..., :height, :width]
+
+
+def divisible(images: Tensor, divisor: int) -> Tensor:
+    """Repeat the lower and right border until a number divides both sides."""
+    bottom, right = (-side % divisor for side in images.shape[-2:])
+    return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
 
 
 def _at_once(queries: Tensor) -> int:

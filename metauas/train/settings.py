@@ -22,6 +22,7 @@ NETWORK_CHOICES = (
     "decoder",
     "decoder_attention",
     "decoder_merge",
+    "reductions",
 )
 
 
@@ -40,6 +41,7 @@ class TrainSettings(Settings):
         decoder: ``unet``, ``fpn``; None keeps the preset's.
         decoder_attention: ``none``, ``scse`` (of the U-Net); None keeps the preset's.
         decoder_merge: ``sum``, ``concat`` (of the FPN); None keeps the preset's.
+        reductions: by which images are reduced for the maps that are averaged in use; None keeps the preset's.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from; None starts anew.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
@@ -83,6 +85,7 @@ class TrainSettings(Settings):
     decoder: Literal["unet", "fpn"] | None = None
     decoder_attention: Literal["none", "scse"] | None = None
     decoder_merge: Literal["sum", "concat"] | None = None
+    reductions: tuple[int, ...] | None = None
     init_from: str | None = None
     photographs: str | None = None
     recipe: str | None = None

@@ -40,7 +40,8 @@ FAMILIES = [
     {"encoder": "ghostnet_050", "alignment": "none", "fusion": "add", **FPN, "decoder_merge": "concat"},
 ]
 PAPERS = {"preset": "b4", "encoder": "test_efficientnet", "encoder_weights": "random"}  # frozen, scSE
-VARIANTS = [*CHOICES, *FAMILIES, PAPERS]
+RELEASED = {"encoder": "nano", "fusion": "contrast-place", "reductions": (1, 2)}  # what the released weights are of
+VARIANTS = [*CHOICES, *FAMILIES, PAPERS, RELEASED]
 
 
 def name_of(variant):

@@ -1,9 +1,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from metauas.errors import InputError
 from metauas.model import ALIGNMENTS, create_model
+from metauas.model.network import divisible
 
 SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
 
@@ -67,9 +69,9 @@ def test_the_map_has_the_querys_size_and_is_a_probability(request, random_images
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_padding_repeats_the_border(nano, random_images, size):
+def test_padding_repeats_the_border(random_images, size):
     height, width = size
-    padded = nano._padded(random_images(1, *size))
+    padded = divisible(random_images(1, *size), 32)
     assert all(side % 32 == 0 for side in padded.shape[-2:])
     rows, columns = (torch.arange(side) for side in padded.shape[-2:])
     expected = random_images(1, *size)[..., rows.clamp(max=height - 1), :][..., columns.clamp(max=width - 1)]
@@ -188,3 +190,19 @@ def test_large_batches_are_taken_in_parts_on_a_cpu(nano, random_images, monkeypa
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
     with pytest.raises(InputError, match="3 prompts for 5 queries"):
         nano.segment(queries, prompts[:3])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (50, 71)])
+def test_the_maps_of_all_reductions_are_averaged(random_images, size):
+    torch.manual_seed(0)
+    several = create_model("nano", reductions=(1, 2)).eval()
+    single = create_model("nano").eval()
+    single.load_state_dict(several.state_dict())
+    queries, prompt = random_images(2, *size), random_images(1, *size, seed=1)
+    odd = [-side % 2 for side in size]
+    halved = [F.avg_pool2d(F.pad(images, (0, odd[1], 0, odd[0]), mode="replicate"), 2) for images in (queries, prompt)]
+    coarse = F.interpolate(single(*halved), scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
+    expected = (single(queries, prompt) + coarse) / 2
+    torch.testing.assert_close(several.segment(queries, several.encode_prompt(prompt)), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(several(queries, prompt), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(several.logits(queries, prompt).sigmoid(), single(queries, prompt), rtol=0, atol=1e-6)
