@@ -27,8 +27,8 @@ class ModelConfig(Settings):
             map is enlarged bilinearly at the end. ``fpn``: two numbers, of the pyramid and of its segmentation blocks.
         decoder_attention: ``none`` or ``scse``, which belongs to the U-Net.
         decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
-        reductions: whole numbers by which images are reduced before they are segmented; the maps of all are averaged.
-            Training sees the first alone.
+        reductions: whole numbers, ascending, by which images are reduced before they are segmented; the maps of all
+            that leave 32 pixels or more are averaged. Training sees the first alone.
     """
 
     preset: str
@@ -44,6 +44,13 @@ class ModelConfig(Settings):
     decoder_attention: Literal["none", "scse"] = "none"
     decoder_merge: Literal["sum", "concat"] = "sum"
     reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
+
+    @field_validator("reductions")
+    @classmethod
+    def _ascend(cls, reductions: tuple[int, ...]) -> tuple[int, ...]:
+        if list(reductions) != sorted(set(reductions)):
+            raise PydanticCustomError("reductions", "must ascend, such as [1, 2, 4]")
+        return reductions
 
     # info is a ValidationInfo, a protocol that shape checks at run time cannot follow
     @field_validator("decoder_channels")

@@ -28,7 +28,7 @@ from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
-from metauas.model.network import MetaUAS, enlarge
+from metauas.model.network import MetaUAS, enlarge, usable
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -54,7 +54,8 @@ class PromptGraph(nn.Module):
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
         """Return what queries are compared with, one entry an aligned stage."""
         alignments = self.model.alignments
-        reduced = (self.model.encode(prompts, reduction=factor) for factor in self.model.config.reductions)
+        factors = usable(self.model.config.reductions, prompts)
+        reduced = (self.model.encode(prompts, reduction=factor) for factor in factors)
         return tuple(
             _prepared(align, stage)
             for stages in reduced
@@ -71,7 +72,7 @@ class QueryGraph(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
-        factors, count = self.model.config.reductions, len(self.model.alignments)
+        factors, count = usable(self.model.config.reductions, queries), len(self.model.alignments)
         starts = range(0, len(prepared), count)
         maps = [self._map(queries, prepared[i : i + count], factor) for factor, i in zip(factors, starts, strict=True)]
         return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
@@ -134,7 +135,7 @@ def export_model(model: MetaUAS, folder: str | Path, *, size: int, file_format: 
     prompt, query = _trace(still, size=size)
     about = json.dumps(_about(still, size=size))
     if file_format == "onnx":
-        names = prepared_names(still)
+        names = prepared_names(still, size=size)
         files = (
             _onnx_bytes(prompt, about=about, inputs=["prompts"], outputs=names),
             _onnx_bytes(query, about=about, inputs=["queries", *names], outputs=["maps"]),
@@ -162,11 +163,12 @@ def require_onnx(*packages: str) -> None:
         raise InputError(f"{' and '.join(missing)} needed for ONNX and not installed; {INSTALL_ONNX}")
 
 
-def prepared_names(model: MetaUAS) -> list[str]:
+def prepared_names(model: MetaUAS, *, size: int) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
+    factors = usable(model.config.reductions, torch.empty(0, 3, size, size))
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
     strides = model.encoder.strides[-len(model.alignments) :]
-    reduced = ["" if factor == 1 else f"_reduced{factor}" for factor in model.config.reductions]
+    reduced = ["" if factor == 1 else f"_reduced{factor}" for factor in factors]
     return [f"{part}_stride{stride}{end}" for end in reduced for stride in strides for part in parts]
 
 

@@ -1,5 +1,7 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.hub import HubMixin
 
+_LEAST_SIDE = 32  # pixels of a reduced image
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
 #: Features of a prompt, one per stage, shallow to deep; of each reduction in turn.
@@ -134,10 +137,10 @@ class MetaUAS(HubMixin):
         return tuple(stage for factor in self.config.reductions for stage in self.encode(prompt, reduction=factor))
 
     def _map(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
-        factors, count = self.config.reductions, len(self.encoder.strides)
+        count = len(self.encoder.strides)
         maps = [
-            enlarge(self._decode(query, prompt[first : first + count], reduction=factor).sigmoid(), factor, like=query)
-            for factor, first in zip(factors, range(0, len(prompt), count), strict=True)
+            enlarge(self._decode(query, prompt[i * count :][:count], reduction=factor).sigmoid(), factor, like=query)
+            for i, factor in enumerate(usable(self.config.reductions, query))
         ]
         return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
 
@@ -149,6 +152,12 @@ class MetaUAS(HubMixin):
             features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), _mean(shown))
         height, width = (-(-side // reduction) for side in query.shape[-2:])
         return self.decoder(features)[..., :height, :width].to(query.dtype)
+
+
+def usable(reductions: Sequence[int], images: Tensor) -> list[int]:
+    """Return the first reductions, up to the one that would leave less of the images than there is to see."""
+    side = min(images.shape[-2:])
+    return [factor for factor in reductions if factor == reductions[0] or side >= _LEAST_SIDE * factor]
 
 
 def enlarge(maps: Tensor, factor: int, *, like: Tensor) -> Tensor:

@@ -64,6 +64,8 @@ def test_a_configuration_does_not_change():
         ("b4", {"decoder_channels": (8,)}, r"=\(8,\): aligned_stages=3 needs a number for each of at least 2 blocks"),
         ("b4", {"aligned_stages": 1, "decoder_channels": ()}, "needs a number for each of at least 1 blocks"),
         ("nano", {"decoder": "fnp"}, "decoder='fnp': .*'unet' or 'fpn'"),
+        ("nano", {"reductions": (2, 1)}, "reductions=.*must ascend, such as"),
+        ("nano", {"reductions": ()}, "reductions=.*at least 1"),
         ("nano", {"decoder": "fpn", "decoder_merge": "add"}, "decoder_merge='add': .*'sum' or 'concat'"),
         ("b4", {"decoder": "fpn", "decoder_channels": (8,) * 5}, r"'fpn' takes two numbers, \(pyramid, segmentation\)"),
         ("b4", {"decoder": "fpn", "decoder_attention": "scse"}, "='scse': belongs to decoder='unet'; leave it out"),
