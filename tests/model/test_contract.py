@@ -40,8 +40,8 @@ FAMILIES = [
     {"encoder": "ghostnet_050", "alignment": "none", "fusion": "add", **FPN, "decoder_merge": "concat"},
 ]
 PAPERS = {"preset": "b4", "encoder": "test_efficientnet", "encoder_weights": "random"}  # frozen, scSE
-RELEASED = {"encoder": "nano", "fusion": "contrast-place", "reductions": (1, 2, 4)}
-VARIANTS = [*CHOICES, *FAMILIES, PAPERS, RELEASED]
+REDUCED = {"encoder": "nano", "fusion": "contrast-place", "reductions": (1, 2, 4)}
+VARIANTS = [*CHOICES, *FAMILIES, PAPERS, REDUCED]
 
 
 def name_of(variant):
