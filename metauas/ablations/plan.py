@@ -106,8 +106,10 @@ def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) 
     if not trains:
         parameters |= _declared(EVAL, {"seed": seed, "seeds": [seed]})
     if training is None:
-        parameters["checkpoint"] = str(resolve_checkpoint(checkpoint).resolve())
-    before = training.digest if training else content_digest(resolve_checkpoint(checkpoint))
+        start = resolve_checkpoint(checkpoint)
+        parameters["checkpoint"], before = str(start.resolve()), content_digest(start)
+    else:
+        before = training.digest
     digest = stage_digest(EVAL, parameters, code=code, before=before)
     return Stage(EVAL, f"{name}/seed-{seed}", parameters, digest, code, after=training)
 

@@ -75,8 +75,8 @@ class MapGatherer:
 
     Only the maps of the first prompt seed count. Kept are the thinned curves, and of every category the pictures of its
     worst and best images, at most ``SIDE`` pixels wide; of more than ``MOST`` in all, the largest failures and the best
-    stay. The prompts are chosen a second time, and for ``nearest`` and
-    ``pool`` embedded a second time, which is a small part of an evaluation.
+    stay. The prompts are chosen a second time, and for ``nearest`` and ``pool`` embedded a second time, which is a
+    small part of an evaluation.
 
     Args:
         benchmark: what is evaluated.

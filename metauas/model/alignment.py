@@ -123,14 +123,15 @@ class Fusion(nn.Module):
         return {"concat": 2, "contrast": 2, "contrast-place": 3}.get(self.mode, 1) * stage
 
     def forward(
-        self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]
+        self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b *k c h2 w2"]
     ) -> Float[Tensor, "b c2 h w"]:
         """Return the fused features.
 
         Args:
             query: the query's.
             aligned: the prompt's, aligned to the query's places.
-            prompt: the prompt's as they are, which only ``contrast-place`` looks at; enlarged to the query's grid.
+            prompt: the prompt's as they are, or of K prompts; only ``contrast-place`` looks at their mean, enlarged to
+                the query's grid.
         """
         if self.mode == "concat":
             return torch.cat([query, aligned], dim=1)
@@ -141,10 +142,12 @@ class Fusion(nn.Module):
             return difference
         if self.mode == "contrast":
             return torch.cat([query, difference], dim=1)
-        return torch.cat([query, difference, (query - _enlarged(prompt, like=query)).abs()], dim=1)
+        return torch.cat([query, difference, (query - _in_place(prompt, like=query)).abs()], dim=1)
 
 
-def _enlarged(prompt: Tensor, *, like: Tensor) -> Tensor:
+def _in_place(prompt: Tensor, *, like: Tensor) -> Tensor:
+    if prompt.dim() > 4:
+        prompt = prompt.mean(dim=1)
     if prompt.shape[-2:] == like.shape[-2:]:
         return prompt
     return F.interpolate(prompt, size=like.shape[-2:], mode="bilinear")

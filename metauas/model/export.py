@@ -28,7 +28,7 @@ from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
-from metauas.model.network import MetaUAS, enlarge, usable
+from metauas.model.network import MetaUAS, average, enlarge, usable
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -74,8 +74,8 @@ class QueryGraph(nn.Module):
         """Return the anomaly maps in [0, 1]."""
         factors, count = usable(self.model.config.reductions, queries), len(self.model.alignments)
         starts = range(0, len(prepared), count)
-        maps = [self._map(queries, prepared[i : i + count], factor) for factor, i in zip(factors, starts, strict=True)]
-        return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
+        pairs = zip(factors, starts, strict=True)
+        return average(self._map(queries, prepared[i : i + count], factor) for factor, i in pairs)
 
     def _map(self, queries: Tensor, prepared: PreparedPrompt, factor: int) -> Tensor:
         features = list(self.model.encode(queries, reduction=factor))

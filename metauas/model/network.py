@@ -1,6 +1,6 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -138,18 +138,17 @@ class MetaUAS(HubMixin):
 
     def _map(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
         count = len(self.encoder.strides)
-        maps = [
+        return average(
             enlarge(self._decode(query, prompt[i * count :][:count], reduction=factor).sigmoid(), factor, like=query)
             for i, factor in enumerate(usable(self.config.reductions, query))
-        ]
-        return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
+        )
 
     def _decode(self, query: Tensor, prompt: EncodedPrompt, *, reduction: int) -> Tensor:
         features = list(self.encode(query, reduction=reduction))
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
             shown = _as_many(prompt[stage], features[stage])
-            features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), _mean(shown))
+            features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), shown)
         height, width = (-(-side // reduction) for side in query.shape[-2:])
         return self.decoder(features)[..., :height, :width].to(query.dtype)
 
@@ -168,6 +167,12 @@ def enlarge(maps: Tensor, factor: int, *, like: Tensor) -> Tensor:
     return F.interpolate(maps, scale_factor=factor, mode="bilinear")[..., :height, :width]
 
 
+def average(maps: Iterable[Tensor]) -> Tensor:
+    """Return the mean of maps of one size; a single one as it is."""
+    first, *others = maps
+    return torch.stack([first, *others]).mean(dim=0) if others else first
+
+
 def divisible(images: Tensor, divisor: int) -> Tensor:
     """Repeat the lower and right border until a number divides both sides."""
     bottom, right = (-side % divisor for side in images.shape[-2:])
@@ -182,11 +187,6 @@ def _aligned(align: nn.Module, query: Tensor, prompt: Tensor) -> Tensor:
     if prompt.dim() == 4:
         return align(query, prompt)
     return torch.stack([align(query, one) for one in prompt.unbind(1)]).mean(dim=0)
-
-
-def _mean(prompt: Tensor) -> Tensor:
-    """Average the K prompts of each query, place by place."""
-    return prompt if prompt.dim() == 4 else prompt.mean(dim=1)
 
 
 def _as_many(prompt: Tensor, query: Tensor) -> Tensor:

@@ -62,11 +62,11 @@ def _segment_photographs() -> None:
 
 def _prepare_sweep(work: Path) -> None:
     """Write a suite of toy notebooks, and the parameter files of a sweep over a training and three evaluations."""
+    (work / "notebooks").mkdir(parents=True)
     for stem, room in (("03_train", "TRAIN"), ("04_eval", "EVAL")):
         parameters = new_code_cell(TOYS[f"{room}_PARAMETERS"], metadata={"tags": ["parameters"]})
         cells = [parameters, *map(new_code_cell, TOYS[f"{room}_CELLS"])]
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        (work / "notebooks").mkdir(parents=True, exist_ok=True)
         nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), work / "notebooks" / f"{stem}.ipynb")
     os.environ["METAUAS_NOTEBOOKS"] = str(work / "notebooks")
     (work / "prompt").mkdir()

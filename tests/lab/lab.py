@@ -32,11 +32,16 @@ def lab(folder: Path) -> Iterator[str]:
     options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--log-level=ERROR"]
     server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={folder}", *options])
     try:
-        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+        wait_until(lambda: _listens(port))
         yield f"http://127.0.0.1:{port}/lab/tree/notebooks"
     finally:
         server.terminate()
         server.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(condition, *, patience: float = 120) -> None:
