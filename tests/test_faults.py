@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from metauas.errors import OutputError
-from metauas.eval.maps import write_map
 from metauas.files import write_json, write_text
 from metauas.images import write_png
+from metauas.map_files import write_map
 from metauas.model.checkpoint import write_tensors
 from metauas.plots import save_figure
 from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs

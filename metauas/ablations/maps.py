@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from metauas.ablations.collect import metrics_files
 from metauas.errors import InputError
 from metauas.image_files import open_image, rgb_bytes
+from metauas.map_files import read_map
 
 Pictures = dict[str, dict[str, np.ndarray]]  # variant → prompt, query, map
 
@@ -69,9 +70,7 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
     for name in ("prompt", "query"):
         with open_image(folder / f"{name}.png") as image:
             pictures[name] = rgb_bytes(image)
-    with open_image(folder / "map.png", what="a map") as image:
-        pictures["map"] = np.asarray(image) / np.iinfo(np.uint16).max
-    return pictures
+    return pictures | {"map": read_map(folder / "map.png")}
 
 
 def _show(panel: Axes, picture: np.ndarray) -> None:

@@ -13,13 +13,13 @@ from torch import Tensor
 from metauas.eval.curves import Curve, category_curves
 from metauas.eval.evaluation import TakeMaps
 from metauas.eval.layouts import Benchmark, Category
-from metauas.eval.maps import write_map
 from metauas.eval.prompts import Prompt
 from metauas.eval.queries import Queries
 from metauas.eval.regions import Contour, enlarge_map, find_regions
 from metauas.eval.settings import EvalSettings
 from metauas.eval.strategies import create_strategy
 from metauas.images import stack_images, to_uint8, write_png
+from metauas.map_files import write_map
 from metauas.metrics.ranking import average_precision, rank, rank_pixels
 from metauas.plots import draw_contours
 from metauas.seeding import rng_for

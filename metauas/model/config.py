@@ -27,8 +27,8 @@ class ModelConfig(Settings):
             map is enlarged bilinearly at the end. ``fpn``: two numbers, of the pyramid and of its segmentation blocks.
         decoder_attention: ``none`` or ``scse``, which belongs to the U-Net.
         decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
-        reductions: whole numbers, ascending, by which images are reduced before they are segmented; the maps of all
-            that leave 32 pixels or more are averaged. Training sees the first alone.
+        reductions: whole numbers, ascending, by which images are reduced before they are segmented; the logits of all
+            that leave 32 pixels or more are averaged, in training as in use.
     """
 
     preset: str

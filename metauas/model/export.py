@@ -75,9 +75,9 @@ class QueryGraph(nn.Module):
         factors, count = usable(self.model.config.reductions, queries), len(self.model.alignments)
         starts = range(0, len(prepared), count)
         pairs = zip(factors, starts, strict=True)
-        return average(self._map(queries, prepared[i : i + count], factor) for factor, i in pairs)
+        return average(self._logits(queries, prepared[i : i + count], factor) for factor, i in pairs).sigmoid()
 
-    def _map(self, queries: Tensor, prepared: PreparedPrompt, factor: int) -> Tensor:
+    def _logits(self, queries: Tensor, prepared: PreparedPrompt, factor: int) -> Tensor:
         features = list(self.model.encode(queries, reduction=factor))
         first = len(features) - len(prepared)
         for stage, (align, parts) in enumerate(zip(self.model.alignments, prepared, strict=True), start=first):
@@ -85,7 +85,7 @@ class QueryGraph(nn.Module):
             both = _aligned(align, query, *parts), _in_place(query, parts[-1])
             features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
         height, width = (-(-side // factor) for side in queries.shape[-2:])
-        return enlarge(self.model.decoder(features).sigmoid()[..., :height, :width], factor, like=queries)
+        return enlarge(self.model.decoder(features)[..., :height, :width], factor, like=queries)
 
 
 def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:

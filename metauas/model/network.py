@@ -82,19 +82,18 @@ class MetaUAS(HubMixin):
     def forward(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
     ) -> Float[Tensor, "b 1 h w"]:
-        """Return the anomaly map in [0, 1] at the query's resolution, the mean over the configuration's reductions."""
-        return self._map(query, self._encode_all(prompt))
+        """Return the anomaly map in [0, 1] at the query's resolution."""
+        return self.logits(query, prompt).sigmoid()
 
     def logits(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
     ) -> Float[Tensor, "b 1 h w"]:
-        """Return the map before the sigmoid at the first reduction, for the loss.
+        """Return the map before the sigmoid, the mean over the configuration's reductions.
 
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
         """
-        reduction = self.config.reductions[0]
-        return self._decode(query, self.encode(prompt, reduction=reduction), reduction=reduction)
+        return self._logits(query, self._encode_all(prompt))
 
     def encode(self, images: Float[Tensor, "b *k 3 h w"], *, reduction: int = 1) -> EncodedPrompt:
         """Return the encoder's feature stages (B, *K, C, H / stride, W / stride), shallow to deep.
@@ -123,10 +122,10 @@ class MetaUAS(HubMixin):
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
         many = _at_once(queries) if self.normalise.mean.device.type == "cpu" else len(queries)
         if len(queries) <= many:
-            return self._map(queries, encoded)
+            return self._logits(queries, encoded).sigmoid()
         each = tuple(_as_many(stage, queries) for stage in encoded)  # views: nothing is copied
         chunks = zip(queries.split(many), *(stage.split(many) for stage in each), strict=True)
-        return torch.cat([self._map(query, tuple(part)) for query, *part in chunks])
+        return torch.cat([self._logits(query, tuple(part)).sigmoid() for query, *part in chunks])
 
     @torch.no_grad()
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
@@ -134,13 +133,15 @@ class MetaUAS(HubMixin):
         return F.normalize(self.encode(images)[-1].flatten(1), dim=1)
 
     def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
-        return tuple(stage for factor in self.config.reductions for stage in self.encode(prompt, reduction=factor))
+        factors = usable(self.config.reductions, prompt)
+        return tuple(stage for factor in factors for stage in self.encode(prompt, reduction=factor))
 
-    def _map(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
+    def _logits(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
         count = len(self.encoder.strides)
+        factors = usable(self.config.reductions, query)[: len(prompt) // count]
         return average(
-            enlarge(self._decode(query, prompt[i * count :][:count], reduction=factor).sigmoid(), factor, like=query)
-            for i, factor in enumerate(usable(self.config.reductions, query))
+            enlarge(self._decode(query, prompt[i * count :][:count], reduction=factor), factor, like=query)
+            for i, factor in enumerate(factors)
         )
 
     def _decode(self, query: Tensor, prompt: EncodedPrompt, *, reduction: int) -> Tensor:
@@ -160,7 +161,7 @@ def usable(reductions: Sequence[int], images: Tensor) -> list[int]:
 
 
 def enlarge(maps: Tensor, factor: int, *, like: Tensor) -> Tensor:
-    """Bring maps (B, 1, …) of images that were reduced by ``factor`` back to the size of the images."""
+    """Bring maps or logits (B, 1, …) of images that were reduced by ``factor`` back to the size of the images."""
     if factor == 1:
         return maps
     height, width = like.shape[-2:]
@@ -168,7 +169,7 @@ def enlarge(maps: Tensor, factor: int, *, like: Tensor) -> Tensor:
 
 
 def average(maps: Iterable[Tensor]) -> Tensor:
-    """Return the mean of maps of one size; a single one as it is."""
+    """Return the mean of maps or logits of one size; a single one as it is."""
     first, *others = maps
     return torch.stack([first, *others]).mean(dim=0) if others else first
 

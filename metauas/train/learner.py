@@ -50,12 +50,13 @@ def new_model(settings: TrainSettings) -> MetaUAS:
 def _warm_start(settings: TrainSettings) -> MetaUAS:
     model = load_checkpoint(str(settings.init_from), preset=settings.preset)
     wanted = settings.network_choices()
-    freeze = wanted.pop("freeze_encoder", model.config.freeze_encoder)  # shapes nothing: it may change
+    shapeless = ("freeze_encoder", "reductions")  # no weight depends on them: they may change
+    changes = {name: wanted.pop(name) for name in shapeless if name in wanted}
     for name, value in wanted.items():
         if (found := getattr(model.config, name)) != value:
             raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {value!r}; leave {name} out")
-    model.config = model.config.model_copy(update={"freeze_encoder": freeze})
-    model.encoder.requires_grad_(not freeze)
+    model.config = model.config.model_copy(update=changes)
+    model.encoder.requires_grad_(not model.config.freeze_encoder)
     return model
 
 

@@ -41,7 +41,8 @@ class TrainSettings(Settings):
         decoder: ``unet``, ``fpn``; None keeps the preset's.
         decoder_attention: ``none``, ``scse`` (of the U-Net); None keeps the preset's.
         decoder_merge: ``sum``, ``concat`` (of the FPN); None keeps the preset's.
-        reductions: by which images are reduced for the maps that are averaged in use; None keeps the preset's.
+        reductions: by which images are reduced for the logits that are averaged; None keeps the preset's, or that of
+            ``init_from``.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from; None starts anew.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.

@@ -5,7 +5,7 @@ import pytest
 
 from metauas.eval import EvalSettings, MapGatherer, compute_metrics, each_of, evaluate, failures_first, write_cases
 from metauas.eval.gallery import SIDE, image_errors, pixel_threshold
-from metauas.eval.maps import read_map
+from metauas.map_files import read_map
 from metauas.seeding import rng_for
 
 

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from metauas.ablations.parameters import read_for_notebooks
 from metauas.eval.calibration import read_calibration
 from metauas.eval.layouts import list_benchmark
-from metauas.eval.maps import read_map, write_map
 from metauas.eval.prompt_files import prompts_from_file, read_prompt_file
 from metauas.images import read_image, read_mask
+from metauas.map_files import read_map, write_map
 from metauas.model import create_model, load_checkpoint, save_checkpoint
 from metauas.model.checkpoint import read_tensors
 from metauas.model.pretrained import create_timm

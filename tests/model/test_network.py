@@ -193,7 +193,7 @@ def test_large_batches_are_taken_in_parts_on_a_cpu(nano, random_images, monkeypa
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 71)])
-def test_the_maps_of_all_reductions_are_averaged(random_images, size):
+def test_the_logits_of_all_reductions_are_averaged(random_images, size):
     torch.manual_seed(0)
     several = create_model("nano", reductions=(1, 2, 4)).eval()  # a quarter of these images would be too small
     single = create_model("nano").eval()
@@ -201,8 +201,19 @@ def test_the_maps_of_all_reductions_are_averaged(random_images, size):
     queries, prompt = random_images(2, *size), random_images(1, *size, seed=1)
     odd = [-side % 2 for side in size]
     halved = [F.avg_pool2d(F.pad(images, (0, odd[1], 0, odd[0]), mode="replicate"), 2) for images in (queries, prompt)]
-    coarse = F.interpolate(single(*halved), scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
-    expected = (single(queries, prompt) + coarse) / 2
-    torch.testing.assert_close(several.segment(queries, several.encode_prompt(prompt)), expected, rtol=0, atol=1e-6)
-    torch.testing.assert_close(several(queries, prompt), expected, rtol=0, atol=1e-6)
-    torch.testing.assert_close(several.logits(queries, prompt).sigmoid(), single(queries, prompt), rtol=0, atol=1e-6)
+    coarse = F.interpolate(single.logits(*halved), scale_factor=2, mode="bilinear")[..., : size[0], : size[1]]
+    expected = (single.logits(queries, prompt) + coarse) / 2
+    torch.testing.assert_close(several.logits(queries, prompt), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(several(queries, prompt), expected.sigmoid(), rtol=0, atol=1e-6)
+    encoded = several.encode_prompt(prompt)
+    torch.testing.assert_close(several.segment(queries, encoded), expected.sigmoid(), rtol=0, atol=1e-6)
+
+
+def test_what_a_small_prompt_has_no_room_for_is_left_out(random_images):
+    torch.manual_seed(0)
+    several = create_model("nano", reductions=(1, 2)).eval()
+    single = create_model("nano").eval()
+    single.load_state_dict(several.state_dict())
+    query, small = random_images(1, 64, 64), random_images(1, 48, 48, seed=1)
+    torch.testing.assert_close(several(query, small), single(query, small), rtol=0, atol=1e-6)
+    assert len(several.encode_prompt(small)) == len(single.encode_prompt(small))
