@@ -1,6 +1,7 @@
 """Sweeps: every variant under every seed, as papermill runs on a Dask cluster; what is done is not done again."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -125,10 +126,11 @@ def _do_on_cluster(
     """Submit all stages at once: Dask begins each when the one that it needs has ended, early runs first."""
     if gpu:
         check_gpu(client)
+    resources = {"GPU": 1} if gpu else None
     futures: dict[str, Any] = {}
-    for stage in stages:
+    for stage, priority in zip(stages, priorities(stages), strict=True):
         futures[stage.folder] = client.submit(
-            do_and_tell, stage, _before(stage, futures), **work, pure=False, resources={"GPU": 1} if gpu else None
+            do_and_tell, stage, _before(stage, futures), **work, pure=False, resources=resources, priority=priority
         )
     stage_of = {futures[stage.folder].key: stage for stage in stages}
     client.subscribe_topic(_STARTED, lambda event: board.started(event[1]))
@@ -139,6 +141,18 @@ def _do_on_cluster(
     finally:
         client.unsubscribe_topic(_STARTED)
         client.cancel([future for future in futures.values() if not future.done()])
+
+
+def priorities(stages: Sequence[Stage]) -> list[int]:
+    """Return Dask's priority of each stage, higher before lower, so that no worker is left without work at the end.
+
+    A training for many runs comes first, since many wait for it; their evaluations come last: they are short, and
+    there are always enough of them to go round. All others keep the order in which they are submitted.
+    """
+    waiting = Counter(stage.after.folder for stage in stages if stage.after is not None)
+    ahead = {training: runs - 1 for training, runs in waiting.items()}
+    behind = [0 if stage.after is None else ahead[stage.after.folder] for stage in stages]
+    return [ahead.get(stage.folder, 0) - last for stage, last in zip(stages, behind, strict=True)]
 
 
 def do_and_tell(stage: Stage, before: Outcome | None, **work: Any) -> Outcome:

@@ -3,7 +3,8 @@
 import pytest
 
 from metauas.ablations.collect import collect_metrics
-from metauas.ablations.sweep import run_sweep
+from metauas.ablations.plan import EVAL, TRAIN, Stage
+from metauas.ablations.sweep import priorities, run_sweep
 from metauas.errors import InputError
 from metauas.files import read_json
 from metauas.locks import alone_in
@@ -51,3 +52,13 @@ def test_workers_are_refused_before_any_work(suite, write, tmp_path):
     with pytest.raises(InputError, match=r"workers=2: .* none together with a scheduler"):
         run_sweep(files, out=tmp_path / "out", seeds=[1], workers=2, scheduler="tcp://127.0.0.1:1")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_training_for_many_goes_first_and_their_evaluations_fill_the_gaps_at_the_end():
+    def stage(notebook, folder, after=None):
+        return Stage(notebook=notebook, folder=folder, parameters={}, digest=folder, code="", after=after)
+
+    shared, own = stage(TRAIN, "shared"), stage(TRAIN, "own")
+    evaluations = [stage(EVAL, f"pool/{seed}", shared) for seed in range(3)]
+    alone, released = stage(EVAL, "none/1", own), stage(EVAL, "released/1")
+    assert priorities([own, alone, shared, *evaluations, released]) == [0, 0, 2, -2, -2, -2, 0]
