@@ -29,6 +29,7 @@ class ModelConfig(Settings):
         decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
         reductions: whole numbers, ascending, by which images are reduced before they are segmented; the logits of all
             that leave 32 pixels or more are averaged, in training as in use.
+        mirrored: in use, average also the logits of query and prompt mirrored in both directions: four times the time.
     """
 
     preset: str
@@ -44,6 +45,7 @@ class ModelConfig(Settings):
     decoder_attention: Literal["none", "scse"] = "none"
     decoder_merge: Literal["sum", "concat"] = "sum"
     reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
+    mirrored: bool = False
 
     @field_validator("reductions")
     @classmethod

@@ -2,7 +2,7 @@
 
 A prompt is encoded once and used for many queries, so there are two graphs, for square images of one size:
 
-- ``prompt``: K prompts (K, 3, S, S) → for each reduction and each aligned stage of M positions, their keys φ(prompt)
+- ``prompt``: K prompts (K, 3, S, S) → for each view and each aligned stage of M positions, their keys φ(prompt)
   (K, M, C / 2) and values (K, M, C); with ``alignment="none"``, which compares nothing, their features
   (K, C, S / stride, S / stride);
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
@@ -28,7 +28,8 @@ from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
-from metauas.model.network import MetaUAS, average, enlarge, usable
+from metauas.model.network import MetaUAS
+from metauas.model.views import View, average, by_view, views_of
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -54,11 +55,10 @@ class PromptGraph(nn.Module):
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
         """Return what queries are compared with, one entry an aligned stage."""
         alignments = self.model.alignments
-        factors = usable(self.model.config.reductions, prompts)
-        reduced = (self.model.encode(prompts, reduction=factor) for factor in factors)
+        seen = (self.model.encode(prompts, view=view) for view in views_of(prompts, self.model.config))
         return tuple(
             _prepared(align, stage)
-            for stages in reduced
+            for stages in seen
             for align, stage in zip(alignments, stages[-len(alignments) :], strict=True)
         )
 
@@ -72,20 +72,18 @@ class QueryGraph(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
-        factors, count = usable(self.model.config.reductions, queries), len(self.model.alignments)
-        starts = range(0, len(prepared), count)
-        pairs = zip(factors, starts, strict=True)
-        return average(self._logits(queries, prepared[i : i + count], factor) for factor, i in pairs).sigmoid()
+        views = views_of(queries, self.model.config)
+        both = zip(views, by_view(prepared, len(self.model.alignments)), strict=True)
+        return average(self._logits(queries, seen, view) for view, seen in both).sigmoid()
 
-    def _logits(self, queries: Tensor, prepared: PreparedPrompt, factor: int) -> Tensor:
-        features = list(self.model.encode(queries, reduction=factor))
+    def _logits(self, queries: Tensor, prepared: PreparedPrompt, view: View) -> Tensor:
+        features = list(self.model.encode(queries, view=view))
         first = len(features) - len(prepared)
         for stage, (align, parts) in enumerate(zip(self.model.alignments, prepared, strict=True), start=first):
             query = features[stage]
             both = _aligned(align, query, *parts), _in_place(query, parts[-1])
             features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
-        height, width = (-(-side // factor) for side in queries.shape[-2:])
-        return enlarge(self.model.decoder(features)[..., :height, :width], factor, like=queries)
+        return view.back(self.model.decoder(features), like=queries)
 
 
 def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:
@@ -164,12 +162,11 @@ def require_onnx(*packages: str) -> None:
 
 
 def prepared_names(model: MetaUAS, *, size: int) -> list[str]:
-    """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
-    factors = usable(model.config.reductions, torch.empty(0, 3, size, size))
+    """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8_mirrored_x``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
     strides = model.encoder.strides[-len(model.alignments) :]
-    reduced = ["" if factor == 1 else f"_reduced{factor}" for factor in factors]
-    return [f"{part}_stride{stride}{end}" for end in reduced for stride in strides for part in parts]
+    seen = [view.suffix for view in views_of(torch.empty(0, 3, size, size), model.config)]
+    return [f"{part}_stride{stride}{suffix}" for suffix in seen for stride in strides for part in parts]
 
 
 @torch.no_grad()

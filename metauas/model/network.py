@@ -1,7 +1,5 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
-from collections.abc import Iterable, Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,11 +11,11 @@ from metauas.model.config import ModelConfig
 from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.hub import HubMixin
+from metauas.model.views import WHOLE, View, average, by_view, divisible, views_of
 
-_LEAST_SIDE = 32  # pixels of a reduced image
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
-#: Features of a prompt, one per stage, shallow to deep; of each reduction in turn.
+#: Features of a prompt, one per stage, shallow to deep; of each view in turn.
 EncodedPrompt = tuple[Tensor, ...]
 
 
@@ -88,26 +86,22 @@ class MetaUAS(HubMixin):
     def logits(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
     ) -> Float[Tensor, "b 1 h w"]:
-        """Return the map before the sigmoid, the mean over the configuration's reductions.
+        """Return the map before the sigmoid, the mean over the configuration's views.
 
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
         """
         return self._logits(query, self._encode_all(prompt))
 
-    def encode(self, images: Float[Tensor, "b *k 3 h w"], *, reduction: int = 1) -> EncodedPrompt:
+    def encode(self, images: Float[Tensor, "b *k 3 h w"], *, view: View = WHOLE) -> EncodedPrompt:
         """Return the encoder's feature stages (B, *K, C, H / stride, W / stride), shallow to deep.
 
-        Gradients only where the encoder learns. Images are brought to the network's device and type, and reduced by a
-        whole number first.
+        Gradients only where the encoder learns. Images are brought to the network's device and type first.
         """
         if images.dim() > 4:
-            stages = self.encode(images.flatten(0, 1), reduction=reduction)
+            stages = self.encode(images.flatten(0, 1), view=view)
             return tuple(stage.unflatten(0, images.shape[:2]) for stage in stages)
-        moved = images.to(self.normalise.mean)
-        if reduction > 1:
-            moved = F.avg_pool2d(divisible(moved, reduction), reduction)
-        moved = divisible(moved, self.encoder.strides[-1])
+        moved = divisible(view.of(images.to(self.normalise.mean)), self.encoder.strides[-1])
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             return tuple(self.encoder(self.normalise(moved)))
 
@@ -133,51 +127,23 @@ class MetaUAS(HubMixin):
         return F.normalize(self.encode(images)[-1].flatten(1), dim=1)
 
     def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
-        factors = usable(self.config.reductions, prompt)
-        return tuple(stage for factor in factors for stage in self.encode(prompt, reduction=factor))
+        return tuple(stage for view in self._views(prompt) for stage in self.encode(prompt, view=view))
 
     def _logits(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
-        count = len(self.encoder.strides)
-        factors = usable(self.config.reductions, query)[: len(prompt) // count]
-        return average(
-            enlarge(self._decode(query, prompt[i * count :][:count], reduction=factor), factor, like=query)
-            for i, factor in enumerate(factors)
-        )
+        # the smaller of the two has fewer views, and they are the first ones
+        both = zip(self._views(query), by_view(prompt, len(self.encoder.strides)), strict=False)
+        return average(self._decode(query, seen, view=view) for view, seen in both)
 
-    def _decode(self, query: Tensor, prompt: EncodedPrompt, *, reduction: int) -> Tensor:
-        features = list(self.encode(query, reduction=reduction))
+    def _views(self, images: Tensor) -> list[View]:
+        return views_of(images, self.config, learning=self.training)
+
+    def _decode(self, query: Tensor, prompt: EncodedPrompt, *, view: View) -> Tensor:
+        features = list(self.encode(query, view=view))
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
             shown = _as_many(prompt[stage], features[stage])
             features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), shown)
-        height, width = (-(-side // reduction) for side in query.shape[-2:])
-        return self.decoder(features)[..., :height, :width].to(query.dtype)
-
-
-def usable(reductions: Sequence[int], images: Tensor) -> list[int]:
-    """Return the first reductions, up to the one that would leave less of the images than there is to see."""
-    side = min(images.shape[-2:])
-    return [factor for factor in reductions if factor == reductions[0] or side >= _LEAST_SIDE * factor]
-
-
-def enlarge(maps: Tensor, factor: int, *, like: Tensor) -> Tensor:
-    """Bring maps or logits (B, 1, …) of images that were reduced by ``factor`` back to the size of the images."""
-    if factor == 1:
-        return maps
-    height, width = like.shape[-2:]
-    return F.interpolate(maps, scale_factor=factor, mode="bilinear")[..., :height, :width]
-
-
-def average(maps: Iterable[Tensor]) -> Tensor:
-    """Return the mean of maps or logits of one size; a single one as it is."""
-    first, *others = maps
-    return torch.stack([first, *others]).mean(dim=0) if others else first
-
-
-def divisible(images: Tensor, divisor: int) -> Tensor:
-    """Repeat the lower and right border until a number divides both sides."""
-    bottom, right = (-side % divisor for side in images.shape[-2:])
-    return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+        return view.back(self.decoder(features), like=query).to(query.dtype)
 
 
 def _at_once(queries: Tensor) -> int:

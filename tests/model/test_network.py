@@ -217,3 +217,26 @@ def test_what_a_small_prompt_has_no_room_for_is_left_out(random_images):
     query, small = random_images(1, 64, 64), random_images(1, 48, 48, seed=1)
     torch.testing.assert_close(several(query, small), single(query, small), rtol=0, atol=1e-6)
     assert len(several.encode_prompt(small)) == len(single.encode_prompt(small))
+
+
+@pytest.mark.parametrize("reductions", [(1,), (1, 2)])
+def test_the_logits_of_mirrored_images_are_averaged_in_use_but_not_in_training(random_images, reductions):
+    torch.manual_seed(0)
+    mirrored = create_model("nano", reductions=reductions, mirrored=True).eval()
+    plain = create_model("nano", reductions=reductions).eval()
+    plain.load_state_dict(mirrored.state_dict())
+    queries, prompt = random_images(2, 65, 71), random_images(1, 65, 71, seed=1)
+    views = [plain.logits(queries.flip(dims), prompt.flip(dims)).flip(dims) for dims in ((), -1, -2, (-2, -1))]
+    expected = torch.stack(views).mean(dim=0)
+    torch.testing.assert_close(mirrored.logits(queries, prompt), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(mirrored.segment(queries, prompt), expected.sigmoid(), rtol=0, atol=1e-6)
+    learning, still = mirrored.train().logits(queries, prompt), plain.train().logits(queries, prompt)
+    torch.testing.assert_close(learning, still, rtol=0, atol=1e-5)
+
+
+def test_a_mirrored_item_gives_a_mirrored_map(random_images):
+    torch.manual_seed(0)
+    model = create_model("nano", mirrored=True).eval()
+    query, prompt = random_images(1, 64, 96), random_images(1, 64, 96, seed=1)
+    turned = model(query.flip(-1), prompt.flip(-1)).flip(-1)
+    torch.testing.assert_close(turned, model(query, prompt), rtol=0, atol=1e-6)

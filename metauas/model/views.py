@@ -1,0 +1,85 @@
+"""Views of an image: reduced and mirrored, to be segmented one by one; their logits are averaged."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from metauas.model.config import ModelConfig
+
+Piece = TypeVar("Piece")
+
+_LEAST_SIDE = 32  # pixels of a reduced image
+_MIRRORS = ((), (-1,), (-2,), (-2, -1))
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at query and prompt alike.
+
+    Attributes:
+        reduction: whole number by which both sides are divided.
+        mirrored: the dimensions that run backwards: -1 left to right, -2 top to bottom.
+    """
+
+    reduction: int = 1
+    mirrored: tuple[int, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What tells this view's tensors from others by name: nothing for the whole, else such as ``_reduced2``."""
+        axes = "".join(name for dimension, name in ((-1, "x"), (-2, "y")) if dimension in self.mirrored)
+        reduced = f"_reduced{self.reduction}" if self.reduction > 1 else ""
+        return reduced + (f"_mirrored_{axes}" if axes else "")
+
+    def of(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
+        """Return the images as they are seen; what the reduction does not divide is padded first."""
+        seen = images.flip(self.mirrored) if self.mirrored else images
+        return seen if self.reduction == 1 else F.avg_pool2d(divisible(seen, self.reduction), self.reduction)
+
+    def back(self, maps: Float[Tensor, "b 1 h2 w2"], *, like: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Return maps of the view, or of the view and its padding, where they belong in the images."""
+        height, width = like.shape[-2:]
+        if self.reduction > 1:
+            rows, columns = (-(-side // self.reduction) for side in (height, width))
+            maps = F.interpolate(maps[..., :rows, :columns], scale_factor=self.reduction, mode="bilinear")
+        placed = maps[..., :height, :width]
+        return placed.flip(self.mirrored) if self.mirrored else placed
+
+
+WHOLE = View()
+
+
+def views_of(images: Tensor, config: ModelConfig, *, learning: bool = False) -> list[View]:
+    """Return a network's views of images of one size, large before small.
+
+    Reductions that would leave less than 32 pixels of the images are left out, but for the first one. Mirrors are for
+    use only: to learn from them would take four times as long as from new pairs.
+    """
+    side = min(images.shape[-2:])
+    first, *further = config.reductions
+    reductions = [first, *(factor for factor in further if side >= _LEAST_SIDE * factor)]
+    mirrors = _MIRRORS if config.mirrored and not learning else _MIRRORS[:1]
+    return [View(factor, mirrored) for factor in reductions for mirrored in mirrors]
+
+
+def average(maps: Iterable[Tensor]) -> Tensor:
+    """Return the mean of maps or logits of one size; a single one as it is."""
+    first, *others = maps
+    return torch.stack([first, *others]).mean(dim=0) if others else first
+
+
+def by_view(pieces: Sequence[Piece], count: int) -> Iterator[tuple[Piece, ...]]:
+    """Yield the ``count`` pieces of each view in turn."""
+    for start in range(0, len(pieces), count):
+        yield tuple(pieces[start : start + count])
+
+
+def divisible(images: Float[Tensor, "b 3 h w"], divisor: int) -> Float[Tensor, "b 3 h2 w2"]:
+    """Repeat the lower and right border until a number divides both sides."""
+    bottom, right = (-side % divisor for side in images.shape[-2:])
+    return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
