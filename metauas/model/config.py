@@ -29,7 +29,9 @@ class ModelConfig(Settings):
         decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
         reductions: whole numbers, ascending, by which images are reduced before they are segmented; the logits of all
             that leave 32 pixels or more are averaged, in training as in use.
-        mirrored: in use, average also the logits of query and prompt mirrored in both directions: four times the time.
+        views: in use, not in training, the logits of these views of query and prompt are averaged: ``one``;
+            ``mirrored``, the four mirror images, in four times the time; ``mirrored-centred``, the same, two of them
+            brought to one mean colour, for queries and prompts in different light.
     """
 
     preset: str
@@ -45,7 +47,7 @@ class ModelConfig(Settings):
     decoder_attention: Literal["none", "scse"] = "none"
     decoder_merge: Literal["sum", "concat"] = "sum"
     reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
-    mirrored: bool = False
+    views: Literal["one", "mirrored", "mirrored-centred"] = "one"
 
     @field_validator("reductions")
     @classmethod

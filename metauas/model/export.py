@@ -162,7 +162,7 @@ def require_onnx(*packages: str) -> None:
 
 
 def prepared_names(model: MetaUAS, *, size: int) -> list[str]:
-    """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8_mirrored_x``."""
+    """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8_reduced2``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
     strides = model.encoder.strides[-len(model.alignments) :]
     seen = [view.suffix for view in views_of(torch.empty(0, 3, size, size), model.config)]

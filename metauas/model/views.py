@@ -1,7 +1,7 @@
-"""Views of an image: reduced and mirrored, to be segmented one by one; their logits are averaged."""
+"""Views of an image: reduced, mirrored, centred, to be segmented one by one; their logits are averaged."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -14,7 +14,7 @@ from metauas.model.config import ModelConfig
 Piece = TypeVar("Piece")
 
 _LEAST_SIDE = 32  # pixels of a reduced image
-_MIRRORS = ((), (-1,), (-2,), (-2, -1))
+_GREY = 0.45  # what a centred image has for a mean, about that of photographs
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,24 @@ class View:
     Attributes:
         reduction: whole number by which both sides are divided.
         mirrored: the dimensions that run backwards: -1 left to right, -2 top to bottom.
+        centred: whether each channel is moved to one mean, whatever the light was.
     """
 
     reduction: int = 1
     mirrored: tuple[int, ...] = ()
+    centred: bool = False
 
     @property
     def suffix(self) -> str:
         """What tells this view's tensors from others by name: nothing for the whole, else such as ``_reduced2``."""
         axes = "".join(name for dimension, name in ((-1, "x"), (-2, "y")) if dimension in self.mirrored)
         reduced = f"_reduced{self.reduction}" if self.reduction > 1 else ""
-        return reduced + (f"_mirrored_{axes}" if axes else "")
+        return reduced + (f"_mirrored_{axes}" if axes else "") + ("_centred" if self.centred else "")
 
     def of(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
         """Return the images as they are seen; what the reduction does not divide is padded first."""
-        seen = images.flip(self.mirrored) if self.mirrored else images
+        seen = images - images.mean(dim=(-2, -1), keepdim=True) + _GREY if self.centred else images
+        seen = seen.flip(self.mirrored) if self.mirrored else seen
         return seen if self.reduction == 1 else F.avg_pool2d(divisible(seen, self.reduction), self.reduction)
 
     def back(self, maps: Float[Tensor, "b 1 h2 w2"], *, like: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
@@ -53,6 +56,15 @@ class View:
 
 WHOLE = View()
 
+_MIRRORS = ((), (-1,), (-2,), (-2, -1))
+#: Each choice's views at one reduction. Of ``mirrored-centred`` two forget the light and two do not, for a colour that
+#: is wrong all over is a defect as well.
+VIEWS = {
+    "one": (WHOLE,),
+    "mirrored": tuple(View(mirrored=mirror) for mirror in _MIRRORS),
+    "mirrored-centred": tuple(View(mirrored=mirror, centred=len(mirror) == 1) for mirror in _MIRRORS),
+}
+
 
 def views_of(images: Tensor, config: ModelConfig, *, learning: bool = False) -> list[View]:
     """Return a network's views of images of one size, large before small.
@@ -63,8 +75,8 @@ def views_of(images: Tensor, config: ModelConfig, *, learning: bool = False) -> 
     side = min(images.shape[-2:])
     first, *further = config.reductions
     reductions = [first, *(factor for factor in further if side >= _LEAST_SIDE * factor)]
-    mirrors = _MIRRORS if config.mirrored and not learning else _MIRRORS[:1]
-    return [View(factor, mirrored) for factor in reductions for mirrored in mirrors]
+    views = VIEWS["one" if learning else config.views]
+    return [replace(view, reduction=factor) for factor in reductions for view in views]
 
 
 def average(maps: Iterable[Tensor]) -> Tensor:

@@ -23,7 +23,7 @@ NETWORK_CHOICES = (
     "decoder_attention",
     "decoder_merge",
     "reductions",
-    "mirrored",
+    "views",
 )
 
 
@@ -44,8 +44,8 @@ class TrainSettings(Settings):
         decoder_merge: ``sum``, ``concat`` (of the FPN); None keeps the preset's.
         reductions: by which images are reduced for the logits that are averaged; None keeps the preset's, or that of
             ``init_from``.
-        mirrored: whether the network, in use, also looks at both images mirrored; None keeps the preset's, or that of
-            ``init_from``.
+        views: ``one``, ``mirrored``, ``mirrored-centred``: what the network looks at in use; None keeps the preset's,
+            or that of ``init_from``.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from; None starts anew.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
@@ -90,7 +90,7 @@ class TrainSettings(Settings):
     decoder_attention: Literal["none", "scse"] | None = None
     decoder_merge: Literal["sum", "concat"] | None = None
     reductions: tuple[int, ...] | None = None
-    mirrored: bool | None = None
+    views: Literal["one", "mirrored", "mirrored-centred"] | None = None
     init_from: str | None = None
     photographs: str | None = None
     recipe: str | None = None

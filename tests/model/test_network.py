@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError
 from metauas.model import ALIGNMENTS, create_model
-from metauas.model.network import divisible
+from metauas.model.views import View, divisible
 
 SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
 
@@ -219,24 +219,42 @@ def test_what_a_small_prompt_has_no_room_for_is_left_out(random_images):
     assert len(several.encode_prompt(small)) == len(single.encode_prompt(small))
 
 
+def views_by_hand(model, queries, prompt, *, centred=()):
+    """The mean of the logits of four mirror images, some of them centred."""
+
+    def seen(images, dims):
+        shown = images - images.mean(dim=(2, 3), keepdim=True) + 0.45 if dims in centred else images
+        return shown.flip(dims)
+
+    flips = ((), (-1,), (-2,), (-2, -1))
+    return torch.stack([model.logits(seen(queries, d), seen(prompt, d)).flip(d) for d in flips]).mean(dim=0)
+
+
 @pytest.mark.parametrize("reductions", [(1,), (1, 2)])
-def test_the_logits_of_mirrored_images_are_averaged_in_use_but_not_in_training(random_images, reductions):
+@pytest.mark.parametrize(("views", "centred"), [("mirrored", ()), ("mirrored-centred", ((-1,), (-2,)))])
+def test_the_logits_of_all_views_are_averaged_in_use_but_not_in_training(random_images, reductions, views, centred):
     torch.manual_seed(0)
-    mirrored = create_model("nano", reductions=reductions, mirrored=True).eval()
+    several = create_model("nano", reductions=reductions, views=views).eval()
     plain = create_model("nano", reductions=reductions).eval()
-    plain.load_state_dict(mirrored.state_dict())
+    plain.load_state_dict(several.state_dict())
     queries, prompt = random_images(2, 65, 71), random_images(1, 65, 71, seed=1)
-    views = [plain.logits(queries.flip(dims), prompt.flip(dims)).flip(dims) for dims in ((), -1, -2, (-2, -1))]
-    expected = torch.stack(views).mean(dim=0)
-    torch.testing.assert_close(mirrored.logits(queries, prompt), expected, rtol=0, atol=1e-5)
-    torch.testing.assert_close(mirrored.segment(queries, prompt), expected.sigmoid(), rtol=0, atol=1e-6)
-    learning, still = mirrored.train().logits(queries, prompt), plain.train().logits(queries, prompt)
+    expected = views_by_hand(plain, queries, prompt, centred=centred)
+    torch.testing.assert_close(several.logits(queries, prompt), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(several.segment(queries, prompt), expected.sigmoid(), rtol=0, atol=1e-6)
+    learning, still = several.train().logits(queries, prompt), plain.train().logits(queries, prompt)
     torch.testing.assert_close(learning, still, rtol=0, atol=1e-5)
 
 
 def test_a_mirrored_item_gives_a_mirrored_map(random_images):
     torch.manual_seed(0)
-    model = create_model("nano", mirrored=True).eval()
+    model = create_model("nano", views="mirrored").eval()
     query, prompt = random_images(1, 64, 96), random_images(1, 64, 96, seed=1)
     turned = model(query.flip(-1), prompt.flip(-1)).flip(-1)
     torch.testing.assert_close(turned, model(query, prompt), rtol=0, atol=1e-6)
+
+
+def test_the_view_of_a_prompt_in_other_light_is_the_same_once_centred(random_images):
+    images = random_images(1, 64, 96) / 2
+    view = View(reduction=2, mirrored=(-1,), centred=True)
+    torch.testing.assert_close(view.of(images + 0.2), view.of(images), rtol=0, atol=1e-6)
+    assert view.suffix == "_reduced2_mirrored_x_centred"
