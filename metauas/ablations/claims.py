@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from metauas.ablations.compare import Comparison, compare
+from metauas.ablations.comparison import Comparison, compare
 from metauas.errors import InputError
 
 #: The variant of each factor that the paper chose, or (prompts) shows to be better. Others are compared with it.

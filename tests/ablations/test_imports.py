@@ -1,7 +1,11 @@
 """What the room may know."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import metauas
 
@@ -33,3 +37,18 @@ def test_the_room_knows_neither_torch_nor_the_other_rooms():
     own = {module for module in imports if module.startswith("metauas") and ".ablations" not in module}
     assert own == own_ground
     assert not imports & {"torch", "torchvision", "timm", "accelerate"}
+
+
+def test_all_that_the_room_offers_can_be_had():
+    import metauas.ablations as room
+
+    assert sorted(room._HOME) == room.__all__
+    for name in room.__all__:
+        assert callable(getattr(room, name)), name
+    with pytest.raises(AttributeError, match="has no attribute 'compere'"):
+        room.compere  # noqa: B018
+
+
+def test_a_worker_waits_neither_for_statistics_nor_for_plots():
+    script = "import sys, metauas.ablations.sweep; print(*{'scipy', 'matplotlib', 'seaborn'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "\n"
