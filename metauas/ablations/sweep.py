@@ -123,7 +123,7 @@ def _do_here(stages: Sequence[Stage], work: Mapping[str, Any], board: Board) -> 
 def _do_on_cluster(
     stages: Sequence[Stage], work: Mapping[str, Any], board: Board, *, client: Client, gpu: bool
 ) -> Generator[tuple[Stage, Outcome], None, None]:
-    """Submit all stages at once: Dask begins each when the one that it needs has ended, early runs first."""
+    """Submit all stages at once: Dask begins each when the one that it needs has ended, by their priorities."""
     if gpu:
         check_gpu(client)
     resources = {"GPU": 1} if gpu else None
