@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.utils import ensure_event_loop
 
 from metauas.ablations.identity import code_digest
 from metauas.ablations.plan import EVAL, TRAIN, Stage, notebook_of
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
+from metauas.cluster import distributed
 from metauas.files import read_json, write_json
 
 RECORD = "run.json"
 #: What a finished stage has left; the evaluation's other results lie beside its metrics.
 RESULTS = {TRAIN: f"{TRAIN}/checkpoint", EVAL: f"{EVAL}/metrics.json"}
+
+STARTED = "metauas-sweep-started"  # the topic under which workers tell which stage they begin
 
 DONE, KEPT, FAILED, SKIPPED = "done", "kept", "failed", "skipped"
 
@@ -70,6 +74,12 @@ def do_stage(
     finally:
         ensure_event_loop().close()  # jupyter makes one for each thread and leaves it open
     return Outcome(DONE, time.perf_counter() - start)
+
+
+def do_and_tell(stage: Stage, before: Outcome | None, **work: Any) -> Outcome:
+    """Do a stage on a worker of Dask, and tell the sweep when it starts."""
+    worker = distributed().get_worker()
+    return do_stage(stage, before, tell=lambda folder: worker.log_event(STARTED, folder), **work)
 
 
 def is_done(stage: Stage, out: str | Path) -> bool:

@@ -12,12 +12,11 @@ import pandas as pd
 
 from metauas.ablations.board import Board, show_board
 from metauas.ablations.plan import Run, Stage, plan_runs
-from metauas.ablations.stages import FAILED, KEPT, Outcome, do_stage, is_done
+from metauas.ablations.stages import FAILED, KEPT, STARTED, Outcome, do_and_tell, do_stage, is_done
 from metauas.cluster import Client, check_gpu, distributed, error_of, open_client
 from metauas.errors import InputError
 from metauas.locks import alone_in
 
-_STARTED = "metauas-sweep-started"  # the topic under which workers tell which stage they begin
 _TICK = 0.5  # seconds between looks at the cluster
 
 Ended = Iterator[tuple[Stage, Outcome]]
@@ -133,13 +132,13 @@ def _do_on_cluster(
             do_and_tell, stage, _before(stage, futures), **work, pure=False, resources=resources, priority=priority
         )
     stage_of = {futures[stage.folder].key: stage for stage in stages}
-    client.subscribe_topic(_STARTED, lambda event: board.started(event[1]))
+    client.subscribe_topic(STARTED, lambda event: board.started(event[1]))
     try:
         for future in _ended(list(futures.values()), on_tick=board.refresh):
             error = error_of(future)
             yield stage_of[future.key], future.result() if error is None else Outcome(FAILED, error=str(error))
     finally:
-        client.unsubscribe_topic(_STARTED)
+        client.unsubscribe_topic(STARTED)
         client.cancel([future for future in futures.values() if not future.done()])
 
 
@@ -153,12 +152,6 @@ def priorities(stages: Sequence[Stage]) -> list[int]:
     ahead = {training: runs - 1 for training, runs in waiting.items()}
     behind = [0 if stage.after is None else ahead[stage.after.folder] for stage in stages]
     return [ahead.get(stage.folder, 0) - last for stage, last in zip(stages, behind, strict=True)]
-
-
-def do_and_tell(stage: Stage, before: Outcome | None, **work: Any) -> Outcome:
-    """Do a stage on a worker of Dask, and tell the sweep when it starts."""
-    worker = distributed().get_worker()
-    return do_stage(stage, before, tell=lambda folder: worker.log_event(_STARTED, folder), **work)
 
 
 def _before(stage: Stage, found: Mapping[str, Any]) -> Any:

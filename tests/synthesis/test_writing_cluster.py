@@ -122,6 +122,16 @@ def test_nothing_listens_to_other_machines(processes):
     assert {info["nthreads"] for info in processes.scheduler_info()["workers"].values()} == {1}
 
 
+def configuration():
+    import dask
+
+    return os.environ.get("MALLOC_TRIM_THRESHOLD_"), dask.config.get("distributed.worker.profile.enabled")
+
+
+def test_workers_keep_their_memory_and_are_not_looked_at(processes):
+    assert set(processes.run(configuration).values()) == {(None, False)}
+
+
 def test_the_shards_of_a_lost_worker_are_done_again(processes, expected, tmp_path):
     def lose_one():
         while not shards(tmp_path):
