@@ -109,6 +109,8 @@ class PairSynthesizer:
         # another place of a texture may not show the decoy: it would be foreign there, and not marked
         if rng.random() >= self.decoys or _is_free(picture, kind) or _shown_sibling(picture, kind) is not None:
             return picture
+        if picture.faulty is not None and kind in OBJECT_KINDS:  # what is drawn anew has no decoy
+            return picture
         return replace(picture, image=self._local(picture, rng=rng))
 
     def _local(self, picture: Picture, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
@@ -122,6 +124,8 @@ class PairSynthesizer:
         """Return the other side of the pair, still pixel on pixel."""
         if kind == "local":
             return self._local(picture, rng=rng)
+        if kind in OBJECT_KINDS and picture.faulty is not None:
+            return picture.faulty(rng, kind)
         if kind == "exchange":
             donor = self.pictures.draw(rng, size=picture.image.shape[0])
             return exchange_object(picture, donor, rng=rng, inpainter=self.inpainter)

@@ -1,5 +1,6 @@
 """What pairs are made of: a picture, the objects in it, and where pictures come from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +21,8 @@ class Picture:
         stationary: True for a texture that looks alike everywhere, so that any other place of it is as normal.
         sibling: another image of the same product or material, as normal as this one: what the prompt may show
             instead, so that a pair is not two views of the very same pixels.
+        faulty: draws the same picture with a fault of the kind it is told (``KINDS``), for those who can draw their
+            objects anew; without it objects are inpainted away and pasted.
     """
 
     image: Float32[np.ndarray, "h w 3"]
@@ -27,6 +30,7 @@ class Picture:
     name: str = ""
     stationary: bool = False
     sibling: Float32[np.ndarray, "h w 3"] | None = None
+    faulty: Callable[[np.random.Generator, str], Float32[np.ndarray, "h w 3"]] | None = None
 
 
 @runtime_checkable

@@ -42,24 +42,25 @@ DRAEM = {**_PUBLISHED, **LOCAL_PRESETS["draem"], "mixture": {"local": 1.0}, "var
 
 #: What the released weights are trained on: items and places that differ by nature, stronger light and pose, cracks.
 ITEMS = {
-    "mixture": {"appearance": 0.06, "disappearance": 0.1, "exchange": 0.14, "local": 0.55, "unchanged": 0.15},
+    "mixture": {"appearance": 0.07, "disappearance": 0.2, "exchange": 0.18, "local": 0.4, "unchanged": 0.15},
     "pictures": {
-        "photographs": 0.2,
-        "drawn_scenes": 0.1,
+        "photographs": 0.15,
+        "drawn_scenes": 0.05,
         "drawn_textures": 0.05,
-        "drawn_products": 0.35,
-        "drawn_materials": 0.3,
+        "drawn_products": 0.25,
+        "drawn_materials": 0.25,
+        "drawn_assemblies": 0.25,
     },
     "textures": {"drawn_textures": 0.8, "photographs": 0.2},
-    "regions": tuple(REGIONS),
-    "fillings": FILLINGS,
+    "regions": (*REGIONS, "crack"),  # twice: thin and dark is what is missed most
+    "fillings": (*FILLINGS, "shade"),
     "variation": {
         "rotation": 8.0,
         "scale": 0.06,
         "spun": 0.15,
-        "brightness": 0.1,
-        "contrast": 0.25,
-        "colour": 0.06,
+        "brightness": 0.15,
+        "contrast": 0.3,
+        "colour": 0.09,
         "shading": 0.2,
         "blur": 0.9,
         "noise": 0.03,

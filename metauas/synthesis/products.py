@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from metauas.synthesis.breakage import broken
 from metauas.synthesis.pictures import Picture
 from metauas.synthesis.scenes import draw_ground, lay, plain_colour
 from metauas.synthesis.shapes import fill_polygon, random_outline, turn_points
@@ -17,6 +18,7 @@ from metauas.synthesis.textures import draw_texture, oblique_axis
 _BODILESS = 0.2  # share of designs that are loose pieces on a ground
 _TEXTURED = 0.6  # share of bodies with a texture
 _STREWN = 0.5  # share of designs with inclusions
+_BREAKING = 0.6  # share of the products that break where they could lose or exchange a fixture
 _FIXTURES = 5  # pieces in fixed places, at most
 
 
@@ -75,6 +77,27 @@ class Inclusions:
 
 
 @dataclass(frozen=True)
+class Item:
+    """One item of a product.
+
+    Attributes:
+        image: (size, size, 3).
+        fixtures: the visible mask of each.
+        ground: (size, size, 3), what it lies on.
+        home: where its body is; everywhere if it has none.
+    """
+
+    image: Float32[np.ndarray, "s s 3"]
+    fixtures: tuple[np.ndarray, ...]
+    ground: Float32[np.ndarray, "s s 3"]
+    home: Bool[np.ndarray, "s s"]
+
+    def faulty(self, rng: np.random.Generator, kind: str) -> Float32[np.ndarray, "s s 3"]:
+        """Return the item broken; whatever the kind, for nothing comes in the place of what is gone."""
+        return broken(rng, self.image, ground=self.ground, body=self.home)
+
+
+@dataclass(frozen=True)
 class Design:
     """What all items of a product share.
 
@@ -94,10 +117,10 @@ class Design:
     turn: float
     wobble: float
 
-    def item(self, rng: np.random.Generator) -> tuple[Float32[np.ndarray, "s s 3"], list[np.ndarray]]:
-        """Draw one item: its image, and the visible mask of each fixture."""
+    def item(self, rng: np.random.Generator) -> "Item":
+        """Draw one item."""
         size = self.ground.shape[0]
-        image = turned(rng, self.ground)
+        image = ground = turned(rng, self.ground)
         body = self.body.item(rng, shift=0.0, turn=0.0, wobble=self.wobble) if self.body else None
         if body is not None:
             image = body.painted(image)
@@ -111,19 +134,21 @@ class Design:
             part = piece.mask(size=size)
             image = piece.painted(image)
             masks = [earlier & ~part for earlier in masks] + [part]
-        return np.ascontiguousarray(image), masks
+        return Item(np.ascontiguousarray(image), tuple(masks), ground=ground, home=home)
 
 
 @dataclass(frozen=True)
 class DrawnProducts:
-    """Products of random designs, each picture with another item of the same design beside it."""
+    """Products of random designs, each picture with another item of the same design beside it; some can be broken."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a picture (size, size, 3), its fixtures' masks, and another item of its design."""
+        """Return a picture (size, size, 3), its fixtures' masks, another item of its design, and what breaks it."""
         design = draw_design(rng, size=size)
-        image, masks = design.item(rng)
-        sibling, _ = design.item(rng)
-        return Picture(image=image, objects=tuple(m for m in masks if m.any()), name="product", sibling=sibling)
+        item = design.item(rng)
+        sibling = design.item(rng).image
+        objects = tuple(mask for mask in item.fixtures if mask.any())
+        faulty = item.faulty if design.body is not None and rng.random() < _BREAKING else None
+        return Picture(image=item.image, objects=objects, name="product", sibling=sibling, faulty=faulty)
 
 
 def draw_design(rng: np.random.Generator, *, size: int) -> Design:
@@ -131,9 +156,9 @@ def draw_design(rng: np.random.Generator, *, size: int) -> Design:
     body = None
     if rng.random() >= _BODILESS:
         centre = rng.uniform(0.44, 0.56, 2)
-        body = _piece(rng, size=size, centre=centre, radius=rng.uniform(0.22, 0.45), textured=_TEXTURED)
+        body = draw_piece(rng, size=size, centre=centre, radius=rng.uniform(0.22, 0.45), textured=_TEXTURED)
     fixtures = [
-        _piece(rng, size=size, centre=_on(rng, body), radius=rng.uniform(0.03, 0.14), textured=0.3)
+        draw_piece(rng, size=size, centre=_on(rng, body), radius=rng.uniform(0.03, 0.14), textured=0.3)
         for _ in range(int(rng.integers(0, _FIXTURES + 1)))
     ]
     kinds = int(rng.integers(1, 3)) if rng.random() < _STREWN else 0
@@ -156,7 +181,10 @@ def turned(rng: np.random.Generator, surface: Float32[np.ndarray, "..."]) -> Flo
     return np.ascontiguousarray(quarter[::-1] if rng.random() < 0.5 else quarter)
 
 
-def _piece(rng: np.random.Generator, *, size: int, centre: np.ndarray, radius: float, textured: float = 0.0) -> Piece:
+def draw_piece(
+    rng: np.random.Generator, *, size: int, centre: np.ndarray, radius: float, textured: float = 0.0
+) -> Piece:
+    """Draw a piece of any outline about ``radius`` large (share of the side), ``textured`` in that share of cases."""
     is_textured = rng.random() < textured
     return Piece(
         outline=random_outline(rng) * radius,
@@ -169,7 +197,7 @@ def _piece(rng: np.random.Generator, *, size: int, centre: np.ndarray, radius: f
 
 def _inclusions(rng: np.random.Generator, *, size: int) -> Inclusions:
     count = rng.uniform(3, 30)
-    return Inclusions(_piece(rng, size=size, centre=np.zeros(2), radius=rng.uniform(0.008, 0.04)), count=count)
+    return Inclusions(draw_piece(rng, size=size, centre=np.zeros(2), radius=rng.uniform(0.008, 0.04)), count=count)
 
 
 def _on(rng: np.random.Generator, body: Piece | None) -> np.ndarray:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from metauas.errors import InputError, check_choice
 from metauas.settings import Settings
+from metauas.synthesis.assemblies import DrawnAssemblies
 from metauas.synthesis.coco import CocoPictures
 from metauas.synthesis.dataset import split_photographs
 from metauas.synthesis.inpainters import check_inpainter, check_options, create_inpainter
@@ -35,6 +36,7 @@ PICTURES: dict[str, tuple[str, ...]] = {
     "drawn_textures": (),
     "drawn_products": (),
     "drawn_materials": (),
+    "drawn_assemblies": (),
 }
 TEXTURES: dict[str, tuple[str, ...]] = {
     "drawn_textures": (),
@@ -46,6 +48,7 @@ _DRAWN: dict[str, PictureSource] = {
     "drawn_textures": DrawnTextures(),
     "drawn_products": DrawnProducts(),
     "drawn_materials": DrawnTextures(places=True),
+    "drawn_assemblies": DrawnAssemblies(),
 }
 #: Settings that name a file or folder; besides, ``inpainter`` may.
 PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))

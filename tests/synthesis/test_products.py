@@ -41,7 +41,7 @@ def test_fixtures_stay_in_their_places_and_inclusions_do_not():
     design = next(
         d for d in (draw_design(rng_for("design", i), size=SIZE) for i in range(200)) if d.fixtures and d.inclusions
     )
-    places = [[np.argwhere(mask).mean(axis=0) for mask in design.item(rng_for("item", i))[1]] for i in range(8)]
+    places = [[np.argwhere(mask).mean(axis=0) for mask in design.item(rng_for("item", i)).fixtures] for i in range(8)]
     assert np.ptp(np.array([p[-1] for p in places]), axis=0).max() < 0.1 * SIZE
 
 
