@@ -1,5 +1,6 @@
 """The network while it learns: one optimiser step, the average of its weights, and all that resuming needs."""
 
+import copy
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -60,6 +61,16 @@ def _warm_start(settings: TrainSettings) -> MetaUAS:
     return model
 
 
+def _mixed(learnt: MetaUAS, start: MetaUAS, *, share: float) -> MetaUAS:
+    """Return a network whose weights are ``share`` parts of the start's and the rest of what was learnt."""
+    mixed, before = copy.deepcopy(learnt), start.state_dict()
+    with torch.no_grad():
+        for name, weight in mixed.state_dict().items():
+            if weight.is_floating_point():  # batch norms also count their batches
+                weight.lerp_(before[name].to(weight), share)
+    return mixed
+
+
 class Learner:
     """A network, its optimiser, and the moving average of its weights if there is one.
 
@@ -79,12 +90,14 @@ class Learner:
         optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.loss, self.optimizer = accelerator.prepare(ChangeLoss(self.model), optimizer)
         self.average = self._new_average()
+        self.start = load_checkpoint(str(settings.init_from)) if settings.start_share else None
         self.model.train()
 
     @property
     def shown(self) -> MetaUAS:
-        """The network that is validated and kept: the average if there is one."""
-        return self.model if self.average is None else self.average.module
+        """The network that is validated and kept: the average if there is one, with the start if that has a share."""
+        learnt = self.model if self.average is None else self.average.module
+        return learnt if self.start is None else _mixed(learnt, self.start, share=self.settings.start_share)
 
     def step(self, parts: Sequence[PairBatch], *, step: int) -> float:
         """Take one optimiser step on this process's share, and return the loss over all processes.

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from metauas.model.config import ModelConfig, model_config
 from metauas.settings import Settings
@@ -48,6 +49,8 @@ class TrainSettings(Settings):
             or that of ``init_from``.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from; None starts anew.
+        start_share: share of ``init_from``'s weights in what is validated and kept, the rest being what the run has
+            made of them (WiSE-FT, Wortsman et al., CVPR 2022): what was known before is kept beside what is new.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
         recipe: how pairs are made on the fly: a preset of ``metauas.synthesis.PRESETS``, or a YAML file as
             ``metauas synthesize`` takes it; None is the mixture that needs no data.
@@ -92,6 +95,7 @@ class TrainSettings(Settings):
     reductions: tuple[int, ...] | None = None
     views: Literal["one", "mirrored", "mirrored-centred"] | None = None
     init_from: str | None = None
+    start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     photographs: str | None = None
     recipe: str | None = None
     pairs: str | None = None
@@ -117,6 +121,14 @@ class TrainSettings(Settings):
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     torch_compile: bool = False
     tracker: str | None = None
+
+    # info is a ValidationInfo, a protocol that shape checks at run time cannot follow
+    @field_validator("start_share")
+    @classmethod
+    def _has_a_start(cls, share: float, info: Any) -> float:
+        if share and info.data.get("init_from") is None:
+            raise PydanticCustomError("start_share", "is a share of the weights of init_from; give that as well")
+        return share
 
     def network(self) -> ModelConfig:
         """Return the preset with this run's choices."""

@@ -302,6 +302,23 @@ def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
     assert len(record["sha256"]) == 64
 
 
+def test_the_start_keeps_its_share_in_what_is_kept(tiny, unbroken, tmp_path):
+    changes = {"init_from": str(unbroken.checkpoint), "steps": 4}
+    tuned = train(tiny.model_copy(update=changes), out=tmp_path / "tuned")
+    mixed = train(tiny.model_copy(update={**changes, "start_share": 0.75}), out=tmp_path / "mixed")
+    assert mixed.history["loss"].tolist() == tuned.history["loss"].tolist(), "it learns as without"
+    assert mixed.history["validation loss"].tolist() != tuned.history["validation loss"].tolist()
+    start, end = unbroken.model.state_dict(), tuned.model.state_dict()
+    for name, found in mixed.model.state_dict().items():
+        expected = 0.75 * start[name] + 0.25 * end[name] if found.is_floating_point() else end[name]
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_share_of_the_start_needs_a_start():
+    with pytest.raises(InputError, match=r"start_share.*is a share of the weights of init_from; give that as well"):
+        TrainSettings.parse({"start_share": 0.5}, origin="settings")
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
