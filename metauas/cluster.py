@@ -9,7 +9,8 @@ from metauas.errors import InputError
 
 PATIENCE = "10s"  # for a scheduler's answer
 #: Dask has its workers give every freed page back at once, which images and gradients need again a moment later: that
-#: costs a training a third of its time. Looking 100 times a second at what a worker does serves its dashboard alone.
+#: costs steps on small images up to a third of their time. Looking 100 times a second at what a worker does serves its
+#: dashboard alone.
 _CONFIGURATION = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.worker.profile.enabled": False,
