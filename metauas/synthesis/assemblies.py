@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32
 from metauas.synthesis.breakage import broken
 from metauas.synthesis.pictures import Picture
 from metauas.synthesis.products import Piece, draw_piece, turned
-from metauas.synthesis.scenes import draw_ground, lay
+from metauas.synthesis.scenes import draw_ground
 from metauas.synthesis.shapes import fill_polygon, turn_points
 
 _SEATED = 0.4  # share of the rows with seats, such as pads and sockets, which show where a part is missing
@@ -100,10 +100,11 @@ class Item:
         image, size, seen = self.base, self.base.shape[0], list[np.ndarray]()
         for row, places in zip(self.rows, self.places, strict=True):
             if row.seat is not None:
-                image = _laid(image, row.seat, _masks(row.seat, row.places, size=size))
+                seats = _masks(row.seat, row.places, size=size)
+                image = row.seat.laid(image, part=np.logical_or.reduce(seats))
             masks = _masks(row.part, places, size=size)
-            image = _laid(image, row.part, masks)
             cover = np.logical_or.reduce(masks)
+            image = row.part.laid(image, part=cover)
             seen = [earlier & ~cover for earlier in seen] + masks
         return np.ascontiguousarray(image), seen
 
@@ -233,18 +234,9 @@ LAYOUTS = (ring, grid, single, single)
 
 def _masks(piece: Piece, places: Places, *, size: int) -> list[Bool[np.ndarray, "size size"]]:
     """Where each piece lies; nowhere for a missing one."""
-    outlines = (
-        share * turn_points(piece.outline, angle=angle) + centre
-        for centre, angle, share in zip(places.centres, places.angles, places.sizes, strict=True)
-    )
     return [
-        fill_polygon(outline * size, size=size) if share else np.zeros((size, size), bool)
-        for outline, share in zip(outlines, places.sizes, strict=True)
+        fill_polygon((share * turn_points(piece.outline, angle=angle) + centre) * size, size=size)
+        if share
+        else np.zeros((size, size), bool)
+        for centre, angle, share in zip(places.centres, places.angles, places.sizes, strict=True)
     ]
-
-
-def _laid(image: Float32[np.ndarray, "s s 3"], piece: Piece, masks: list[np.ndarray]) -> Float32[np.ndarray, "s s 3"]:
-    part = np.logical_or.reduce(masks)
-    if not part.any():
-        return image
-    return lay(image, part=part, surface=piece.surface, light=piece.light, rim=piece.rim, softness=0.6)

@@ -13,7 +13,7 @@ from metauas.images import to_tensor
 from metauas.synthesis.inpainting import Inpainter, OpenCVInpainter
 from metauas.synthesis.local import LocalChange
 from metauas.synthesis.objects import exchange_object, remove_objects
-from metauas.synthesis.pictures import Picture, PictureSource
+from metauas.synthesis.pictures import Faulty, Picture, PictureSource
 from metauas.synthesis.scenes import DrawnTextures
 from metauas.synthesis.variation import Variation, cut_view, relight, view_matrix
 
@@ -109,7 +109,7 @@ class PairSynthesizer:
         # another place of a texture may not show the decoy: it would be foreign there, and not marked
         if rng.random() >= self.decoys or _is_free(picture, kind) or _shown_sibling(picture, kind) is not None:
             return picture
-        if picture.faulty is not None and kind in OBJECT_KINDS:  # what is drawn anew has no decoy
+        if _drawn_anew(picture, kind) is not None:  # without the decoy
             return picture
         return replace(picture, image=self._local(picture, rng=rng))
 
@@ -124,8 +124,8 @@ class PairSynthesizer:
         """Return the other side of the pair, still pixel on pixel."""
         if kind == "local":
             return self._local(picture, rng=rng)
-        if kind in OBJECT_KINDS and picture.faulty is not None:
-            return picture.faulty(rng, kind)
+        if (faulty := _drawn_anew(picture, kind)) is not None:
+            return faulty(rng, kind)
         if kind == "exchange":
             donor = self.pictures.draw(rng, size=picture.image.shape[0])
             return exchange_object(picture, donor, rng=rng, inpainter=self.inpainter)
@@ -172,6 +172,11 @@ def _is_free(picture: Picture, kind: str) -> bool:
     Nothing in another place of a texture points at what is gone, so what is gone could not be marked.
     """
     return picture.stationary and kind in ("exchange", "local", "unchanged")
+
+
+def _drawn_anew(picture: Picture, kind: str) -> Faulty | None:
+    """Return what draws the picture with a change of this kind, if that need not be inpainted."""
+    return picture.faulty if kind in OBJECT_KINDS else None
 
 
 def _shown_sibling(picture: Picture, kind: str) -> Float32[np.ndarray, "h w 3"] | None:

@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float32
 
 from metauas.errors import InputError
 
+#: Draws an image (H, W, 3) with a fault, from a generator and a kind of change.
+Faulty = Callable[[np.random.Generator, str], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -30,7 +33,7 @@ class Picture:
     name: str = ""
     stationary: bool = False
     sibling: Float32[np.ndarray, "h w 3"] | None = None
-    faulty: Callable[[np.random.Generator, str], Float32[np.ndarray, "h w 3"]] | None = None
+    faulty: Faulty | None = None
 
 
 @runtime_checkable

@@ -54,7 +54,12 @@ class Piece:
 
     def painted(self, image: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s 3"]:
         """Return ``image`` with the piece on it."""
-        part = self.mask(size=image.shape[0])
+        return self.laid(image, part=self.mask(size=image.shape[0]))
+
+    def laid(
+        self, image: Float32[np.ndarray, "s s 3"], *, part: Bool[np.ndarray, "s s"]
+    ) -> Float32[np.ndarray, "s s 3"]:
+        """Return ``image`` with the piece's material on ``part``, which may be where many of its like lie."""
         return lay(image, part=part, surface=self.surface, light=self.light, rim=self.rim, softness=0.6)
 
 
@@ -126,13 +131,12 @@ class Design:
             image = body.painted(image)
         home = body.mask(size=size) if body is not None else np.ones((size, size), bool)
         for kind in self.inclusions:
-            part, piece = kind.strewn(rng, home=home), kind.piece
-            image = lay(image, part=part, surface=piece.surface, light=piece.light, rim=piece.rim, softness=0.6)
+            image = kind.piece.laid(image, part=kind.strewn(rng, home=home))
         masks: list[np.ndarray] = []
         for fixture in self.fixtures:
             piece = fixture.item(rng, shift=self.shift, turn=self.turn, wobble=self.wobble / 2)
             part = piece.mask(size=size)
-            image = piece.painted(image)
+            image = piece.laid(image, part=part)
             masks = [earlier & ~part for earlier in masks] + [part]
         return Item(np.ascontiguousarray(image), tuple(masks), ground=ground, home=home)
 

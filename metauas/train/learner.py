@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -61,13 +61,13 @@ def _warm_start(settings: TrainSettings) -> MetaUAS:
     return model
 
 
-def _mixed(learnt: MetaUAS, start: MetaUAS, *, share: float) -> MetaUAS:
+def _mixed(learnt: MetaUAS, start: Mapping[str, Tensor], *, share: float) -> MetaUAS:
     """Return a network whose weights are ``share`` parts of the start's and the rest of what was learnt."""
-    mixed, before = copy.deepcopy(learnt), start.state_dict()
+    mixed = copy.deepcopy(learnt)
     with torch.no_grad():
         for name, weight in mixed.state_dict().items():
             if weight.is_floating_point():  # batch norms also count their batches
-                weight.lerp_(before[name].to(weight), share)
+                weight.lerp_(start[name], share)
     return mixed
 
 
@@ -90,7 +90,7 @@ class Learner:
         optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.loss, self.optimizer = accelerator.prepare(ChangeLoss(self.model), optimizer)
         self.average = self._new_average()
-        self.start = load_checkpoint(str(settings.init_from)) if settings.start_share else None
+        self.start = copy.deepcopy(self.model.state_dict()) if settings.start_share else None
         self.model.train()
 
     @property

@@ -164,10 +164,11 @@ class _Run:
         try:
             if validated:
                 write_text(self.folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
+                network = self.learner.shown
                 if self.shown:
-                    write_maps(self.folder, maps_of(self.learner.shown, self.shown), step=progress.step)
-            if validated and kept_row(progress.history, keep=self.settings.keep) is progress.history[-1]:
-                save_checkpoint(self.learner.shown, self.folder / "checkpoint")
+                    write_maps(self.folder, maps_of(network, self.shown), step=progress.step)
+                if kept_row(progress.history, keep=self.settings.keep) is progress.history[-1]:
+                    save_checkpoint(network, self.folder / "checkpoint")
             save_state(self.folder, **self._state(), progress=progress, settings=self.settings)
         except (OSError, SafetensorError) as error:
             raise SavingError(

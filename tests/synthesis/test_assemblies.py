@@ -14,13 +14,7 @@ def pictures(count, *, size=SIZE):
     return [DrawnAssemblies().draw(rng_for("assembly", index), size=size) for index in range(count)]
 
 
-def test_an_assembly_comes_with_another_item_and_its_parts():
-    for picture in pictures(12):
-        assert picture.image.shape == picture.sibling.shape == (SIZE, SIZE, 3)
-        assert picture.image.dtype == picture.sibling.dtype == np.float32
-        assert 0 <= picture.image.min() <= picture.image.max() <= 1
-        assert not np.array_equal(picture.image, picture.sibling)
-        assert all(mask.shape == (SIZE, SIZE) and mask.any() for mask in picture.objects)
+def test_an_assembly_has_many_parts():
     assert max(len(picture.objects) for picture in pictures(12)) > 8
 
 

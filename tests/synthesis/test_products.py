@@ -5,6 +5,7 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import DrawnTextures, PairSynthesizer, Picture, Variation
+from metauas.synthesis.assemblies import DrawnAssemblies
 from metauas.synthesis.products import DrawnProducts, draw_design, turned
 
 SIZE = 64
@@ -15,8 +16,9 @@ def products(count, *, source=None, size=SIZE):
     return [source.draw(rng_for("product", index), size=size) for index in range(count)]
 
 
-def test_a_product_comes_with_another_item_of_its_design():
-    for picture in products(12):
+@pytest.mark.parametrize("source", [DrawnProducts(), DrawnAssemblies()], ids=["products", "assemblies"])
+def test_a_product_comes_with_another_item_of_its_design(source):
+    for picture in products(12, source=source):
         assert picture.image.shape == picture.sibling.shape == (SIZE, SIZE, 3)
         assert picture.image.dtype == picture.sibling.dtype == np.float32
         assert 0 <= picture.image.min() <= picture.image.max() <= 1
