@@ -12,6 +12,7 @@ SIMILARITIES = ("dot", "cosine")
 FUSIONS = ("concat", "add", "absdiff", "contrast", "contrast-place")
 
 _SHARPNESS = 30.0  # at the start, with cosines: about what training settles at in shallow stages
+_NEAR = 0.7  # features: deviation of the Gaussian that says what is near
 
 
 class FeatureAlignment(nn.Module):
@@ -23,6 +24,9 @@ class FeatureAlignment(nn.Module):
     - ``soft``: Σⱼ softmaxⱼ(s) promptⱼ, a mean of the prompt's unreduced features;
     - ``hard``: the prompt's feature at argmaxⱼ s;
     - ``none``: the prompt's feature at i itself.
+
+    ``near`` adds -|i - j|² / 2σ² to s, with σ = 0.7 features, which is to say that a Gaussian prior holds around the
+    same place: for prompts that lie as the query does, where the ground that shows in a gap must not be found elsewhere.
 
     Args:
         channels: channels of the stage.
@@ -42,17 +46,21 @@ class FeatureAlignment(nn.Module):
         if alignment == "soft" and similarity == "cosine":
             self.log_sharpness = nn.Parameter(torch.tensor(_SHARPNESS).log())
 
-    def forward(self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b c h w"]:
-        """Return the prompt's features at the query's places.
+    def forward(
+        self, query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b c h2 w2"], *, near: bool = False
+    ) -> Float[Tensor, "b c h w"]:
+        """Return the prompt's features at the query's places, of those ``near`` only if so wanted.
 
         Raises:
-            InputError: ``none`` was asked for with a prompt of another size than the query.
+            InputError: ``none`` or ``near`` was asked for with a prompt of another size than the query.
         """
         if self.alignment == "none":
-            return self._unaligned(query, prompt)
+            return _same_size(query, prompt)
         values = prompt.flatten(2).transpose(1, 2)
-        queries, keys = self.tokens(query), self.tokens(prompt)
-        pick = self._soft if self.alignment == "soft" else _hard
+        queries, keys = self._sharpened(self.tokens(query)), self.tokens(prompt)
+        if near:
+            queries, keys = _with_places(queries, keys, shape=_same_size(query, prompt).shape[-2:])
+        pick = _soft if self.alignment == "soft" else _hard
         aligned = pick(queries, keys, values)
         return aligned.transpose(1, 2).unflatten(2, query.shape[-2:]).contiguous()
 
@@ -68,7 +76,7 @@ class FeatureAlignment(nn.Module):
             InputError: as ``forward``.
         """
         if self.alignment == "none":
-            positions = self._unaligned(query, prompt)[0, 0].numel()
+            positions = _same_size(query, prompt)[0, 0].numel()
             return torch.eye(positions).to(query).expand(len(query), -1, -1)
         return self.weights(self.tokens(query), self.tokens(prompt))
 
@@ -82,25 +90,48 @@ class FeatureAlignment(nn.Module):
     def _sharpened(self, queries: Tensor) -> Tensor:
         return queries * self.log_sharpness.exp() if hasattr(self, "log_sharpness") else queries
 
-    def _soft(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        # the fused kernel never holds the n × m matrix; it wants heads, one width for all three, and rows in one piece
-        room = values.shape[-1] - queries.shape[-1]
-        q, k = (F.pad(tokens, (0, room)) for tokens in (self._sharpened(queries), keys))
-        q, k, v = (tokens.contiguous()[:, None] for tokens in (q, k, values))
-        return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0]
 
-    def _unaligned(self, query: Tensor, prompt: Tensor) -> Tensor:
-        if query.shape[-2:] != prompt.shape[-2:]:
-            raise InputError(
-                f"alignment='none' compares place by place: give the prompt the query's size "
-                f"(features {tuple(prompt.shape[-2:])} and {tuple(query.shape[-2:])}), or use 'soft' or 'hard'"
-            )
-        return prompt
+def _soft(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    # the fused kernel never holds the n × m matrix; it wants heads, one width for all three, and rows in one piece
+    width, kind = max(values.shape[-1], keys.shape[-1]), keys.dtype
+    q, k, v = (_padded(tokens.to(kind), width)[:, None] for tokens in (queries, keys, values))
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0, :, : values.shape[-1]].to(values.dtype)
 
 
 def _hard(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     best = (queries @ keys.transpose(1, 2)).argmax(dim=-1)
     return values.gather(1, best[..., None].expand(-1, -1, values.shape[-1]))
+
+
+def _padded(tokens: Tensor, width: int) -> Tensor:
+    return F.pad(tokens, (0, width - tokens.shape[-1])).contiguous()
+
+
+def _with_places(queries: Tensor, keys: Tensor, *, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    """Return tokens whose products have -|i - j|² / 2σ² added, but for |i|², which no softmax over j can see.
+
+    So no n × m matrix of distances is needed. In half precision the places would not be exact.
+    """
+    axes = [(torch.arange(side) - (side - 1) / 2) / _NEAR for side in shape]
+    places = torch.cartesian_prod(*axes).to(
+        device=queries.device, dtype=torch.promote_types(queries.dtype, torch.float32)
+    )
+    lengths = places.square().sum(dim=1, keepdim=True)
+    rows = torch.cat([places, torch.ones_like(lengths)], dim=1), torch.cat([places, -lengths / 2], dim=1)
+    first, second = (
+        torch.cat([tokens.to(places), row.expand(tokens.shape[0], -1, -1)], dim=2)
+        for tokens, row in zip((queries, keys), rows, strict=True)
+    )
+    return first, second
+
+
+def _same_size(query: Tensor, prompt: Tensor) -> Tensor:
+    if query.shape[-2:] != prompt.shape[-2:]:
+        raise InputError(
+            f"alignment='none' compares place by place: give the prompt the query's size "
+            f"(features {tuple(prompt.shape[-2:])} and {tuple(query.shape[-2:])}), or use 'soft' or 'hard'"
+        )
+    return prompt
 
 
 class Fusion(nn.Module):

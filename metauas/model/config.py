@@ -31,7 +31,9 @@ class ModelConfig(Settings):
             that leave 32 pixels or more are averaged, in training as in use.
         views: in use, not in training, the logits of these views of query and prompt are averaged: ``one``;
             ``mirrored``, the four mirror images, in four times the time; ``mirrored-centred``, the same, two of them
-            brought to one mean colour, for queries and prompts in different light.
+            brought to one mean colour, for queries and prompts in different light; ``registered``, the same, and for
+            two of them the prompt is turned, scaled and shifted to lie as the query does, and each place compared with
+            what is near the same place, for parts that are missing or misplaced.
     """
 
     preset: str
@@ -47,7 +49,7 @@ class ModelConfig(Settings):
     decoder_attention: Literal["none", "scse"] = "none"
     decoder_merge: Literal["sum", "concat"] = "sum"
     reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
-    views: Literal["one", "mirrored", "mirrored-centred"] = "one"
+    views: Literal["one", "mirrored", "mirrored-centred", "registered"] = "one"
 
     @field_validator("reductions")
     @classmethod

@@ -4,7 +4,8 @@ A prompt is encoded once and used for many queries, so there are two graphs, for
 
 - ``prompt``: K prompts (K, 3, S, S) → for each view and each aligned stage of M positions, their keys φ(prompt)
   (K, M, C / 2) and values (K, M, C); with ``alignment="none"``, which compares nothing, their features
-  (K, C, S / stride, S / stride);
+  (K, C, S / stride, S / stride); with views ``registered``, which are not the same for all queries, the prompts
+  themselves at the end;
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
 
 B and K are free. All K prompts serve every query: what is aligned to each is averaged, as in the network. Batch norms
@@ -29,7 +30,8 @@ from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
 from metauas.model.network import MetaUAS
-from metauas.model.views import View, average, by_view, views_of
+from metauas.model.registration import lay
+from metauas.model.views import View, average, by_view, split, views_of
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -38,7 +40,8 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 METADATA = "metauas"  # the one entry of the files' metadata, as JSON
 INSTALL_ONNX = "install it with: pip install 'metauas[onnx]'"
 
-#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared.
+#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared; and
+#: at last (prompts,) where they are to be registered.
 PreparedPrompt = tuple[tuple[Tensor, ...], ...]
 
 _OPSET = 18  # of 2022, for runtimes old and new; later ones write the same graph
@@ -55,12 +58,14 @@ class PromptGraph(nn.Module):
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
         """Return what queries are compared with, one entry an aligned stage."""
         alignments = self.model.alignments
-        seen = (self.model.encode(prompts, view=view) for view in views_of(prompts, self.model.config))
-        return tuple(
+        free, near = split(views_of(prompts, self.model.config))
+        seen = (self.model.encode(prompts, view=view) for view in free)
+        prepared = tuple(
             _prepared(align, stage)
             for stages in seen
             for align, stage in zip(alignments, stages[-len(alignments) :], strict=True)
         )
+        return (*prepared, (prompts.clone(),)) if near else prepared
 
 
 class QueryGraph(nn.Module):
@@ -72,9 +77,14 @@ class QueryGraph(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
-        views = views_of(queries, self.model.config)
-        both = zip(views, by_view(prepared, len(self.model.alignments)), strict=True)
-        return average(self._logits(queries, seen, view) for view, seen in both).sigmoid()
+        free, near = split(views_of(queries, self.model.config))
+        both = zip(free, by_view(prepared[:-1] if near else prepared, len(self.model.alignments)), strict=True)
+        logits = [self._logits(queries, seen, view) for view, seen in both]
+        if not near:
+            return average(logits).sigmoid()
+        laid, reach = _each_laid(queries, prepared[-1][0])
+        within = [self._near_logits(queries, laid, view) for view in near]
+        return average(logits, near=within, reach=reach).sigmoid()
 
     def _logits(self, queries: Tensor, prepared: PreparedPrompt, view: View) -> Tensor:
         features = list(self.model.encode(queries, view=view))
@@ -84,6 +94,23 @@ class QueryGraph(nn.Module):
             both = _aligned(align, query, *parts), _in_place(query, parts[-1])
             features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
         return view.back(self.model.decoder(features), like=queries)
+
+    def _near_logits(self, queries: Tensor, laid: Float[Tensor, "b k 3 h w"], view: View) -> Tensor:
+        features, shown = list(self.model.encode(queries, view=view)), self.model.encode(laid, view=view)
+        first = len(features) - len(self.model.alignments)
+        for stage, align in enumerate(self.model.alignments, start=first):
+            query, prompts = features[stage], shown[stage]
+            each = query[:, None].expand_as(prompts).flatten(0, 1)
+            aligned = align(each, prompts.flatten(0, 1), near=True).view_as(prompts).mean(dim=1)
+            features[stage] = self.model.fusion(query, aligned, prompts.mean(dim=1))
+        return view.back(self.model.decoder(features), like=queries)
+
+
+def _each_laid(queries: Tensor, prompts: Tensor) -> tuple[Float[Tensor, "b k 3 h w"], Float[Tensor, "b 1 h w"]]:
+    """Return all K prompts as each query lies, and where all of them reach."""
+    pairs = queries[:, None].expand(-1, prompts.shape[0], -1, -1, -1)
+    laid, reach = lay(prompts.expand_as(pairs).flatten(0, 1), pairs.flatten(0, 1))
+    return laid.view_as(pairs), reach.view_as(pairs[:, :, :1]).amin(dim=1)
 
 
 def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:
@@ -165,8 +192,9 @@ def prepared_names(model: MetaUAS, *, size: int) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8_reduced2``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
     strides = model.encoder.strides[-len(model.alignments) :]
-    seen = [view.suffix for view in views_of(torch.empty(0, 3, size, size), model.config)]
-    return [f"{part}_stride{stride}{suffix}" for suffix in seen for stride in strides for part in parts]
+    free, near = split(views_of(torch.empty(0, 3, size, size), model.config))
+    names = [f"{part}_stride{stride}{view.suffix}" for view in free for stride in strides for part in parts]
+    return [*names, "shown"] if near else names
 
 
 @torch.no_grad()

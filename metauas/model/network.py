@@ -11,11 +11,13 @@ from metauas.model.config import ModelConfig
 from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.hub import HubMixin
-from metauas.model.views import WHOLE, View, average, by_view, divisible, views_of
+from metauas.model.registration import lay
+from metauas.model.views import WHOLE, View, average, by_view, divisible, split, views_of
 
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
-#: Features of a prompt, one per stage, shallow to deep; of each view in turn.
+#: Features of a prompt, one per stage, shallow to deep; of each view in turn, but for those to be registered to a query,
+#: for which the prompt itself comes last.
 EncodedPrompt = tuple[Tensor, ...]
 
 
@@ -127,12 +129,21 @@ class MetaUAS(HubMixin):
         return F.normalize(self.encode(images)[-1].flatten(1), dim=1)
 
     def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
-        return tuple(stage for view in self._views(prompt) for stage in self.encode(prompt, view=view))
+        free, near = split(self._views(prompt))
+        stages = (stage for view in free for stage in self.encode(prompt, view=view))
+        return (*stages, prompt) if near else tuple(stages)
 
     def _logits(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
+        free, near = split(self._views(query))
         # the smaller of the two has fewer views, and they are the first ones
-        both = zip(self._views(query), by_view(prompt, len(self.encoder.strides)), strict=False)
-        return average(self._decode(query, seen, view=view) for view, seen in both)
+        both = zip(free, by_view(prompt[:-1] if near else prompt, len(self.encoder.strides)), strict=False)
+        logits = [self._decode(query, seen, view=view) for view, seen in both]
+        if not near:
+            return average(logits)
+        moved = query.to(self.normalise.mean.device)
+        laid, reach = lay(_as_many(prompt[-1].to(moved), moved), moved)
+        within = [self._decode(query, self.encode(laid, view=view), view=view) for view in near]
+        return average(logits, near=within, reach=reach)
 
     def _views(self, images: Tensor) -> list[View]:
         return views_of(images, self.config, learning=self.training)
@@ -142,7 +153,9 @@ class MetaUAS(HubMixin):
         first = len(features) - len(self.alignments)
         for stage, align in enumerate(self.alignments, start=first):
             shown = _as_many(prompt[stage], features[stage])
-            features[stage] = self.fusion(features[stage], _aligned(align, features[stage], shown), shown)
+            features[stage] = self.fusion(
+                features[stage], _aligned(align, features[stage], shown, near=view.near), shown
+            )
         return view.back(self.decoder(features), like=query).to(query.dtype)
 
 
@@ -150,10 +163,10 @@ def _at_once(queries: Tensor) -> int:
     return max(1, _PIXELS_AT_ONCE // (queries.shape[-2] * queries.shape[-1]))
 
 
-def _aligned(align: nn.Module, query: Tensor, prompt: Tensor) -> Tensor:
+def _aligned(align: nn.Module, query: Tensor, prompt: Tensor, *, near: bool) -> Tensor:
     if prompt.dim() == 4:
-        return align(query, prompt)
-    return torch.stack([align(query, one) for one in prompt.unbind(1)]).mean(dim=0)
+        return align(query, prompt, near=near)
+    return torch.stack([align(query, one, near=near) for one in prompt.unbind(1)]).mean(dim=0)
 
 
 def _as_many(prompt: Tensor, query: Tensor) -> Tensor:

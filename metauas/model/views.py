@@ -1,6 +1,6 @@
-"""Views of an image: reduced, mirrored, centred, to be segmented one by one; their logits are averaged."""
+"""Views of query and prompt: reduced, mirrored, centred, registered, segmented one by one; their logits are averaged."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -25,11 +25,14 @@ class View:
         reduction: whole number by which both sides are divided.
         mirrored: the dimensions that run backwards: -1 left to right, -2 top to bottom.
         centred: whether each channel is moved to one mean, whatever the light was.
+        near: whether the prompt is registered to the query first (``metauas.model.registration``), and each place of
+            the query then compared with what is near the same place only.
     """
 
     reduction: int = 1
     mirrored: tuple[int, ...] = ()
     centred: bool = False
+    near: bool = False
 
     @property
     def suffix(self) -> str:
@@ -58,11 +61,13 @@ WHOLE = View()
 
 _MIRRORS = ((), (-1,), (-2,), (-2, -1))
 #: Each choice's views at one reduction. Of ``mirrored-centred`` two forget the light and two do not, for a colour that
-#: is wrong all over is a defect as well.
+#: is wrong all over is a defect as well. Of ``registered`` one of either is ``near`` and one is not, for what has no place
+#: of its own, as in textures, may lie anywhere.
 VIEWS = {
     "one": (WHOLE,),
     "mirrored": tuple(View(mirrored=mirror) for mirror in _MIRRORS),
     "mirrored-centred": tuple(View(mirrored=mirror, centred=len(mirror) == 1) for mirror in _MIRRORS),
+    "registered": tuple(View(mirrored=mirror, centred=len(mirror) == 1, near=-2 in mirror) for mirror in _MIRRORS),
 }
 
 
@@ -79,10 +84,27 @@ def views_of(images: Tensor, config: ModelConfig, *, learning: bool = False) -> 
     return [replace(view, reduction=factor) for factor in reductions for view in views]
 
 
-def average(maps: Iterable[Tensor]) -> Tensor:
-    """Return the mean of maps or logits of one size; a single one as it is."""
-    first, *others = maps
-    return torch.stack([first, *others]).mean(dim=0) if others else first
+def split(views: Sequence[View]) -> tuple[list[View], list[View]]:
+    """Return the views for which a prompt can be encoded once for all queries, and those ``near``."""
+    return [view for view in views if not view.near], [view for view in views if view.near]
+
+
+def average(
+    maps: Sequence[Float[Tensor, "b 1 h w"]],
+    *,
+    near: Sequence[Float[Tensor, "b 1 h w"]] = (),
+    reach: Float[Tensor, "b 1 h w"] | float = 1.0,
+) -> Float[Tensor, "b 1 h w"]:
+    """Return the mean of maps or logits of one size; a single one as it is.
+
+    Args:
+        maps: of views that know of the whole query, at least one.
+        near: of views ``near``.
+        reach: how much each of these counts, from 0 to 1: it knows nothing where the prompt does not reach.
+    """
+    if near:
+        return (sum(maps) + reach * sum(near)) / (len(maps) + reach * len(near))
+    return torch.stack(list(maps)).mean(dim=0) if len(maps) > 1 else maps[0]
 
 
 def by_view(pieces: Sequence[Piece], count: int) -> Iterator[tuple[Piece, ...]]:

@@ -45,8 +45,8 @@ class TrainSettings(Settings):
         decoder_merge: ``sum``, ``concat`` (of the FPN); None keeps the preset's.
         reductions: by which images are reduced for the logits that are averaged; None keeps the preset's, or that of
             ``init_from``.
-        views: ``one``, ``mirrored``, ``mirrored-centred``: what the network looks at in use; None keeps the preset's,
-            or that of ``init_from``.
+        views: ``one``, ``mirrored``, ``mirrored-centred``, ``registered``: what the network looks at in use; None keeps
+            the preset's, or that of ``init_from``.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from; None starts anew.
         start_share: share of ``init_from``'s weights in what is validated and kept, the rest being what the run has
@@ -93,7 +93,7 @@ class TrainSettings(Settings):
     decoder_attention: Literal["none", "scse"] | None = None
     decoder_merge: Literal["sum", "concat"] | None = None
     reductions: tuple[int, ...] | None = None
-    views: Literal["one", "mirrored", "mirrored-centred"] | None = None
+    views: Literal["one", "mirrored", "mirrored-centred", "registered"] | None = None
     init_from: str | None = None
     start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     photographs: str | None = None

@@ -38,6 +38,13 @@ VARIANTS = {  # an export takes seconds; those of few stages take fewer
         "decoder_channels": (16, 8),
         "views": "mirrored-centred",
     },
+    "registered": {
+        "preset": "nano",
+        "aligned_stages": 2,
+        "decoder_channels": (16, 8),
+        "views": "registered",
+        "reductions": (1, 2),
+    },
     "paper": {"preset": "b4", "encoder": "test_efficientnet", "encoder_weights": "random"},  # frozen, dot, concat, scSE
 }
 COUNTS = [(1, (1,)), (3, (1,)), (3, (3,)), (3, (1, 2)), (1, (1, 2)), (3, (3, 2))]  # queries, prompts
