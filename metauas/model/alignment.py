@@ -25,8 +25,8 @@ class FeatureAlignment(nn.Module):
     - ``hard``: the prompt's feature at argmaxⱼ s;
     - ``none``: the prompt's feature at i itself.
 
-    ``near`` adds -|i - j|² / 2σ² to s, with σ = 0.7 features, which is to say that a Gaussian prior holds around the
-    same place: for prompts that lie as the query does, where the ground that shows in a gap must not be found elsewhere.
+    ``near`` adds -|i - j|² / 2σ² to s, with σ = 0.7 features, as if j were drawn from a Gaussian around the same place:
+    for prompts that lie as the query does, so that the ground that shows in a gap is not found elsewhere.
 
     Args:
         channels: channels of the stage.

@@ -16,8 +16,8 @@ from metauas.model.views import WHOLE, View, average, by_view, divisible, split,
 
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
-#: Features of a prompt, one per stage, shallow to deep; of each view in turn, but for those to be registered to a query,
-#: for which the prompt itself comes last.
+#: Features of a prompt, one per stage, shallow to deep; of each view in turn, but for those ``near``, for which the
+#: prompt itself comes last: it is to be registered to each query.
 EncodedPrompt = tuple[Tensor, ...]
 
 

@@ -49,8 +49,8 @@ def lay(
     Where a prompt does not reach the query itself is shown, so that features nearby find no difference there.
     """
     if prompt.dim() > 4:
-        laid, reach = zip(*(lay(one, query) for one in prompt.unbind(1)), strict=True)
-        return torch.stack(laid, dim=1), torch.stack(reach).amin(dim=0)
+        each = [lay(one, query) for one in prompt.unbind(1)]
+        return torch.stack([laid for laid, _ in each], dim=1), torch.stack([reach for _, reach in each]).amin(dim=0)
     kind = torch.promote_types(query.dtype, torch.float32)  # places are not exact in half precision
     seen, known = query.to(kind), prompt.to(kind)
     grid = F.affine_grid(register(seen, known), list(seen.shape), align_corners=False)
@@ -60,7 +60,7 @@ def lay(
 
 
 class _Shape:
-    """The sides of query and prompt, the longer one of each being 1: turns are turns of the picture, not of a square."""
+    """The sides of query and prompt, the longer one of each being 1: a turn is one of the picture, not of a square."""
 
     def __init__(self, query: Tensor, prompt: Tensor) -> None:
         self.query, self.prompt = (self._sides(images) for images in (query, prompt))

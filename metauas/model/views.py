@@ -1,4 +1,4 @@
-"""Views of query and prompt: reduced, mirrored, centred, registered, segmented one by one; their logits are averaged."""
+"""Views of query and prompt: reduced, mirrored, centred or registered, segmented one by one; the mean logits count."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ WHOLE = View()
 
 _MIRRORS = ((), (-1,), (-2,), (-2, -1))
 #: Each choice's views at one reduction. Of ``mirrored-centred`` two forget the light and two do not, for a colour that
-#: is wrong all over is a defect as well. Of ``registered`` one of either is ``near`` and one is not, for what has no place
+#: is wrong all over is a defect as well. Of ``registered`` one of either is ``near`` and one is not: what has no place
 #: of its own, as in textures, may lie anywhere.
 VIEWS = {
     "one": (WHOLE,),
@@ -103,7 +103,8 @@ def average(
         reach: how much each of these counts, from 0 to 1: it knows nothing where the prompt does not reach.
     """
     if near:
-        return (sum(maps) + reach * sum(near)) / (len(maps) + reach * len(near))
+        total = torch.stack(list(maps)).sum(dim=0) + reach * torch.stack(list(near)).sum(dim=0)
+        return total / (len(maps) + reach * len(near))
     return torch.stack(list(maps)).mean(dim=0) if len(maps) > 1 else maps[0]
 
 

@@ -58,6 +58,36 @@ def test_hard_takes_the_most_similar_position(similarity):
         assert torch.equal(aligned[b, :, y, x], prompt[b, :, row, column])
 
 
+@similarities
+def test_near_is_a_gaussian_prior_around_the_same_place(similarity):
+    module, query, prompt = make("soft", similarity), features(2, 5, 4), features(2, 5, 4, seed=1)
+    scores = scores_of(module, query, prompt)
+    if similarity == "cosine":
+        scores = scores * module.log_sharpness.exp()
+    y, x = torch.arange(5.0)[:, None], torch.arange(4.0)
+    away = (y[..., None, None] - y).square() + (x[..., None, None] - x).square()  # (5, 4, 5, 4)
+    weights = (scores - away / (2 * 0.7**2)).flatten(3).softmax(dim=-1).view_as(scores)
+    expected = torch.einsum("bhwyx,bcyx->bchw", weights, prompt)
+    torch.testing.assert_close(module(query, prompt, near=True), expected, rtol=0, atol=1e-5)
+    half = module.bfloat16()(query.bfloat16(), prompt.bfloat16(), near=True)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), expected, rtol=0, atol=0.1)
+
+
+def test_near_and_hard_looks_next_door_at_most():
+    module, query = identity_reduction(make("hard", channels=4)), torch.zeros(1, 4, 1, 6)
+    query[0, 0], prompt = 1.0, torch.zeros(1, 4, 1, 6)
+    prompt[0, 0, 0, 5], prompt[0, 3] = 3.0, torch.arange(6.0)  # the best place is the last one, by 3
+    places = module(query, prompt, near=True)[0, 3, 0]
+    assert module(query, prompt)[0, 3, 0].tolist() == [5.0] * 6
+    assert places.tolist() == [0.0, 1.0, 2.0, 3.0, 5.0, 5.0]
+
+
+def test_near_needs_a_prompt_that_was_laid_on_the_query():
+    with pytest.raises(InputError, match=r"\(3, 4\) and \(3, 3\)"):
+        make("soft")(features(1, 3, 3), features(1, 3, 4), near=True)
+
+
 def test_similarities_differ():
     """The plain product prefers long vectors, the cosine does not."""
     query = torch.tensor([1.0, 0, 0, 0]).view(1, 4, 1, 1)

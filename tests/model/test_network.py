@@ -5,7 +5,8 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError
 from metauas.model import ALIGNMENTS, create_model
-from metauas.model.views import View, divisible
+from metauas.model.registration import lay
+from metauas.model.views import VIEWS, View, divisible
 
 SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
 
@@ -258,3 +259,45 @@ def test_the_view_of_a_prompt_in_other_light_is_the_same_once_centred(random_ima
     view = View(reduction=2, mirrored=(-1,), centred=True)
     torch.testing.assert_close(view.of(images + 0.2), view.of(images), rtol=0, atol=1e-6)
     assert view.suffix == "_reduced2_mirrored_x_centred"
+
+
+@pytest.mark.parametrize(("size", "several_prompts"), [((65, 71), False), ((64, 64), True)])
+def test_near_views_see_the_prompt_laid_on_the_query_where_it_reaches(random_images, size, several_prompts):
+    torch.manual_seed(0)
+    model = create_model("nano", views="registered").eval()
+    queries, prompt = random_images(2, *size), random_images(1, *size, seed=1)
+    if several_prompts:
+        prompt = torch.stack([prompt, random_images(1, *size, seed=2)], dim=1)
+    laid, reach = lay(prompt.expand(2, *prompt.shape[1:]), queries)
+    total, weight = torch.zeros(2, 1, *size), torch.zeros(2, 1, *size)
+    for view in VIEWS["registered"]:
+        seen = model.encode(laid if view.near else prompt.expand_as(laid), view=view)
+        counts = reach if view.near else torch.ones_like(reach)
+        total, weight = total + counts * model._decode(queries, seen, view=view), weight + counts
+    assert 0 < float(reach.mean()) < 1
+    torch.testing.assert_close(model.logits(queries, prompt), total / weight, rtol=0, atol=1e-4)
+    encoded = model.encode_prompt(prompt)
+    torch.testing.assert_close(model.segment(queries, encoded), (total / weight).sigmoid(), rtol=0, atol=1e-5)
+
+
+def test_a_part_that_is_missing_is_seen_where_the_prompt_has_ground_elsewhere():
+    """Untrained features: aligned anywhere the gap finds its like, aligned nearby it does not."""
+    prompt = torch.full((1, 3, 64, 64), 0.2)
+    prompt[..., 16:28, 12:24], prompt[..., 34:46, 30:54] = 0.9, 0.7
+    query = prompt.clone()
+    query[..., 16:28, 12:24] = 0.2
+    torch.manual_seed(0)
+    model = create_model("nano", alignment="soft").eval()
+    features, shown = model.encode(query), model.encode(lay(prompt, query)[0])
+    align = model.alignments[1]  # stride 8: the gap is at rows 2 to 3, columns 2 to 3
+    free, near = (align(features[2], shown[2], near=near)[:, -3:] for near in (False, True))  # the image itself
+    free, near = (float((features[2][:, -3:] - aligned)[..., 2, 2].detach().abs().mean()) for aligned in (free, near))
+    assert near > 3 * free
+
+
+def test_a_small_prompt_is_laid_on_a_large_query(random_images):
+    torch.manual_seed(0)
+    model = create_model("nano", views="registered", reductions=(1, 2)).eval()
+    query, small = random_images(1, 64, 96), random_images(1, 48, 72, seed=1)
+    assert model(query, small).shape == (1, 1, 64, 96)
+    assert len(model.encode_prompt(small)) == 2 * 5 + 1  # two views at one reduction, and the prompt
