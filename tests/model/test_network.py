@@ -283,7 +283,13 @@ def test_near_views_see_the_prompt_laid_on_the_query_where_it_reaches(random_ima
 def test_a_part_that_is_missing_is_seen_where_the_prompt_has_ground_elsewhere():
     """Untrained features: aligned anywhere the gap finds its like, aligned nearby it does not."""
     prompt = torch.full((1, 3, 64, 64), 0.2)
-    prompt[..., 16:28, 12:24], prompt[..., 34:46, 30:54] = 0.9, 0.7
+    for part, level in (
+        ((16, 28, 12, 24), 0.9),
+        ((34, 46, 30, 54), 0.7),
+        ((10, 18, 40, 44), 0.6),
+        ((46, 56, 8, 14), 0.5),
+    ):
+        prompt[..., part[0] : part[1], part[2] : part[3]] = level
     query = prompt.clone()
     query[..., 16:28, 12:24] = 0.2
     torch.manual_seed(0)
