@@ -61,7 +61,8 @@ Defective pictures with an error below {fails:g}, of each product the best and t
   `--prompt nearest`.
 - **What is normal must be in the prompt.** A normal variant that it does not show (another label, another colour) is a
   change, and is marked.
-- **Logic is not seen**: the right part at the wrong place, or one too many of the same, finds its like in the prompt.
+- **Logic is hardly seen**: one too many of the same finds its like in the prompt. A part that is missing, or at the
+  wrong place, is seen where the prompt can be laid as the query lies (views `registered`, as `nano` has them).
 - **A score is no probability of a defect.** Calibrate it with normal pictures: [tutorial](tutorial.md#2-verdicts).
 """
 
