@@ -36,7 +36,7 @@ def register(query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b 3 h2 w2"]
         pose = _first_search(query, prompt, shape, size=32)
         pose = _refine(query, prompt, shape, pose, size=64, turn=math.radians(1.25), scale=0.04)
         transform = shape.matrices(pose)[:, 0]
-        for size in (64, 128):
+        for size in (32, 64, 128):
             transform = _exact(query, prompt, transform, size=size)
         return transform
 
@@ -194,7 +194,7 @@ def _thumbnail(images: Tensor, size: int) -> Float[Tensor, "b 3 size size"]:
     if factor > 1:
         reduced = F.avg_pool2d(images, factor)
     small = F.interpolate(reduced, size=(size, size), mode="bilinear")
-    broad = F.interpolate(F.avg_pool2d(small, size // 8), size=(size, size), mode="bilinear")
+    broad = F.interpolate(F.avg_pool2d(small, size // 4), size=(size, size), mode="bilinear")
     return small - broad
 
 
