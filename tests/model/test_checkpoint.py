@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from metauas.errors import InputError
 from metauas.model import checkpoint, create_model, load_checkpoint, model_config, save_checkpoint
 from metauas.model.checkpoint import read_tensors, write_tensors
+from metauas.released import released_names, resolve_checkpoint
 
 
 @pytest.fixture
@@ -151,3 +152,11 @@ def test_a_failing_first_save_leaves_nothing(monkeypatch, nano, tmp_path):
 def test_other_tools_can_read_the_weights(nano, saved):
     tensors = load_file(saved / "model.safetensors")
     assert tensors.keys() == nano.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", released_names())
+def test_the_file_for_people_says_what_the_released_weights_say(name):
+    """Only the weights' own header counts: a config.json that was edited alone would be a lie."""
+    folder = resolve_checkpoint(name)
+    told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert told == load_checkpoint(name).config.model_dump(mode="json")
