@@ -128,7 +128,7 @@ def _with_places(queries: Tensor, keys: Tensor, *, shape: torch.Size) -> tuple[T
 def _same_size(query: Tensor, prompt: Tensor) -> Tensor:
     if query.shape[-2:] != prompt.shape[-2:]:
         raise InputError(
-            f"alignment='none' compares place by place: give the prompt the query's size "
+            f"alignment='none' and near compare place by place: give the prompt the query's size "
             f"(features {tuple(prompt.shape[-2:])} and {tuple(query.shape[-2:])}), or use 'soft' or 'hard'"
         )
     return prompt

@@ -30,7 +30,6 @@ from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
 from metauas.model.network import MetaUAS
-from metauas.model.registration import lay
 from metauas.model.views import View, average, by_view, split, views_of
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
@@ -82,8 +81,8 @@ class QueryGraph(nn.Module):
         logits = [self._logits(queries, seen, view) for view, seen in both]
         if not near:
             return average(logits).sigmoid()
-        laid, reach = _each_laid(queries, prepared[-1][0])
-        within = [self._near_logits(queries, laid, view) for view in near]
+        prompts = prepared[-1][0].expand(queries.shape[0], -1, -1, -1, -1)
+        within, reach = self.model.near_logits(queries, prompts, views=near)
         return average(logits, near=within, reach=reach).sigmoid()
 
     def _logits(self, queries: Tensor, prepared: PreparedPrompt, view: View) -> Tensor:
@@ -94,23 +93,6 @@ class QueryGraph(nn.Module):
             both = _aligned(align, query, *parts), _in_place(query, parts[-1])
             features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
         return view.back(self.model.decoder(features), like=queries)
-
-    def _near_logits(self, queries: Tensor, laid: Float[Tensor, "b k 3 h w"], view: View) -> Tensor:
-        features, shown = list(self.model.encode(queries, view=view)), self.model.encode(laid, view=view)
-        first = len(features) - len(self.model.alignments)
-        for stage, align in enumerate(self.model.alignments, start=first):
-            query, prompts = features[stage], shown[stage]
-            each = query[:, None].expand_as(prompts).flatten(0, 1)
-            aligned = align(each, prompts.flatten(0, 1), near=True).view_as(prompts).mean(dim=1)
-            features[stage] = self.model.fusion(query, aligned, prompts.mean(dim=1))
-        return view.back(self.model.decoder(features), like=queries)
-
-
-def _each_laid(queries: Tensor, prompts: Tensor) -> tuple[Float[Tensor, "b k 3 h w"], Float[Tensor, "b 1 h w"]]:
-    """Return all K prompts as each query lies, and where all of them reach."""
-    pairs = queries[:, None].expand(-1, prompts.shape[0], -1, -1, -1)
-    laid, reach = lay(prompts.expand_as(pairs).flatten(0, 1), pairs.flatten(0, 1))
-    return laid.view_as(pairs), reach.view_as(pairs[:, :, :1]).amin(dim=1)
 
 
 def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:

@@ -1,5 +1,7 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -128,6 +130,14 @@ class MetaUAS(HubMixin):
         """Return unit vectors of the last stage, by whose cosine the nearest prompt is chosen (paper, section 3.4)."""
         return F.normalize(self.encode(images)[-1].flatten(1), dim=1)
 
+    def near_logits(
+        self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b *k 3 h2 w2"], *, views: Sequence[View]
+    ) -> tuple[list[Float[Tensor, "b 1 h w"]], Float[Tensor, "b 1 h w"]]:
+        """Return the logits of views ``near``, and where each query's prompts, laid as it lies, all reach."""
+        moved = query.to(self.normalise.mean.device)
+        laid, reach = lay(prompt.to(moved), moved)
+        return [self._decode(query, self.encode(laid, view=view), view=view) for view in views], reach
+
     def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
         free, near = split(self._views(prompt))
         stages = (stage for view in free for stage in self.encode(prompt, view=view))
@@ -140,9 +150,7 @@ class MetaUAS(HubMixin):
         logits = [self._decode(query, seen, view=view) for view, seen in both]
         if not near:
             return average(logits)
-        moved = query.to(self.normalise.mean.device)
-        laid, reach = lay(_as_many(prompt[-1].to(moved), moved), moved)
-        within = [self._decode(query, self.encode(laid, view=view), view=view) for view in near]
+        within, reach = self.near_logits(query, _as_many(prompt[-1], query), views=near)
         return average(logits, near=within, reach=reach)
 
     def _views(self, images: Tensor) -> list[View]:
@@ -166,7 +174,9 @@ def _at_once(queries: Tensor) -> int:
 def _aligned(align: nn.Module, query: Tensor, prompt: Tensor, *, near: bool) -> Tensor:
     if prompt.dim() == 4:
         return align(query, prompt, near=near)
-    return torch.stack([align(query, one, near=near) for one in prompt.unbind(1)]).mean(dim=0)
+    each = query[:, None].expand(-1, prompt.shape[1], -1, -1, -1)
+    aligned = align(each.flatten(0, 1), prompt.flatten(0, 1), near=near)
+    return aligned.unflatten(0, prompt.shape[:2]).mean(dim=1)
 
 
 def _as_many(prompt: Tensor, query: Tensor) -> Tensor:

@@ -49,8 +49,9 @@ def lay(
     Where a prompt does not reach the query itself is shown, so that features nearby find no difference there.
     """
     if prompt.dim() > 4:
-        each = [lay(one, query) for one in prompt.unbind(1)]
-        return torch.stack([laid for laid, _ in each], dim=1), torch.stack([reach for _, reach in each]).amin(dim=0)
+        each = query[:, None].expand(-1, prompt.shape[1], -1, -1, -1)
+        laid, reach = (part.unflatten(0, prompt.shape[:2]) for part in lay(prompt.flatten(0, 1), each.flatten(0, 1)))
+        return laid, reach.amin(dim=1)
     kind = torch.promote_types(query.dtype, torch.float32)  # places are not exact in half precision
     seen, known = query.to(kind), prompt.to(kind)
     grid = F.affine_grid(register(seen, known), list(seen.shape), align_corners=False)

@@ -37,15 +37,19 @@ def scores_of(module, query, prompt):
     return torch.einsum("bchw,bcyx->bhwyx", q, p)
 
 
+def softly(module, query, prompt, *, prior=0.0):
+    """The mean of the prompt's features under the softmax of the scores and the logarithm of a prior."""
+    scores = scores_of(module, query, prompt)
+    if module.similarity == "cosine":
+        scores = scores * module.log_sharpness.exp()
+    weights = (scores + prior).flatten(3).softmax(dim=-1).view_as(scores)
+    return torch.einsum("bhwyx,bcyx->bchw", weights, prompt)
+
+
 @similarities
 def test_soft_is_the_formula(similarity):
     module, query, prompt = make("soft", similarity), features(2, 5, 4), features(2, 3, 6, seed=1)
-    scores = scores_of(module, query, prompt)
-    if similarity == "cosine":
-        scores = scores * module.log_sharpness.exp()
-    weights = scores.flatten(3).softmax(dim=-1).view_as(scores)
-    expected = torch.einsum("bhwyx,bcyx->bchw", weights, prompt)
-    torch.testing.assert_close(module(query, prompt), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(module(query, prompt), softly(module, query, prompt), rtol=0, atol=1e-5)
 
 
 @similarities
@@ -61,13 +65,9 @@ def test_hard_takes_the_most_similar_position(similarity):
 @similarities
 def test_near_is_a_gaussian_prior_around_the_same_place(similarity):
     module, query, prompt = make("soft", similarity), features(2, 5, 4), features(2, 5, 4, seed=1)
-    scores = scores_of(module, query, prompt)
-    if similarity == "cosine":
-        scores = scores * module.log_sharpness.exp()
     y, x = torch.arange(5.0)[:, None], torch.arange(4.0)
     away = (y[..., None, None] - y).square() + (x[..., None, None] - x).square()  # (5, 4, 5, 4)
-    weights = (scores - away / (2 * 0.7**2)).flatten(3).softmax(dim=-1).view_as(scores)
-    expected = torch.einsum("bhwyx,bcyx->bchw", weights, prompt)
+    expected = softly(module, query, prompt, prior=-away / (2 * 0.7**2))
     torch.testing.assert_close(module(query, prompt, near=True), expected, rtol=0, atol=1e-5)
     half = module.bfloat16()(query.bfloat16(), prompt.bfloat16(), near=True)
     assert half.dtype == torch.bfloat16
