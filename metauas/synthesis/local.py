@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32
 
 from metauas.errors import InputError, check_choice
 from metauas.synthesis.augmentation import augment_texture
-from metauas.synthesis.noise import perlin_noise
+from metauas.synthesis.noise import fractal_noise, perlin_noise
 from metauas.synthesis.objects import shape_anywhere
 from metauas.synthesis.pictures import PictureSource
 from metauas.synthesis.scenes import plain_colour
@@ -47,11 +47,13 @@ def stroke_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"
     return canvas > 0
 
 
-def crack_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
-    """A crack: a jagged path that widens and narrows, thins out at its end, and may branch."""
+def crack_region(
+    rng: np.random.Generator, size: int, *, lengths: tuple[float, float] = (0.15, 0.8), widest: float = 1 / 32
+) -> Bool[np.ndarray, "s s"]:
+    """A crack: a jagged path that widens and narrows, thins out at its end, and may branch; in shares of the side."""
     canvas = np.zeros((size, size), np.uint8)
     start, heading = size * rng.uniform(0.05, 0.95, 2), rng.uniform(0, 2 * np.pi)
-    length, width = size * rng.uniform(0.15, 0.8), rng.uniform(1, 1 + size / 32)
+    length, width = size * rng.uniform(*lengths), rng.uniform(1, 1 + size * widest)
     path = _jagged(rng, start=start, heading=heading, length=length)
     _draw_tapering(rng, canvas, path, width=width)
     for _ in range(int(rng.integers(0, 4))):
@@ -60,6 +62,11 @@ def crack_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]
         branch = _jagged(rng, start=fork, heading=aside, length=length * rng.uniform(0.1, 0.6))
         _draw_tapering(rng, canvas, branch, width=0.6 * width)
     return canvas > 0
+
+
+def hairline_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"]:
+    """A long and thin crack, often from border to border."""
+    return crack_region(rng, size, lengths=(0.4, 1.5), widest=1 / 100)
 
 
 def _jagged(rng: np.random.Generator, *, start: np.ndarray, heading: float, length: float) -> np.ndarray:
@@ -90,8 +97,9 @@ REGIONS: dict[str, Region] = {
     "stroke": stroke_region,
     "spot": spot_region,
     "crack": crack_region,
+    "hairline": hairline_region,
 }
-FILLINGS = ("texture", "tint", "elsewhere", "shade", "smooth", "shift")
+FILLINGS = ("texture", "tint", "elsewhere", "shade", "smooth", "shift", "gap")
 
 #: What a local change draws from unless told otherwise.
 USUAL_REGIONS = ("perlin", "stroke", "spot")
@@ -178,6 +186,8 @@ class LocalChange:
             return (np.tile(colour, size) + pattern).reshape(image.shape)
         if kind == "shade":
             return _shaded(rng, image)
+        if kind == "gap":
+            return _gaping(rng, image)
         if kind == "smooth":
             return cv2.GaussianBlur(image, (0, 0), rng.uniform(1.5, 5.0))
         # a little out of place, or from elsewhere; rolling wraps, so that one direction is as good as both
@@ -189,3 +199,11 @@ def _shaded(rng: np.random.Generator, image: Float32[np.ndarray, "h w 3"]) -> Fl
     """Darker, as in gaps, dents and burns, or every third time lighter, as in worn and bare places."""
     share = np.float32(rng.uniform(0.1, 0.75))
     return 1 - (1 - image) * share if rng.random() < 1 / 3 else image * share
+
+
+def _gaping(rng: np.random.Generator, image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
+    """Dark, here more than there, as in cracks that are open in some places and closed in others."""
+    size = image.shape[0]
+    depth = 0.3 + 0.7 * fractal_noise(rng, shape=(size, size), coarsest=int(rng.integers(4, 17)), octaves=2)
+    light = 1 - np.float32(rng.uniform(0.4, 1.0)) * depth
+    return image * cv2.merge([light, light, light])

@@ -7,7 +7,7 @@ changes of hue and saturation have no counterpart but ``colour``.
 from dataclasses import asdict
 from typing import Any
 
-from metauas.synthesis.local import FILLINGS, LOCAL_PRESETS, REGIONS
+from metauas.synthesis.local import LOCAL_PRESETS, USUAL_FILLINGS, USUAL_REGIONS
 from metauas.synthesis.variation import Variation
 
 _POSE = {name: getattr(Variation(), name) for name in ("rotation", "shift", "scale")}
@@ -52,8 +52,8 @@ ITEMS = {
         "drawn_assemblies": 0.25,
     },
     "textures": {"drawn_textures": 0.8, "photographs": 0.2},
-    "regions": (*REGIONS, "crack"),  # twice: thin and dark is what is missed most
-    "fillings": (*FILLINGS, "shade"),
+    "regions": (*USUAL_REGIONS, "crack", "crack"),  # twice: thin and dark is what is missed most
+    "fillings": (*USUAL_FILLINGS, "shade", "smooth", "shift", "shade"),
     "variation": {
         "rotation": 8.0,
         "scale": 0.06,
@@ -67,6 +67,24 @@ ITEMS = {
     },
 }
 
+#: ``items``, but two fifths are surfaces, and cracks are more than half of what is wrong with a place.
+SURFACES = {
+    **ITEMS,
+    "mixture": {"appearance": 0.05, "disappearance": 0.13, "exchange": 0.12, "local": 0.45, "unchanged": 0.25},
+    "pictures": {
+        "photographs": 0.1,
+        "drawn_scenes": 0.03,
+        "drawn_textures": 0.03,
+        "drawn_products": 0.2,
+        "drawn_materials": 0.1,
+        "drawn_assemblies": 0.14,
+        "drawn_surfaces": 0.4,
+    },
+    "regions": (*USUAL_REGIONS, "stroke", "crack", "crack", "hairline", "hairline", "hairline"),
+    "fillings": (*USUAL_FILLINGS, "smooth", "shift", "shade", "shade", "gap", "gap", "gap"),
+    "opacity": (0.25, 1.0),
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "offline": {},
     "paper": PAPER,
@@ -74,4 +92,5 @@ PRESETS: dict[str, dict[str, Any]] = {
     "delunnli": DELUNNLI,
     "draem": DRAEM,
     "items": ITEMS,
+    "surfaces": SURFACES,
 }

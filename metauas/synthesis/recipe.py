@@ -20,6 +20,7 @@ from metauas.synthesis.pictures import MixedSource, PictureSource
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.products import DrawnProducts
 from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
+from metauas.synthesis.surfaces import DrawnSurfaces
 from metauas.synthesis.textures_folder import TextureFolder
 from metauas.synthesis.variation import Variation
 from metauas.yaml_files import read_mapping
@@ -37,6 +38,7 @@ PICTURES: dict[str, tuple[str, ...]] = {
     "drawn_products": (),
     "drawn_materials": (),
     "drawn_assemblies": (),
+    "drawn_surfaces": (),
 }
 TEXTURES: dict[str, tuple[str, ...]] = {
     "drawn_textures": (),
@@ -49,6 +51,7 @@ _DRAWN: dict[str, PictureSource] = {
     "drawn_products": DrawnProducts(),
     "drawn_materials": DrawnTextures(places=True),
     "drawn_assemblies": DrawnAssemblies(),
+    "drawn_surfaces": DrawnSurfaces(),
 }
 #: Settings that name a file or folder; besides, ``inpainter`` may.
 PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))

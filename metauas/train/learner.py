@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,18 +22,32 @@ from metauas.train.settings import TrainSettings
 
 _PRIOR = 0.04  # share of changed pixels, so that the first steps are not spent on learning it
 _LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
+_SCORE_SHARE = 0.001  # of the pixels whose logits are an image's score: the largest one alone would learn slowly
 
 
 class ChangeLoss(nn.Module):
     """The network with its loss, so that distributed wrappers see one forward call."""
 
-    def __init__(self, model: MetaUAS) -> None:
+    def __init__(self, model: MetaUAS, *, image_weight: float = 0.0) -> None:
         super().__init__()
         self.model = model
+        self.image_weight = image_weight
 
     def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy over all pixels."""
-        return F.binary_cross_entropy_with_logits(self.model.logits(query, prompt).float(), mask)
+        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images."""
+        logits = self.model.logits(query, prompt).float()
+        loss = F.binary_cross_entropy_with_logits(logits, mask)
+        return loss + self.image_weight * image_loss(logits, mask) if self.image_weight else loss
+
+
+def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"]) -> Tensor:
+    """Return the mean cross-entropy of images: does the mean of the largest logits tell whether there is a change?
+
+    The maximum of a map is the score of its image (paper, section 4.1), yet among thousands of pixels it hardly counts.
+    """
+    flat = logits.flatten(1)
+    score = flat.topk(max(1, round(_SCORE_SHARE * flat.shape[1])), dim=1).values.mean(dim=1)
+    return F.binary_cross_entropy_with_logits(score, mask.flatten(1).amax(dim=1))
 
 
 def new_model(settings: TrainSettings) -> MetaUAS:
@@ -88,7 +103,8 @@ class Learner:
             synchronise_norms(self.model, gpu=accelerator.device.type == "cuda")
         weights = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        self.loss, self.optimizer = accelerator.prepare(ChangeLoss(self.model), optimizer)
+        loss = ChangeLoss(self.model, image_weight=settings.image_weight)
+        self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
         self.average = self._new_average()
         self.start = copy.deepcopy(self.model.state_dict()) if settings.start_share else None
         self.model.train()

@@ -62,6 +62,8 @@ class TrainSettings(Settings):
             Batch norms that learn see one part at a time.
         learning_rate: AdamW's, the peak of the schedule.
         weight_decay: AdamW's.
+        image_weight: of a second cross-entropy beside that of the pixels: whether the largest logits of a pair tell
+            that there is a change at all. 0 is the paper's loss.
         schedule: ``one-cycle`` (warm-up over 15 % of the steps, then cosine to 0) or ``constant`` (the paper's).
         ema_decay: decay of the moving average of the weights, which then is what is validated and kept; it grows to
             this value over the first steps. None: no average.
@@ -105,6 +107,7 @@ class TrainSettings(Settings):
     accumulate: Positive = 1
     learning_rate: Annotated[float, Field(gt=0)] = 5.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
+    image_weight: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     rotation: Annotated[float, Field(ge=0, le=180)] | None = None

@@ -92,6 +92,28 @@ def test_strokes_are_thin_and_spots_are_not():
     assert thickness("stroke") < 2.5 < thickness("spot")
 
 
+def test_hairlines_are_longer_and_thinner_than_cracks():
+    def of(region):
+        masks = [REGIONS[region](rng_for(region, i), 256) for i in range(40)]
+        widths = [cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5).max() for mask in masks]
+        extents = [max(np.ptp(np.argwhere(mask), axis=0)) for mask in masks if mask.any()]
+        return np.mean(widths), np.mean(extents)
+
+    (crack_width, crack_length), (hair_width, hair_length) = of("crack"), of("hairline")
+    assert hair_width < 0.7 * crack_width
+    assert hair_length > 1.2 * crack_length
+
+
+def test_a_gap_is_dark_and_not_everywhere_alike():
+    change = LocalChange(DrawnTextures(), regions=("spot",), fillings=("gap",), opacity=(1.0, 1.0), soft_edges=0.0)
+    image = np.full((SIZE, SIZE, 3), 0.8, np.float32)
+    for seed in range(6):
+        changed = change(image, rng=rng_for("gap", seed))
+        seen = changed[(changed != image).any(axis=2)]
+        assert seen.max() < 0.75
+        assert np.ptp(seen) > 0.05
+
+
 def test_a_higher_perlin_threshold_gives_a_smaller_region():
     low, high = (REGIONS["perlin"](rng_for("perlin", 1), SIZE, threshold=t) for t in (0.2, 0.5))
     assert (high <= low).all()

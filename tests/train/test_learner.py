@@ -1,0 +1,43 @@
+import math
+
+import pytest
+import torch
+
+from metauas.model import create_model
+from metauas.train.learner import ChangeLoss, image_loss
+
+
+def two_maps():
+    """Logits of -4, but for four pixels of the first image; a thousandth of 4096 are four."""
+    logits, mask = torch.full((2, 1, 64, 64), -4.0), torch.zeros(2, 1, 64, 64)
+    logits[0, 0, 3, :4] = torch.tensor([3.0, 2.0, 1.0, 0.0])
+    mask[0, 0, 0, 0] = 1
+    return logits.requires_grad_(), mask
+
+
+def test_an_image_is_scored_by_its_largest_logits():
+    logits, mask = two_maps()
+    expected = (math.log1p(math.exp(-1.5)) + math.log1p(math.exp(-4.0))) / 2
+    assert image_loss(logits, mask).item() == pytest.approx(expected, rel=1e-6)
+    image_loss(logits, mask).backward()
+    assert (logits.grad[0] != 0).nonzero()[:, 1:].tolist() == [[3, column] for column in range(4)]
+    assert logits.grad[0].sum() < 0 < logits.grad[1].sum(), "up where there is a change, down where there is none"
+
+
+def test_a_small_image_has_a_score_as_well():
+    logits, mask = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    logits[0, 0, 2, 2] = 5.0
+    assert float(image_loss(logits, mask)) == pytest.approx(math.log1p(math.exp(5.0)), rel=1e-6)
+
+
+def test_the_loss_of_images_counts_by_its_weight():
+    torch.manual_seed(0)
+    model = create_model("nano").eval()
+    query, prompt, mask = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
+    mask[0, 0, :9] = 1
+    pixels, both = (ChangeLoss(model, image_weight=weight)(query, prompt, mask) for weight in (0.0, 0.5))
+    logits = model.logits(query, prompt)
+    assert float(pixels) == pytest.approx(
+        float(torch.nn.functional.binary_cross_entropy_with_logits(logits, mask)), rel=1e-6
+    )
+    assert float(both - pixels) == pytest.approx(0.5 * float(image_loss(logits, mask)), rel=1e-4)
