@@ -82,8 +82,8 @@ class QueryGraph(nn.Module):
         if not near:
             return average(logits).sigmoid()
         prompts = prepared[-1][0].expand(queries.shape[0], -1, -1, -1, -1)
-        within, reach = self.model.near_logits(queries, prompts, views=near)
-        return average(logits, near=within, reach=reach).sigmoid()
+        within, worth = self.model.near_logits(queries, prompts, views=near)
+        return average(logits, near=within, worth=worth).sigmoid()
 
     def _logits(self, queries: Tensor, prepared: PreparedPrompt, view: View) -> Tensor:
         features = list(self.model.encode(queries, view=view))

@@ -133,10 +133,10 @@ class MetaUAS(HubMixin):
     def near_logits(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b *k 3 h2 w2"], *, views: Sequence[View]
     ) -> tuple[list[Float[Tensor, "b 1 h w"]], Float[Tensor, "b 1 h w"]]:
-        """Return the logits of views ``near``, and where each query's prompts, laid as it lies, all reach."""
+        """Return the logits of views ``near``, and what they are worth at each place of each query, from 0 to 1."""
         moved = query.to(self.normalise.mean.device)
-        laid, reach = lay(prompt.to(moved), moved)
-        return [self._decode(query, self.encode(laid, view=view), view=view) for view in views], reach
+        laid, worth = lay(prompt.to(moved), moved)
+        return [self._decode(query, self.encode(laid, view=view), view=view) for view in views], worth
 
     def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
         free, near = split(self._views(prompt))
@@ -150,8 +150,8 @@ class MetaUAS(HubMixin):
         logits = [self._decode(query, seen, view=view) for view, seen in both]
         if not near:
             return average(logits)
-        within, reach = self.near_logits(query, _as_many(prompt[-1], query), views=near)
-        return average(logits, near=within, reach=reach)
+        within, worth = self.near_logits(query, _as_many(prompt[-1], query), views=near)
+        return average(logits, near=within, worth=worth)
 
     def _views(self, images: Tensor) -> list[View]:
         return views_of(images, self.config, learning=self.training)

@@ -13,6 +13,7 @@ _STEPS = 4  # of Gauss-Newton at each size
 _DAMPING = 0.05  # of the normal equations, so that what is not alike does not run away
 _RIM = 1 / 32  # of half a side, at the prompt's border, where its features know of what lies beyond
 _LEAST = 1e-20  # that is divided by
+_ALIKE = (0.1, 0.4)  # correlation below which two images are of nothing that lies alike, and above which they are
 
 
 def register(query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b 3 h2 w2"]) -> Float[Tensor, "b 2 3"]:
@@ -44,20 +45,30 @@ def register(query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b 3 h2 w2"]
 def lay(
     prompt: Float[Tensor, "b *k 3 h2 w2"], query: Float[Tensor, "b 3 h w"]
 ) -> tuple[Float[Tensor, "b *k 3 h w"], Float[Tensor, "b 1 h w"]]:
-    """Return each query's prompt, or its K prompts, laid as the query lies, and 1 where all of them reach, else 0.
+    """Return each query's prompt, or its K prompts, laid as the query lies, and what a look at them is worth.
 
-    Where a prompt does not reach the query itself is shown, so that features nearby find no difference there.
+    That is 0 where one of them does not reach; there the query itself is shown, so that features nearby find no
+    difference. Elsewhere it is 1 for prompts that lie as the query does, and less for those that correlate little with
+    it wherever they are laid, as two places of a texture.
     """
     if prompt.dim() > 4:
         each = query[:, None].expand(-1, prompt.shape[1], -1, -1, -1)
-        laid, reach = (part.unflatten(0, prompt.shape[:2]) for part in lay(prompt.flatten(0, 1), each.flatten(0, 1)))
-        return laid, reach.amin(dim=1)
+        laid, worth = (part.unflatten(0, prompt.shape[:2]) for part in lay(prompt.flatten(0, 1), each.flatten(0, 1)))
+        return laid, worth.amin(dim=1)
     kind = torch.promote_types(query.dtype, torch.float32)  # places are not exact in half precision
     seen, known = query.to(kind), prompt.to(kind)
     grid = F.affine_grid(register(seen, known), list(seen.shape), align_corners=False)
     border = grid.abs().amax(dim=-1)[:, None]  # 1 is the prompt's
     laid = torch.where(border <= 1, _sample(known, grid), seen)
-    return laid.to(prompt.dtype), (border <= 1 - _RIM).to(query.dtype)
+    low, high = _ALIKE
+    alike = ((likeness(seen, laid) - low) / (high - low)).clamp(0, 1)
+    return laid.to(prompt.dtype), ((border <= 1 - _RIM) * alike[:, None, None, None]).to(query.dtype)
+
+
+def likeness(first: Float[Tensor, "b 3 h w"], second: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
+    """Return how well images of one size correlate at 64 pixels, freed of what varies slowly; from -1 to 1."""
+    window = _window(64).to(first)
+    return F.cosine_similarity(*((_thumbnail(images, 64) * window).flatten(1) for images in (first, second)))
 
 
 class _Shape:

@@ -93,18 +93,18 @@ def average(
     maps: Sequence[Float[Tensor, "b 1 h w"]],
     *,
     near: Sequence[Float[Tensor, "b 1 h w"]] = (),
-    reach: Float[Tensor, "b 1 h w"] | float = 1.0,
+    worth: Float[Tensor, "b 1 h w"] | float = 1.0,
 ) -> Float[Tensor, "b 1 h w"]:
     """Return the mean of maps or logits of one size; a single one as it is.
 
     Args:
         maps: of views that know of the whole query, at least one.
         near: of views ``near``.
-        reach: how much each of these counts, from 0 to 1: it knows nothing where the prompt does not reach.
+        worth: how much each of these counts, from 0 to 1 (``registration.lay``).
     """
     if near:
-        total = torch.stack(list(maps)).sum(dim=0) + reach * torch.stack(list(near)).sum(dim=0)
-        return total / (len(maps) + reach * len(near))
+        total = torch.stack(list(maps)).sum(dim=0) + worth * torch.stack(list(near)).sum(dim=0)
+        return total / (len(maps) + worth * len(near))
     return torch.stack(list(maps)).mean(dim=0) if len(maps) > 1 else maps[0]
 
 

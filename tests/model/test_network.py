@@ -262,19 +262,21 @@ def test_the_view_of_a_prompt_in_other_light_is_the_same_once_centred(random_ima
 
 
 @pytest.mark.parametrize(("size", "several_prompts"), [((65, 71), False), ((64, 64), True)])
-def test_near_views_see_the_prompt_laid_on_the_query_where_it_reaches(random_images, size, several_prompts):
+def test_near_views_see_the_prompt_laid_on_the_query_and_count_what_it_is_worth(random_images, size, several_prompts):
     torch.manual_seed(0)
     model = create_model("nano", views="registered").eval()
-    queries, prompt = random_images(2, *size), random_images(1, *size, seed=1)
+    scene = F.interpolate(random_images(1, 12, 12), size=(96, 96), mode="bicubic").clamp(0, 1)
+    first, second, prompt, another = (scene[..., k : k + size[0], k : k + size[1]] for k in (0, 9, 4, 7))
+    queries = torch.cat([first, second])
     if several_prompts:
-        prompt = torch.stack([prompt, random_images(1, *size, seed=2)], dim=1)
-    laid, reach = lay(prompt.expand(2, *prompt.shape[1:]), queries)
+        prompt = torch.stack([prompt, another], dim=1)
+    laid, worth = lay(prompt.expand(2, *prompt.shape[1:]), queries)
     total, weight = torch.zeros(2, 1, *size), torch.zeros(2, 1, *size)
     for view in VIEWS["registered"]:
         seen = model.encode(laid if view.near else prompt.expand_as(laid), view=view)
-        counts = reach if view.near else torch.ones_like(reach)
+        counts = worth if view.near else torch.ones_like(worth)
         total, weight = total + counts * model._decode(queries, seen, view=view), weight + counts
-    assert 0 < float(reach.mean()) < 1
+    assert 0 < float(worth.mean()) < 1
     torch.testing.assert_close(model.logits(queries, prompt), total / weight, rtol=0, atol=1e-4)
     encoded = model.encode_prompt(prompt)
     torch.testing.assert_close(model.segment(queries, encoded), (total / weight).sigmoid(), rtol=0, atol=1e-5)

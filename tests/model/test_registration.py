@@ -9,7 +9,7 @@ from skimage import data
 from torch.nn import functional as F
 
 from metauas.images import resize_images, to_tensor
-from metauas.model.registration import _solve, lay, register
+from metauas.model.registration import _solve, lay, likeness, register
 
 
 def photograph(height, width):
@@ -76,29 +76,51 @@ def test_what_is_not_alike_still_gives_a_transform(query):
 def test_a_laid_prompt_is_the_query_wherever_it_reaches():
     prompt = photograph(128, 128)
     query, _ = posed(prompt, turn=30.0, shift=(0.2, 0.0))
-    laid, reach = lay(prompt, query)
-    assert 0.5 < float(reach.mean()) < 0.95
-    assert float(((laid - query).abs() * reach).mean()) < 0.02
+    laid, worth = lay(prompt, query)
+    assert 0.5 < float(worth.mean()) < 0.95
+    assert float(((laid - query).abs() * worth).mean()) < 0.02
     beyond = laid[0, :, 0, 0], query[0, :, 0, 0]
-    assert float(reach[0, 0, 0, 0]) == 0
+    assert float(worth[0, 0, 0, 0]) == 0
     torch.testing.assert_close(*beyond)
 
 
-def test_of_several_prompts_each_is_laid_and_all_must_reach():
+def test_of_several_prompts_each_is_laid_and_the_least_worth_counts():
     query = photograph(96, 96)
     prompts = torch.stack([posed(query, turn=turn, shift=(0.15, 0.0))[0] for turn in (20.0, 90.0)], dim=1)
-    laid, reach = lay(prompts, query)
+    laid, worth = lay(prompts, query)
     alone = [lay(prompt, query) for prompt in prompts.unbind(1)]
     torch.testing.assert_close(laid, torch.stack([one for one, _ in alone], dim=1))
-    torch.testing.assert_close(reach, alone[0][1] * alone[1][1])
+    torch.testing.assert_close(worth, torch.minimum(alone[0][1], alone[1][1]))
+
+
+def test_what_lies_alike_is_worth_all_and_what_does_not_little():
+    torch.manual_seed(0)
+    prompt, noise = photograph(96, 96), torch.rand(1, 3, 96, 96)
+    query, _ = posed(prompt, turn=40.0)
+    laid, worth = lay(prompt, query)
+    assert float(likeness(laid, query)) > 0.8
+    assert float(worth.max()) == 1
+    laid, worth = lay(noise, query)
+    assert float(likeness(laid, query)) < 0.2
+    assert float(worth.max()) < 0.3
+
+
+def test_what_is_alike_in_part_is_worth_a_part():
+    torch.manual_seed(0)
+    query = photograph(96, 96)
+    worths = [float(lay(query + strength * torch.rand_like(query), query)[1].max()) for strength in (0, 2, 4, 8, 64)]
+    assert worths == sorted(worths, reverse=True)
+    assert worths[0] == 1
+    assert worths[-1] < 0.5
+    assert any(0 < worth < 1 for worth in worths)
 
 
 def test_half_precision_is_registered_like_single():
     prompt = photograph(64, 64)
     query, _ = posed(prompt, turn=50.0)
-    laid, reach = lay(prompt.bfloat16(), query)
-    assert (laid.dtype, reach.dtype) == (torch.bfloat16, torch.float32)
-    assert float(((laid.float() - query).abs() * reach).mean()) < 0.03
+    laid, worth = lay(prompt.bfloat16(), query)
+    assert (laid.dtype, worth.dtype) == (torch.bfloat16, torch.float32)
+    assert float(((laid.float() - query).abs() * worth).mean()) < 0.03
 
 
 def test_conjugate_gradients_solve_the_damped_equations():
