@@ -41,13 +41,19 @@ class ChangeLoss(nn.Module):
 
 
 def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"]) -> Tensor:
-    """Return the mean cross-entropy of images: does the mean of the largest logits tell whether there is a change?
+    """Return the mean cross-entropy of images: do the largest logits tell whether there is a change?
 
     The maximum of a map is the score of its image (paper, section 4.1), yet among thousands of pixels it hardly counts.
+    Of a changed image only what is changed may count: else a network lights up the same corner of every map, and is
+    right about most of them.
     """
-    flat = logits.flatten(1)
-    score = flat.topk(max(1, round(_SCORE_SHARE * flat.shape[1])), dim=1).values.mean(dim=1)
-    return F.binary_cross_entropy_with_logits(score, mask.flatten(1).amax(dim=1))
+    is_changed = mask.flatten(1).amax(dim=1)
+    allowed = (mask.flatten(1) > 0) | (is_changed == 0)[:, None]
+    count = max(1, round(_SCORE_SHARE * allowed.shape[1]))
+    largest = logits.flatten(1).masked_fill(~allowed, -math.inf).topk(count, dim=1).values
+    within = largest.isfinite()  # a change may have fewer pixels
+    score = largest.where(within, 0.0).sum(dim=1) / within.sum(dim=1)
+    return F.binary_cross_entropy_with_logits(score, is_changed)
 
 
 def new_model(settings: TrainSettings) -> MetaUAS:

@@ -9,20 +9,32 @@ from metauas.train.learner import ChangeLoss, image_loss
 
 
 def two_maps():
-    """Logits of -4, but for four pixels of the first image; a thousandth of 4096 are four."""
+    """Logits of -4, but for a row of the first image, half of which is changed; a thousandth of 4096 are four."""
     logits, mask = torch.full((2, 1, 64, 64), -4.0), torch.zeros(2, 1, 64, 64)
-    logits[0, 0, 3, :4] = torch.tensor([3.0, 2.0, 1.0, 0.0])
-    mask[0, 0, 0, 0] = 1
+    logits[0, 0, 3, :8] = torch.tensor([3.0, 2.0, 1.0, 0.0, -1.0, 9.0, 9.0, 9.0])
+    mask[0, 0, 3, :5] = 1
     return logits.requires_grad_(), mask
 
 
-def test_an_image_is_scored_by_its_largest_logits():
+def test_an_image_is_scored_by_its_largest_logits_and_a_changed_one_where_it_is_changed():
     logits, mask = two_maps()
     expected = (math.log1p(math.exp(-1.5)) + math.log1p(math.exp(-4.0))) / 2
     assert image_loss(logits, mask).item() == pytest.approx(expected, rel=1e-6)
     image_loss(logits, mask).backward()
     assert (logits.grad[0] != 0).nonzero()[:, 1:].tolist() == [[3, column] for column in range(4)]
     assert logits.grad[0].sum() < 0 < logits.grad[1].sum(), "up where there is a change, down where there is none"
+
+
+def test_a_change_of_few_pixels_is_scored_by_these():
+    logits, mask = two_maps()
+    mask[0] = 0
+    mask[0, 0, 3, 1:3] = 1
+    expected = (math.log1p(math.exp(-1.5)) + math.log1p(math.exp(-4.0))) / 2
+    loss = image_loss(logits, mask)
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    loss.backward()
+    assert logits.grad.isfinite().all()
+    assert (logits.grad[0] != 0).sum() == 2
 
 
 def test_a_small_image_has_a_score_as_well():
