@@ -34,8 +34,6 @@ class ModelConfig(Settings):
             brought to one mean colour, for queries and prompts in different light; ``registered``, the same, and for
             two of them the prompt is turned, scaled and shifted to lie as the query does, and each place compared with
             what is near the same place, for parts that are missing or misplaced, in a third more time.
-        level: in use, share of a map's level, its mean logit above that of two like items, that is taken off: what
-            differs by as much everywhere is another light or another piece of the material, and no defect.
     """
 
     preset: str
@@ -52,7 +50,6 @@ class ModelConfig(Settings):
     decoder_merge: Literal["sum", "concat"] = "sum"
     reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
     views: Literal["one", "mirrored", "mirrored-centred", "registered"] = "one"
-    level: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @field_validator("reductions")
     @classmethod

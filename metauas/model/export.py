@@ -30,7 +30,7 @@ from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
 from metauas.model.network import MetaUAS
-from metauas.model.views import View, average, by_view, levelled, split, views_of
+from metauas.model.views import View, average, by_view, split, views_of
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -80,10 +80,10 @@ class QueryGraph(nn.Module):
         both = zip(free, by_view(prepared[:-1] if near else prepared, len(self.model.alignments)), strict=True)
         logits = [self._logits(queries, seen, view) for view, seen in both]
         if not near:
-            return levelled(average(logits), share=self.model.config.level).sigmoid()
+            return average(logits).sigmoid()
         prompts = prepared[-1][0].expand(queries.shape[0], -1, -1, -1, -1)
         within, worth = self.model.near_logits(queries, prompts, views=near)
-        return levelled(average(logits, near=within, worth=worth), share=self.model.config.level).sigmoid()
+        return average(logits, near=within, worth=worth).sigmoid()
 
     def _logits(self, queries: Tensor, prepared: PreparedPrompt, view: View) -> Tensor:
         features = list(self.model.encode(queries, view=view))

@@ -14,7 +14,7 @@ from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.hub import HubMixin
 from metauas.model.registration import lay
-from metauas.model.views import WHOLE, View, average, by_view, divisible, levelled, split, views_of
+from metauas.model.views import WHOLE, View, average, by_view, divisible, split, views_of
 
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
@@ -90,7 +90,7 @@ class MetaUAS(HubMixin):
     def logits(
         self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
     ) -> Float[Tensor, "b 1 h w"]:
-        """Return the map before the sigmoid, the mean over the configuration's views, less a share of its level.
+        """Return the map before the sigmoid, the mean over the configuration's views.
 
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
@@ -148,8 +148,10 @@ class MetaUAS(HubMixin):
         # the smaller of the two has fewer views, and they are the first ones
         both = zip(free, by_view(prompt[:-1] if near else prompt, len(self.encoder.strides)), strict=False)
         logits = [self._decode(query, seen, view=view) for view, seen in both]
-        within, worth = self.near_logits(query, _as_many(prompt[-1], query), views=near) if near else ((), 1.0)
-        return levelled(average(logits, near=within, worth=worth), share=0.0 if self.training else self.config.level)
+        if not near:
+            return average(logits)
+        within, worth = self.near_logits(query, _as_many(prompt[-1], query), views=near)
+        return average(logits, near=within, worth=worth)
 
     def _views(self, images: Tensor) -> list[View]:
         return views_of(images, self.config, learning=self.training)

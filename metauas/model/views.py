@@ -14,7 +14,6 @@ from metauas.model.config import ModelConfig
 Piece = TypeVar("Piece")
 
 _LEAST_SIDE = 32  # pixels of a reduced image
-_LEVELS = (-5.5, -2.0)  # mean logits of maps of two like items; and beyond which most of the query is something else
 _GREY = 0.45  # what a centred image has for a mean, about that of photographs
 
 
@@ -107,14 +106,6 @@ def average(
         total = torch.stack(list(maps)).sum(dim=0) + worth * torch.stack(list(near)).sum(dim=0)
         return total / (len(maps) + worth * len(near))
     return torch.stack(list(maps)).mean(dim=0) if len(maps) > 1 else maps[0]
-
-
-def levelled(logits: Float[Tensor, "b 1 h w"], *, share: float) -> Float[Tensor, "b 1 h w"]:
-    """Return maps less a share of their level: of their mean logits above those of two like items."""
-    if not share:
-        return logits
-    low, high = _LEVELS
-    return logits - share * (logits.mean(dim=(-2, -1), keepdim=True).clamp(low, high) - low)
 
 
 def by_view(pieces: Sequence[Piece], count: int) -> Iterator[tuple[Piece, ...]]:

@@ -72,7 +72,7 @@ def new_model(settings: TrainSettings) -> MetaUAS:
 def _warm_start(settings: TrainSettings) -> MetaUAS:
     model = load_checkpoint(str(settings.init_from), preset=settings.preset)
     wanted = settings.network_choices()
-    shapeless = ("freeze_encoder", "reductions", "views", "level")  # no weight depends on them: they may change
+    shapeless = ("freeze_encoder", "reductions", "views")  # no weight depends on them: they may change
     changes = {name: wanted.pop(name) for name in shapeless if name in wanted}
     for name, value in wanted.items():
         if (found := getattr(model.config, name)) != value:

@@ -25,7 +25,6 @@ NETWORK_CHOICES = (
     "decoder_merge",
     "reductions",
     "views",
-    "level",
 )
 
 
@@ -48,7 +47,6 @@ class TrainSettings(Settings):
             ``init_from``.
         views: ``one``, ``mirrored``, ``mirrored-centred``, ``registered``: what the network looks at in use; None keeps
             the preset's, or that of ``init_from``.
-        level: share of a map's level that is taken off in use; None keeps the preset's, or that of ``init_from``.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from; None starts anew.
         start_share: share of ``init_from``'s weights in what is validated and kept, the rest being what the run has
@@ -98,7 +96,6 @@ class TrainSettings(Settings):
     decoder_merge: Literal["sum", "concat"] | None = None
     reductions: tuple[int, ...] | None = None
     views: Literal["one", "mirrored", "mirrored-centred", "registered"] | None = None
-    level: Share | None = None
     init_from: str | None = None
     start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     photographs: str | None = None

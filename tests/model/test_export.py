@@ -43,7 +43,6 @@ VARIANTS = {  # an export takes seconds; those of few stages take fewer
         "aligned_stages": 2,
         "decoder_channels": (16, 8),
         "views": "registered",
-        "level": 0.5,
         "reductions": (1, 2),
     },
     "paper": {"preset": "b4", "encoder": "test_efficientnet", "encoder_weights": "random"},  # frozen, dot, concat, scSE

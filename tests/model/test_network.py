@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from metauas.errors import InputError
 from metauas.model import ALIGNMENTS, create_model
 from metauas.model.registration import lay
-from metauas.model.views import VIEWS, View, divisible, levelled
+from metauas.model.views import VIEWS, View, divisible
 
 SIZES = [(96, 96), (64, 96), (50, 75)]  # the last is not divided by the encoder's stride of 32
 
@@ -259,31 +259,6 @@ def test_the_view_of_a_prompt_in_other_light_is_the_same_once_centred(random_ima
     view = View(reduction=2, mirrored=(-1,), centred=True)
     torch.testing.assert_close(view.of(images + 0.2), view.of(images), rtol=0, atol=1e-6)
     assert view.suffix == "_reduced2_mirrored_x_centred"
-
-
-@pytest.mark.parametrize(
-    ("mean", "taken"), [(-9.0, 0.0), (-5.5, 0.0), (-4.5, 0.5), (-2.0, 1.75), (3.0, 1.75)], ids="mean {}".format
-)
-def test_a_map_is_freed_of_a_share_of_its_level(mean, taken):
-    torch.manual_seed(0)
-    logits = torch.randn(2, 1, 8, 8)
-    logits += mean - logits.mean(dim=(-2, -1), keepdim=True)
-    torch.testing.assert_close(levelled(logits, share=0.5), logits - taken, rtol=0, atol=1e-5)
-    assert levelled(logits, share=0.0) is logits
-
-
-def test_the_level_is_taken_off_in_use_and_not_in_training(random_images):
-    torch.manual_seed(0)
-    plain = create_model("nano").eval()
-    model = create_model("nano", level=0.5).eval()
-    model.load_state_dict(plain.state_dict())
-    query, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
-    with torch.no_grad():
-        expected = levelled(plain.logits(query, prompt), share=0.5)
-        assert not torch.equal(expected, plain.logits(query, prompt))
-        torch.testing.assert_close(model.logits(query, prompt), expected)
-        torch.testing.assert_close(model.segment(query, prompt), expected.sigmoid())
-        torch.testing.assert_close(model.train().logits(query, prompt), plain.train().logits(query, prompt))
 
 
 @pytest.mark.parametrize(("size", "several_prompts"), [((65, 71), False), ((64, 64), True)])

@@ -292,10 +292,9 @@ def test_the_average_is_what_is_kept_and_resumed(monkeypatch, tiny, unbroken, tm
 
 def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
     monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
-    choices = {"reductions": (1, 2), "views": "mirrored", "level": 0.5}
-    changes = {"init_from": str(unbroken.checkpoint), "steps": 1, **choices}
+    changes = {"init_from": str(unbroken.checkpoint), "reductions": (1, 2), "views": "mirrored", "steps": 1}
     fine = train(tiny.model_copy(update=changes), out=tmp_path / "fine")
-    assert fine.model.config == unbroken.model.config.model_copy(update=choices)
+    assert fine.model.config == unbroken.model.config.model_copy(update={"reductions": (1, 2), "views": "mirrored"})
     pairs = zip(fine.model.parameters(), unbroken.model.parameters(), strict=True)
     assert all(torch.equal(tuned, start) for tuned, start in pairs)
     record = read_json(tmp_path / "fine" / RECORD_NAME)["init_from"]

@@ -23,8 +23,6 @@ def test_without_choices_the_network_is_the_preset():
         {"freeze_encoder": True},
         {"decoder": "fpn"},
         {"decoder_attention": "scse"},
-        {"views": "registered"},
-        {"level": 0.5},
         {"decoder": "fpn", "decoder_merge": "concat"},
     ],
     ids=lambda choice: next(iter(choice)),
