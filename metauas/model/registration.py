@@ -68,7 +68,8 @@ def lay(
 def likeness(first: Float[Tensor, "b 3 h w"], second: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
     """Return how well images of one size correlate at 64 pixels, freed of what varies slowly; from -1 to 1."""
     window = _window(64).to(first)
-    return F.cosine_similarity(*((_thumbnail(images, 64) * window).flatten(1) for images in (first, second)))
+    one, other = ((_thumbnail(images, 64) * window).flatten(1) for images in (first, second))
+    return F.cosine_similarity(one, other)
 
 
 class _Shape:
