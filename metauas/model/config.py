@@ -33,7 +33,8 @@ class ModelConfig(Settings):
             ``mirrored``, the four mirror images, in four times the time; ``mirrored-centred``, the same, two of them
             brought to one mean colour, for queries and prompts in different light; ``registered``, the same, and for
             two of them the prompt is turned, scaled and shifted to lie as the query does, and each place compared with
-            what is near the same place, for parts that are missing or misplaced, in a third more time.
+            what is near the same place, for parts that are missing or misplaced, in a third more time; these two
+            count as far as query and prompt are alike then, so not for textures.
     """
 
     preset: str
