@@ -14,7 +14,7 @@ from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.hub import HubMixin
 from metauas.model.registration import lay
-from metauas.model.views import WHOLE, View, average, by_view, divisible, split, views_of
+from metauas.model.views import WHOLE, View, average, by_view, divisible, split, views_of, with_each
 
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 
@@ -174,8 +174,7 @@ def _at_once(queries: Tensor) -> int:
 def _aligned(align: nn.Module, query: Tensor, prompt: Tensor, *, near: bool) -> Tensor:
     if prompt.dim() == 4:
         return align(query, prompt, near=near)
-    each = query[:, None].expand(-1, prompt.shape[1], -1, -1, -1)
-    aligned = align(each.flatten(0, 1), prompt.flatten(0, 1), near=near)
+    aligned = align(*with_each(query, prompt), near=near)
     return aligned.unflatten(0, prompt.shape[:2]).mean(dim=1)
 
 

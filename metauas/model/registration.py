@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from metauas.model.views import with_each
+
 _TURNS = 72  # of the first search, all around
 _KEPT = 6  # best turns of the first search, which a second look decides between: a gear is much like itself
 _STEPS = 4  # of Gauss-Newton at each size
@@ -52,8 +54,8 @@ def lay(
     it wherever they are laid, as two places of a texture.
     """
     if prompt.dim() > 4:
-        each = query[:, None].expand(-1, prompt.shape[1], -1, -1, -1)
-        laid, worth = (part.unflatten(0, prompt.shape[:2]) for part in lay(prompt.flatten(0, 1), each.flatten(0, 1)))
+        queries, prompts = with_each(query, prompt)
+        laid, worth = (part.unflatten(0, prompt.shape[:2]) for part in lay(prompts, queries))
         return laid, worth.amin(dim=1)
     kind = torch.promote_types(query.dtype, torch.float32)  # places are not exact in half precision
     seen, known = query.to(kind), prompt.to(kind)

@@ -114,6 +114,14 @@ def by_view(pieces: Sequence[Piece], count: int) -> Iterator[tuple[Piece, ...]]:
         yield tuple(pieces[start : start + count])
 
 
+def with_each(
+    query: Float[Tensor, "b c h w"], prompt: Float[Tensor, "b k c2 h2 w2"]
+) -> tuple[Float[Tensor, "bk c h w"], Float[Tensor, "bk c2 h2 w2"]]:
+    """Return queries and prompts, or features of theirs, so that each query meets each of its K prompts in turn."""
+    each = query[:, None].expand(-1, prompt.shape[1], -1, -1, -1)
+    return each.flatten(0, 1), prompt.flatten(0, 1)
+
+
 def divisible(images: Float[Tensor, "b 3 h w"], divisor: int) -> Float[Tensor, "b 3 h2 w2"]:
     """Repeat the lower and right border until a number divides both sides."""
     bottom, right = (-side % divisor for side in images.shape[-2:])

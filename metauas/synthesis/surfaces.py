@@ -13,6 +13,8 @@ from jaxtyping import Float32
 from metauas.synthesis.noise import fractal_noise
 from metauas.synthesis.pictures import Picture
 
+_LARGEST_BLUR = 0.9  # Gaussian sigma of a photograph, pixels
+
 
 @dataclass(frozen=True)
 class Grain:
@@ -97,7 +99,7 @@ class Surface:
                 for s in self.specks
             ),
             blotches=self.blotches * rng.uniform(0.3, 1.7),
-            blur=rng.uniform(0, 0.9),
+            blur=rng.uniform(0, _LARGEST_BLUR),
         )
 
 
@@ -125,7 +127,7 @@ def draw_surface(rng: np.random.Generator) -> Surface:
         ),
         specks=tuple(_specks(rng) for _ in range(int(rng.integers(0, 4)))),
         blotches=rng.uniform(0, 0.25),
-        blur=rng.uniform(0, 0.9),
+        blur=rng.uniform(0, _LARGEST_BLUR),
     )
 
 

@@ -47,13 +47,14 @@ def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"])
     Of a changed image only what is changed may count: else a network lights up the same corner of every map, and is
     right about most of them.
     """
-    is_changed = mask.flatten(1).amax(dim=1)
-    allowed = (mask.flatten(1) > 0) | (is_changed == 0)[:, None]
+    changed = mask.flatten(1) > 0
+    is_changed = changed.any(dim=1)
+    allowed = changed | ~is_changed[:, None]
     count = max(1, round(_SCORE_SHARE * allowed.shape[1]))
     largest = logits.flatten(1).masked_fill(~allowed, -math.inf).topk(count, dim=1).values
     within = largest.isfinite()  # a change may have fewer pixels
     score = largest.where(within, 0.0).sum(dim=1) / within.sum(dim=1)
-    return F.binary_cross_entropy_with_logits(score, is_changed)
+    return F.binary_cross_entropy_with_logits(score, is_changed.to(score))
 
 
 def new_model(settings: TrainSettings) -> MetaUAS:
