@@ -88,14 +88,20 @@ class MetaUAS(HubMixin):
         return self.logits(query, prompt).sigmoid()
 
     def logits(
-        self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"]
+        self, query: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "b2 *k 3 h2 w2"], *, learn_near: bool = False
     ) -> Float[Tensor, "b 1 h w"]:
         """Return the map before the sigmoid, the mean over the configuration's views.
+
+        Args:
+            query: images under test.
+            prompt: normal images.
+            learn_near: in training, where one view is learnt from, look at the registered prompt as well.
 
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
         """
-        return self._logits(query, self._encode_all(prompt))
+        encoded = self._encode_all(prompt, learn_near=learn_near)
+        return self._logits(query, encoded, learn_near=learn_near)
 
     def encode(self, images: Float[Tensor, "b *k 3 h w"], *, view: View = WHOLE) -> EncodedPrompt:
         """Return the encoder's feature stages (B, *K, C, H / stride, W / stride), shallow to deep.
@@ -138,13 +144,13 @@ class MetaUAS(HubMixin):
         laid, worth = lay(prompt.to(moved), moved)
         return [self._decode(query, self.encode(laid, view=view), view=view) for view in views], worth
 
-    def _encode_all(self, prompt: Tensor) -> EncodedPrompt:
-        free, near = split(self._views(prompt))
+    def _encode_all(self, prompt: Tensor, *, learn_near: bool = False) -> EncodedPrompt:
+        free, near = split(self._views(prompt, learn_near=learn_near))
         stages = (stage for view in free for stage in self.encode(prompt, view=view))
         return (*stages, prompt) if near else tuple(stages)
 
-    def _logits(self, query: Tensor, prompt: EncodedPrompt) -> Tensor:
-        free, near = split(self._views(query))
+    def _logits(self, query: Tensor, prompt: EncodedPrompt, *, learn_near: bool = False) -> Tensor:
+        free, near = split(self._views(query, learn_near=learn_near))
         # the smaller of the two has fewer views, and they are the first ones
         both = zip(free, by_view(prompt[:-1] if near else prompt, len(self.encoder.strides)), strict=False)
         logits = [self._decode(query, seen, view=view) for view, seen in both]
@@ -153,8 +159,8 @@ class MetaUAS(HubMixin):
         within, worth = self.near_logits(query, _as_many(prompt[-1], query), views=near)
         return average(logits, near=within, worth=worth)
 
-    def _views(self, images: Tensor) -> list[View]:
-        return views_of(images, self.config, learning=self.training)
+    def _views(self, images: Tensor, *, learn_near: bool) -> list[View]:
+        return views_of(images, self.config, learning=self.training, learn_near=learn_near)
 
     def _decode(self, query: Tensor, prompt: EncodedPrompt, *, view: View) -> Tensor:
         features = list(self.encode(query, view=view))

@@ -58,6 +58,7 @@ class View:
 
 
 WHOLE = View()
+_NEAR = View(near=True)
 
 _MIRRORS = ((), (-1,), (-2,), (-2, -1))
 #: Each choice's views at one reduction. Of ``mirrored-centred`` two forget the light and two do not, for a colour that
@@ -71,16 +72,18 @@ VIEWS = {
 }
 
 
-def views_of(images: Tensor, config: ModelConfig, *, learning: bool = False) -> list[View]:
+def views_of(images: Tensor, config: ModelConfig, *, learning: bool = False, learn_near: bool = False) -> list[View]:
     """Return a network's views of images of one size, large before small.
 
     Reductions that would leave less than 32 pixels of the images are left out, but for the first one. Mirrors are for
-    use only: to learn from them would take four times as long as from new pairs.
+    use only: to learn from them would take four times as long as from new pairs. With ``learn_near`` a network that is
+    learning looks at the registered prompt as well.
     """
     side = min(images.shape[-2:])
     first, *further = config.reductions
     reductions = [first, *(factor for factor in further if side >= _LEAST_SIDE * factor)]
-    views = VIEWS["one" if learning else config.views]
+    learnt = (WHOLE, _NEAR) if learn_near else (WHOLE,)
+    views = learnt if learning else VIEWS[config.views]
     return [replace(view, reduction=factor) for factor in reductions for view in views]
 
 

@@ -73,6 +73,8 @@ class PairSynthesizer:
         local: the local-region change; by default all regions and fillings over ``textures``.
         decoys: share of pairs in which a change is made to BOTH sides before the real one. It is part of the normal
             appearance then, so that artefacts of synthesis alone give nothing away: only comparing does.
+        zoomed: share of pairs drawn at twice the side, of which a window of ``size`` pixels is shown: what small images
+            teach about large ones. Windows of query and prompt lie alike, so nothing is turned by any angle.
     """
 
     pictures: PictureSource
@@ -83,6 +85,7 @@ class PairSynthesizer:
     inpainter: Inpainter = field(default_factory=OpenCVInpainter)
     local: LocalChange | None = None
     decoys: float = 0.3
+    zoomed: float = 0.0
 
     def __post_init__(self) -> None:
         check_mixture(self.mixture)
@@ -91,6 +94,8 @@ class PairSynthesizer:
 
     def __call__(self, rng: np.random.Generator) -> ChangePair:
         """Draw one pair; an invisible change is drawn anew up to ten times, then the pair is an unchanged one."""
+        if self.zoomed and rng.random() < self.zoomed:
+            return _window(self._at_twice_the_side()(rng), rng=rng, size=self.size)
         kind = self._draw_kind(rng)
         canvas = self.size + 2 * int(np.ceil(self.size * _MARGIN))  # even, so that a view without pose is not resampled
         for _ in range(10):
@@ -100,6 +105,11 @@ class PairSynthesizer:
             if is_shown or kind == "unchanged":
                 return pair
         return self._views(picture, picture.image, kind="unchanged", rng=rng)[0]
+
+    def _at_twice_the_side(self) -> "PairSynthesizer":
+        now = self.variation
+        upright = replace(now, rotation=now.rotation / 2, shift=now.shift / 2, spun=0.0)
+        return replace(self, size=2 * self.size, variation=upright, zoomed=0.0)
 
     def _draw_kind(self, rng: np.random.Generator) -> str:
         shares = np.array([self.mixture.get(kind, 0.0) for kind in KINDS])
@@ -164,6 +174,20 @@ class PairSynthesizer:
             source=picture.name,
         )
         return pair, bool(is_shown)
+
+
+def _window(pair: ChangePair, *, rng: np.random.Generator, size: int) -> ChangePair:
+    """Cut a window of ``size`` pixels out of a pair; a change is in it if there is one."""
+    places = pair.mask[0].nonzero().numpy()
+    reach = pair.mask.shape[-1] - size
+    top, left = rng.integers(0, reach + 1, 2)
+    if len(places):  # any window that shows a certain changed pixel
+        seen = places[int(rng.integers(len(places)))]
+        top, left = (int(rng.integers(max(0, at - size + 1), min(at, reach) + 1)) for at in seen)
+    query, prompt, mask = (
+        side[:, top : top + size, left : left + size].contiguous() for side in (pair.query, pair.prompt, pair.mask)
+    )
+    return replace(pair, query=query, prompt=prompt, mask=mask)
 
 
 def _is_free(picture: Picture, kind: str) -> bool:

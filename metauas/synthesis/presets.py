@@ -85,6 +85,23 @@ SURFACES = {
     "opacity": (0.25, 1.0),
 }
 
+#: ``surfaces``, but a quarter are goods, whole or broken, and three tenths of all pairs are windows of larger ones.
+GOODS = {
+    **SURFACES,
+    "zoomed": 0.3,
+    "mixture": {"appearance": 0.04, "disappearance": 0.16, "exchange": 0.12, "local": 0.43, "unchanged": 0.25},
+    "pictures": {
+        "photographs": 0.08,
+        "drawn_scenes": 0.02,
+        "drawn_textures": 0.03,
+        "drawn_products": 0.14,
+        "drawn_materials": 0.1,
+        "drawn_assemblies": 0.13,
+        "drawn_surfaces": 0.25,
+        "drawn_goods": 0.25,
+    },
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "offline": {},
     "paper": PAPER,
@@ -93,4 +110,5 @@ PRESETS: dict[str, dict[str, Any]] = {
     "draem": DRAEM,
     "items": ITEMS,
     "surfaces": SURFACES,
+    "goods": GOODS,
 }

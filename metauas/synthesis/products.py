@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.breakage import broken
+from metauas.synthesis.breakage import NARROW, broken
 from metauas.synthesis.pictures import Picture
 from metauas.synthesis.scenes import draw_ground, lay, plain_colour
 from metauas.synthesis.shapes import fill_polygon, random_outline, turn_points
@@ -90,16 +90,18 @@ class Item:
         fixtures: the visible mask of each.
         ground: (size, size, 3), what it lies on.
         home: where its body is; everywhere if it has none.
+        widest: of what a gap in it is wider than a crack, in shares of the side.
     """
 
     image: Float32[np.ndarray, "s s 3"]
     fixtures: tuple[np.ndarray, ...]
     ground: Float32[np.ndarray, "s s 3"]
     home: Bool[np.ndarray, "s s"]
+    widest: float = NARROW
 
     def faulty(self, rng: np.random.Generator, kind: str) -> Float32[np.ndarray, "s s 3"]:
         """Return the item broken; whatever the kind, for nothing comes in the place of what is gone."""
-        return broken(rng, self.image, ground=self.ground, body=self.home)
+        return broken(rng, self.image, ground=self.ground, body=self.home, widest=self.widest)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from metauas.settings import Settings
 from metauas.synthesis.assemblies import DrawnAssemblies
 from metauas.synthesis.coco import CocoPictures
 from metauas.synthesis.dataset import split_photographs
+from metauas.synthesis.goods import DrawnGoods
 from metauas.synthesis.inpainters import check_inpainter, check_options, create_inpainter
 from metauas.synthesis.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
 from metauas.synthesis.masked_folder import MaskedFolder
@@ -39,6 +40,7 @@ PICTURES: dict[str, tuple[str, ...]] = {
     "drawn_materials": (),
     "drawn_assemblies": (),
     "drawn_surfaces": (),
+    "drawn_goods": (),
 }
 TEXTURES: dict[str, tuple[str, ...]] = {
     "drawn_textures": (),
@@ -52,6 +54,7 @@ _DRAWN: dict[str, PictureSource] = {
     "drawn_materials": DrawnTextures(places=True),
     "drawn_assemblies": DrawnAssemblies(),
     "drawn_surfaces": DrawnSurfaces(),
+    "drawn_goods": DrawnGoods(),
 }
 #: Settings that name a file or folder; besides, ``inpainter`` may.
 PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))
@@ -68,6 +71,7 @@ class SynthesisSettings(Settings):
         size: side of query, prompt and mask, pixels.
         mixture: share of each kind of change.
         decoys: share of pairs in which a change is made to both sides before the real one.
+        zoomed: share of pairs drawn at twice the side, of which a window is shown.
         photographs: a folder of images; None takes those inside scikit-image.
         coco_annotations: JSON file in COCO's format, for the source ``coco``.
         coco_images: the folder of its photographs.
@@ -94,6 +98,7 @@ class SynthesisSettings(Settings):
     size: Annotated[int, Field(ge=16, le=4096)] = 256
     mixture: dict[str, float] = Field(default=DEFAULT_MIXTURE)
     decoys: Share = 0.3
+    zoomed: Share = 0.0
     photographs: str | None = None
     coco_annotations: str | None = None
     coco_images: str | None = None
@@ -194,6 +199,7 @@ def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> P
         inpainter=create_inpainter(settings.inpainter, settings.inpainter_options),
         local=_local_change(settings, textures),
         decoys=settings.decoys,
+        zoomed=settings.zoomed,
     )
 
 

@@ -33,9 +33,12 @@ class ChangeLoss(nn.Module):
         self.model = model
         self.image_weight = image_weight
 
-    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images."""
-        logits = self.model.logits(query, prompt).float()
+    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor, *, near: bool = False) -> Tensor:
+        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images.
+
+        The logits are of the images as they are, or the mean of these and of what is ``near`` (``View``).
+        """
+        logits = self.model.logits(query, prompt, learn_near=near).float()
         loss = F.binary_cross_entropy_with_logits(logits, mask)
         return loss + self.image_weight * image_loss(logits, mask) if self.image_weight else loss
 
@@ -93,6 +96,11 @@ def _mixed(learnt: MetaUAS, start: Mapping[str, Tensor], *, share: float) -> Met
     return mixed
 
 
+def is_near(step: int, *, share: float) -> bool:
+    """Whether a step is one of the evenly spread ``share`` of all, the same for every process and after a resume."""
+    return math.floor((step + 1) * share) > math.floor(step * share)
+
+
 class Learner:
     """A network, its optimiser, and the moving average of its weights if there is one.
 
@@ -129,7 +137,8 @@ class Learner:
             FloatingPointError: the loss is no longer a number; names the step.
         """
         self._begin(step)
-        losses = torch.stack([self._gradients(part, number=i, of=len(parts)) for i, part in enumerate(parts)])
+        near = is_near(step, share=self.settings.near_share)
+        losses = torch.stack([self._gradients(p, number=i, of=len(parts), near=near) for i, p in enumerate(parts)])
         value = float(self.accelerator.reduce(losses.mean(), reduction="mean"))
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss is {value} at step {step + 1}; lower learning_rate")
@@ -147,12 +156,12 @@ class Learner:
             group["lr"] = learning_rate(self.settings, step)
         self.optimizer.zero_grad()
 
-    def _gradients(self, part: PairBatch, *, number: int, of: int) -> Tensor:
+    def _gradients(self, part: PairBatch, *, number: int, of: int, near: bool) -> Tensor:
         """Add the gradients of one part; processes exchange them with the last one only."""
         moved = part.to(self.accelerator.device)
         with nullcontext() if number + 1 == of else self.accelerator.no_sync(self.loss):
             with self.accelerator.autocast():
-                loss = self.loss(moved.query, moved.prompt, moved.mask)
+                loss = self.loss(moved.query, moved.prompt, moved.mask, near=near)
             self.accelerator.backward(loss / of)
         return loss.detach()
 

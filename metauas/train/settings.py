@@ -64,6 +64,8 @@ class TrainSettings(Settings):
         weight_decay: AdamW's.
         image_weight: of a second cross-entropy beside that of the pixels: whether the largest logits of a pair tell
             that there is a change at all. 0 is the paper's loss.
+        near_share: share of the steps that also learn from prompts registered to their queries, as a network with
+            views ``registered`` looks at them in use; such a step takes about twice as long.
         schedule: ``one-cycle`` (warm-up over 15 % of the steps, then cosine to 0) or ``constant`` (the paper's).
         ema_decay: decay of the moving average of the weights, which then is what is validated and kept; it grows to
             this value over the first steps. None: no average.
@@ -108,6 +110,7 @@ class TrainSettings(Settings):
     learning_rate: Annotated[float, Field(gt=0)] = 5.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
     image_weight: Annotated[float, Field(ge=0)] = 0.0
+    near_share: Share = 0.0
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     rotation: Annotated[float, Field(ge=0, le=180)] | None = None

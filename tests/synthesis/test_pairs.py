@@ -366,3 +366,72 @@ def test_selected_kinds_keep_their_proportions():
         select_kinds(["lokal"])
     with pytest.raises(InputError, match="all shares"):
         select_kinds([])
+
+
+# --- windows of larger pairs
+
+
+def zooming(kind, **settings):
+    return maker(DrawnScenes(), kind, zoomed=1.0, **settings)
+
+
+@each_kind
+def test_a_window_is_part_of_a_pair_of_twice_the_side(kind, monkeypatch):
+    large = []
+    make = PairSynthesizer.__call__
+
+    def remembered(self, rng):
+        pair = make(self, rng)
+        large.append(pair)
+        return pair
+
+    monkeypatch.setattr(PairSynthesizer, "__call__", remembered)
+    for pair in draw(zooming(kind), 6, "window", kind):
+        whole = large[-2]  # the last one is the window itself
+        assert whole.query.shape == (3, 2 * SIZE, 2 * SIZE)
+        assert pair.kind == whole.kind
+        places = [
+            (top, left)
+            for top in range(SIZE + 1)
+            for left in range(SIZE + 1)
+            if torch.equal(whole.query[:, top : top + 2, left : left + SIZE], pair.query[:, :2])
+            and torch.equal(whole.query[:, top : top + SIZE, left : left + SIZE], pair.query)
+        ]
+        assert places
+        assert any(
+            torch.equal(whole.prompt[:, top : top + SIZE, left : left + SIZE], pair.prompt)
+            and torch.equal(whole.mask[:, top : top + SIZE, left : left + SIZE], pair.mask)
+            for top, left in places
+        )
+
+
+@each_change
+def test_a_window_shows_the_change_wherever_it_is(kind):
+    pairs = list(draw(zooming(kind), 20, "shown", kind))
+    assert {pair.kind for pair in pairs} <= {kind, "unchanged"}
+    for pair in pairs:
+        assert pair.query.shape == pair.prompt.shape == (3, SIZE, SIZE)
+        assert pair.mask.any() == (pair.kind != "unchanged")
+
+
+def test_windows_lie_alike_even_where_views_are_spun():
+    make = zooming("unchanged", variation=Variation(**{**vars(OFF), "spun": 1.0}))
+    for pair in draw(make, 5, "spun"):
+        torch.testing.assert_close(pair.query, pair.prompt)
+
+
+def test_only_the_share_that_is_asked_for_is_zoomed():
+    still = {"kind": "unchanged", "variation": OFF}
+    never, often = (maker(DrawnScenes(), zoomed=share, **still) for share in (0.0, 0.5))
+    plain = maker(DrawnScenes(), **still)
+    keys = [("share", index) for index in range(30)]
+    assert all(torch.equal(never(rng_for(*key)).query, plain(rng_for(*key)).query) for key in keys)
+    same = [torch.equal(often(rng_for(*key)).query, _after_one_number(plain, key).query) for key in keys]
+    assert 8 < sum(same) < 22
+
+
+def _after_one_number(make, key):
+    """Make a pair with a generator of which the choice whether to zoom has taken one number."""
+    rng = rng_for(*key)
+    rng.random()
+    return make(rng)
