@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float32
 
 from metauas.errors import InputError, check_choice
 from metauas.synthesis.augmentation import augment_texture
-from metauas.synthesis.noise import fractal_noise, perlin_noise
+from metauas.synthesis.fillings import OWN_FILLINGS
+from metauas.synthesis.noise import perlin_noise
 from metauas.synthesis.objects import shape_anywhere
 from metauas.synthesis.pictures import PictureSource
-from metauas.synthesis.scenes import plain_colour
 
 Region = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -99,7 +99,7 @@ REGIONS: dict[str, Region] = {
     "crack": crack_region,
     "hairline": hairline_region,
 }
-FILLINGS = ("texture", "tint", "elsewhere", "shade", "smooth", "shift", "gap")
+FILLINGS = ("texture", *OWN_FILLINGS)
 
 #: What a local change draws from unless told otherwise.
 USUAL_REGIONS = ("perlin", "stroke", "spot")
@@ -175,35 +175,8 @@ class LocalChange:
         return np.asarray(cv2.copyTo(np.clip(changed, 0, 1, out=changed), region.view(np.uint8), image.copy()))
 
     def _filling(self, image: np.ndarray, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
-        kind, size = str(rng.choice(self.fillings)), image.shape[0]
-        if kind == "texture":
-            texture = self.textures.draw(rng, size=size).image
-            return augment_texture(texture, rng=rng) if self.augment else texture
-        if kind == "tint":  # stains and burns keep the surface's pattern, paint and dirt do not
-            colour = plain_colour(rng)
-            pattern = image.reshape(size, -1) - np.tile(image.mean(axis=(0, 1)), size)  # in rows, which is faster
-            pattern *= np.float32(rng.choice([0.0, 0.7]))
-            return (np.tile(colour, size) + pattern).reshape(image.shape)
-        if kind == "shade":
-            return _shaded(rng, image)
-        if kind == "gap":
-            return _gaping(rng, image)
-        if kind == "smooth":
-            return cv2.GaussianBlur(image, (0, 0), rng.uniform(1.5, 5.0))
-        # a little out of place, or from elsewhere; rolling wraps, so that one direction is as good as both
-        reach = (size // 48 + 1, size // 12 + 2) if kind == "shift" else (size // 8, size - size // 8)
-        return np.roll(image, [int(rng.integers(*reach)) for _ in range(2)], axis=(0, 1))
-
-
-def _shaded(rng: np.random.Generator, image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
-    """Darker, as in gaps, dents and burns, or every third time lighter, as in worn and bare places."""
-    share = np.float32(rng.uniform(0.1, 0.75))
-    return 1 - (1 - image) * share if rng.random() < 1 / 3 else image * share
-
-
-def _gaping(rng: np.random.Generator, image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
-    """Dark, here more than there, as in cracks that are open in some places and closed in others."""
-    size = image.shape[0]
-    depth = 0.3 + 0.7 * fractal_noise(rng, shape=(size, size), coarsest=int(rng.integers(4, 17)), octaves=2)
-    light = 1 - np.float32(rng.uniform(0.4, 1.0)) * depth
-    return image * cv2.merge([light, light, light])
+        kind = str(rng.choice(self.fillings))
+        if kind in OWN_FILLINGS:
+            return OWN_FILLINGS[kind](rng, image)
+        texture = self.textures.draw(rng, size=image.shape[0]).image
+        return augment_texture(texture, rng=rng) if self.augment else texture
