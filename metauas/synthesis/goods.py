@@ -1,6 +1,6 @@
 """Drawn goods: baked, grown or cast things, no two of which have the same outline, relief, creases or inclusions.
 
-Biscuits, nuts, fruits, castings: what is large and dark on one whole item may be a chip or a crease of its kind, while
+Biscuits, nuts, fruits, castings: what is large and dark on one whole item may be a chip or a crease of its sort, while
 on a broken one the ground shows between two pieces, or where a piece is gone.
 """
 
@@ -51,8 +51,8 @@ class Creases:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What all items of one kind of goods share.
+class Sort:
+    """What all items of one sort of goods share.
 
     Attributes:
         ground: (size, size, 3), what they lie on.
@@ -80,28 +80,29 @@ class Kind:
         home = piece.mask(size=size)
         skin = self.creases.creased(rng, self.surface.alike(rng).draw(rng, size=size), home=home)
         image = lay(self.ground, part=home, surface=skin, light=self.body.light, rim=self.body.rim, softness=0.8)
-        for kind in self.inclusions:
-            image = kind.piece.laid(image, part=kind.strewn(rng, home=home))
+        for chips in self.inclusions:
+            image = chips.piece.laid(image, part=chips.strewn(rng, home=home))
         return Item(np.ascontiguousarray(image), (), ground=self.ground, home=home, widest=_WIDEST)
 
 
 @dataclass(frozen=True)
 class DrawnGoods:
-    """Goods of random kinds, each picture with another item of its kind beside it; any can be broken."""
+    """Goods of random sorts, each picture with another item of its sort beside it; any can be broken."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a picture (size, size, 3) of an item, another item of its kind, and what breaks it."""
-        kind = draw_kind(rng, size=size)
-        item, sibling = kind.item(rng), kind.item(rng).image
+        """Return a picture (size, size, 3) of an item, another item of its sort, and what breaks it."""
+        sort = draw_sort(rng, size=size)
+        item, sibling = sort.item(rng), sort.item(rng).image
         return Picture(image=item.image, name="goods", sibling=sibling, faulty=item.faulty)
 
 
-def draw_kind(rng: np.random.Generator, *, size: int) -> Kind:
-    """Draw what all items of one kind share, for pictures of ``size`` pixels."""
-    shape = (ellipse, blob)[int(rng.integers(2))] if rng.random() < _ROUND else OUTLINES[int(rng.integers(5))]
+def draw_sort(rng: np.random.Generator, *, size: int) -> Sort:
+    """Draw what all items of one sort share, for pictures of ``size`` pixels."""
+    shapes = (ellipse, blob) if rng.random() < _ROUND else OUTLINES
+    shape = shapes[int(rng.integers(len(shapes)))]
     outline = turn_points(shape(rng) * [1.0, rng.uniform(0.6, 1.0)], angle=rng.uniform(0, 2 * np.pi))
     surface = draw_surface(rng)
-    return Kind(
+    return Sort(
         ground=draw_ground(rng, size=size),
         body=Piece(
             outline=outline * rng.uniform(0.25, 0.45),
@@ -119,7 +120,7 @@ def draw_kind(rng: np.random.Generator, *, size: int) -> Kind:
 
 
 def draw_creases(rng: np.random.Generator) -> Creases:
-    """Draw the creases of a kind; every second kind has none."""
+    """Draw the creases of a sort; every second one has none."""
     count = rng.choice([0.0, rng.uniform(1, 8)])
     return Creases(count=count, depth=rng.uniform(0.1, 0.5), blur=rng.uniform(0.5, 1.5))
 

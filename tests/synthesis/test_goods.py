@@ -5,7 +5,7 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import PairSynthesizer, Variation
-from metauas.synthesis.goods import Creases, DrawnGoods, draw_kind
+from metauas.synthesis.goods import Creases, DrawnGoods, draw_sort
 from metauas.synthesis.objects import dilate
 from metauas.synthesis.recipe import build_synthesizer, read_recipe
 
@@ -17,16 +17,16 @@ def goods(count):
 
 
 def plain(index):
-    """A kind without creases or inclusions."""
-    kind = draw_kind(rng_for("kind", index), size=SIZE)
-    return replace(kind, creases=replace(kind.creases, count=0.0), inclusions=())
+    """A sort without creases or inclusions."""
+    sort = draw_sort(rng_for("sort", index), size=SIZE)
+    return replace(sort, creases=replace(sort.creases, count=0.0), inclusions=())
 
 
 def share_alike(first, second):
     return (first & second).sum() / (first | second).sum()
 
 
-def test_an_item_comes_with_another_of_its_kind():
+def test_an_item_comes_with_another_of_its_sort():
     for picture in goods(12):
         assert not picture.stationary
         for image in (picture.image, picture.sibling):
@@ -42,10 +42,10 @@ def test_goods_are_a_function_of_the_generator():
     np.testing.assert_array_equal(first.sibling, again.sibling)
 
 
-def test_outlines_of_a_kind_differ_by_its_bend_and_turn():
+def test_outlines_of_a_sort_differ_by_its_bend_and_turn():
     def alike(**changes):
-        kinds = [replace(plain(index), **changes) for index in range(8)]
-        return np.mean([share_alike(*(kind.item(rng_for(place)).home for place in "ab")) for kind in kinds])
+        sorts = [replace(plain(index), **changes) for index in range(8)]
+        return np.mean([share_alike(*(sort.item(rng_for(place)).home for place in "ab")) for sort in sorts])
 
     stiff = alike(bend=0.0, turn=0.0)
     assert stiff > 0.85, "but for a small shift"
