@@ -49,9 +49,9 @@ bench: env ## run every benchmark of speed and memory
 		echo "== $$script"; $(BIN)/python "$$script"; done
 
 pretrain: env ## make the released weights anew, from a seed (hours on two cores)
-	for part in 1 2 3 4 5; do \
+	for part in 1 2 3 4 5 6; do \
 		$(BIN)/metauas train --params params/pretrain-$$part.yaml --out runs/pretrain/$$part || exit 1; done
-	cp runs/pretrain/5/checkpoint/* metauas/weights/nano/
+	cp runs/pretrain/6/checkpoint/* metauas/weights/nano/
 	$(BIN)/python benchmarks/released.py --card
 
 lint: env ## ruff and mypy, changing nothing
