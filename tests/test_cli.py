@@ -19,6 +19,8 @@ from metauas.images import write_png
 from metauas.model import create_model, load_checkpoint, save_checkpoint
 from metauas.model.official import official_name
 from metauas.seeding import rng_for
+from metauas.synthesis import PRESETS
+from metauas.train import TrainSettings
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 runner = CliRunner()
@@ -418,3 +420,12 @@ def test_readme_links_exist():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_the_readme_names_every_preset_of_synthesis_and_settings_of_training():
+    words = set(re.findall(r"`([\w-]+)(?::[^`]*)?`", README))
+    assert words >= set(PRESETS)
+    training = README.split("## Training at scale")[1].split("```")[0]
+    named = set(re.findall(r"`(\w+)`", training))
+    assert named >= {"patience", "near_share"}
+    assert named <= set(TrainSettings.model_fields)
