@@ -192,9 +192,9 @@ def test_other_settings_in_the_same_folder_are_refused(tiny, unbroken):
 def test_a_loss_that_is_no_number_stops_the_run(monkeypatch, tiny, tmp_path, value):
     calls = []
 
-    def forward(self, query, prompt, mask):
+    def forward(self, *pairs, **choices):
         calls.append(1)
-        loss = original(self, query, prompt, mask)
+        loss = original(self, *pairs, **choices)
         return loss * value if len(calls) == 7 else loss
 
     original = learner.ChangeLoss.forward
