@@ -13,10 +13,9 @@ from jaxtyping import Bool, Float32
 from metauas.synthesis.local import crack_region
 from metauas.synthesis.pictures import Picture
 from metauas.synthesis.products import Inclusions, Item, Piece, draw_piece
-from metauas.synthesis.scenes import draw_ground, lay
-from metauas.synthesis.shapes import OUTLINES, blob, ellipse, turn_points
+from metauas.synthesis.scenes import draw_ground, lay, slanting_light
+from metauas.synthesis.shapes import OUTLINES, blob, ellipse, random_outline, turn_points
 from metauas.synthesis.surfaces import Surface, draw_surface
-from metauas.synthesis.textures import oblique_axis
 
 _ROUND = 0.8  # share of the goods that are ellipses or blobs
 _ANY_TURN = 0.5  # share of the goods that lie turned by any angle
@@ -81,7 +80,7 @@ class Sort:
         skin = self.creases.creased(rng, self.surface.alike(rng).draw(rng, size=size), home=home)
         image = lay(self.ground, part=home, surface=skin, light=self.body.light, rim=self.body.rim, softness=0.8)
         for chips in self.inclusions:
-            image = chips.piece.laid(image, part=chips.strewn(rng, home=home))
+            image = chips.laid(rng, image, home=home)
         return Item(np.ascontiguousarray(image), (), ground=self.ground, home=home, widest=_WIDEST)
 
 
@@ -99,8 +98,7 @@ class DrawnGoods:
 def draw_sort(rng: np.random.Generator, *, size: int) -> Sort:
     """Draw what all items of one sort share, for pictures of ``size`` pixels."""
     shapes = (ellipse, blob) if rng.random() < _ROUND else OUTLINES
-    shape = shapes[int(rng.integers(len(shapes)))]
-    outline = turn_points(shape(rng) * [1.0, rng.uniform(0.6, 1.0)], angle=rng.uniform(0, 2 * np.pi))
+    outline = random_outline(rng, shapes=shapes, narrowest=0.6)
     surface = draw_surface(rng)
     return Sort(
         ground=draw_ground(rng, size=size),
@@ -108,7 +106,7 @@ def draw_sort(rng: np.random.Generator, *, size: int) -> Sort:
             outline=outline * rng.uniform(0.25, 0.45),
             centre=rng.uniform(0.44, 0.56, 2),
             surface=surface.tone,
-            light=(1 + np.float32(rng.uniform(0, 0.5)) * oblique_axis(rng, size)).astype(np.float32),
+            light=slanting_light(rng, size=size, strongest=0.5),
             rim=float(rng.uniform(0, 2)),
         ),
         surface=surface,

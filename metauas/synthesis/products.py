@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float32
 
 from metauas.synthesis.breakage import NARROW, broken
 from metauas.synthesis.pictures import Picture
-from metauas.synthesis.scenes import draw_ground, lay, plain_colour
+from metauas.synthesis.scenes import draw_ground, lay, plain_colour, slanting_light
 from metauas.synthesis.shapes import fill_polygon, random_outline, turn_points
-from metauas.synthesis.textures import draw_texture, oblique_axis
+from metauas.synthesis.textures import draw_texture
 
 _BODILESS = 0.2  # share of designs that are loose pieces on a ground
 _TEXTURED = 0.6  # share of bodies with a texture
@@ -80,6 +80,12 @@ class Inclusions:
             mask |= replace(one, centre=np.array([x, y]) / size).mask(size=size)
         return mask & home
 
+    def laid(
+        self, rng: np.random.Generator, image: Float32[np.ndarray, "s s 3"], *, home: Bool[np.ndarray, "s s"]
+    ) -> Float32[np.ndarray, "s s 3"]:
+        """Return ``image`` with those of one item on it."""
+        return self.piece.laid(image, part=self.strewn(rng, home=home))
+
 
 @dataclass(frozen=True)
 class Item:
@@ -133,7 +139,7 @@ class Design:
             image = body.painted(image)
         home = body.mask(size=size) if body is not None else np.ones((size, size), bool)
         for kind in self.inclusions:
-            image = kind.piece.laid(image, part=kind.strewn(rng, home=home))
+            image = kind.laid(rng, image, home=home)
         masks: list[np.ndarray] = []
         for fixture in self.fixtures:
             piece = fixture.item(rng, shift=self.shift, turn=self.turn, wobble=self.wobble / 2)
@@ -196,7 +202,7 @@ def draw_piece(
         outline=random_outline(rng) * radius,
         centre=centre,
         surface=draw_texture(rng, size=size) if is_textured else plain_colour(rng),
-        light=(1 + np.float32(rng.uniform(0, 0.6)) * oblique_axis(rng, size)).astype(np.float32),
+        light=slanting_light(rng, size=size, strongest=0.6),
         rim=float(rng.uniform(0, 2)),
     )
 

@@ -56,9 +56,14 @@ class DrawnScenes:
 def draw_ground(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s 3"]:
     """A ground of one colour with soft light, or a texture of low contrast."""
     plain = plain_colour(rng)
-    light = 1 + np.float32(rng.uniform(0, 0.3)) * oblique_axis(rng, size)[..., None]
+    light = slanting_light(rng, size=size, strongest=0.3)[..., None]
     ground = plain if rng.random() < 0.5 else 0.7 * plain + 0.3 * draw_texture(rng, size=size)
     return np.clip(ground * light, 0, 1).astype(np.float32)
+
+
+def slanting_light(rng: np.random.Generator, *, size: int, strongest: float) -> Float32[np.ndarray, "size size"]:
+    """Factor (size, size) of light that grows to one side, from 1 to at most 1 + ``strongest``."""
+    return np.asarray(1 + np.float32(rng.uniform(0, strongest)) * oblique_axis(rng, size), dtype=np.float32)
 
 
 def plain_colour(rng: np.random.Generator) -> Float32[np.ndarray, "3"]:
@@ -86,7 +91,7 @@ def paint(
     size = image.shape[0]
     textured = rng.random() < 0.4
     surface = draw_texture(rng, size=size) if textured else plain_colour(rng)
-    light = 1 + np.float32(rng.uniform(0, 0.6)) * oblique_axis(rng, size)
+    light = slanting_light(rng, size=size, strongest=0.6)
     softness = rng.uniform(0.4, 0.9)
     return lay(image, part=part, surface=surface, light=light, rim=float(rng.uniform(0, 2)), softness=softness)
 

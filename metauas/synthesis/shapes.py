@@ -1,8 +1,12 @@
 """Closed outlines: the parts of drawn scenes, and stand-ins for objects where no mask is at hand."""
 
+from collections.abc import Callable, Sequence
+
 import cv2
 import numpy as np
 from jaxtyping import Bool
+
+Shape = Callable[[np.random.Generator], np.ndarray]
 
 
 def draw_shape(
@@ -12,10 +16,19 @@ def draw_shape(
     return fill_polygon(random_outline(rng) * radius + np.asarray(centre), size=size)
 
 
-def random_outline(rng: np.random.Generator) -> np.ndarray:
-    """Return one of ``OUTLINES``, (n, 2) points about (0, 0) and within 1 of it, narrowed and turned at random."""
-    outline = OUTLINES[int(rng.integers(len(OUTLINES)))](rng)
-    aspect = rng.uniform(0.4, 1.0)
+def random_outline(
+    rng: np.random.Generator, *, shapes: Sequence[Shape] | None = None, narrowest: float = 0.4
+) -> np.ndarray:
+    """Return one of ``shapes``, (n, 2) points about (0, 0) and within 1 of it, narrowed and turned at random.
+
+    Args:
+        rng: where it is drawn from.
+        shapes: what draws an outline; by default all of ``OUTLINES``.
+        narrowest: least ratio of width to length.
+    """
+    shapes = shapes or OUTLINES
+    outline = shapes[int(rng.integers(len(shapes)))](rng)
+    aspect = rng.uniform(narrowest, 1.0)
     return turn_points(outline * [1.0, aspect], angle=rng.uniform(0, 2 * np.pi))
 
 

@@ -12,10 +12,6 @@ from metauas.synthesis.recipe import build_synthesizer, read_recipe
 SIZE = 96
 
 
-def goods(count):
-    return [DrawnGoods().draw(rng_for("goods", index), size=SIZE) for index in range(count)]
-
-
 def plain(index):
     """A sort without creases or inclusions."""
     sort = draw_sort(rng_for("sort", index), size=SIZE)
@@ -24,22 +20,6 @@ def plain(index):
 
 def share_alike(first, second):
     return (first & second).sum() / (first | second).sum()
-
-
-def test_an_item_comes_with_another_of_its_sort():
-    for picture in goods(12):
-        assert not picture.stationary
-        for image in (picture.image, picture.sibling):
-            assert image.shape == (SIZE, SIZE, 3)
-            assert image.dtype == np.float32
-            assert 0 <= image.min() < image.max() <= 1
-        assert not np.array_equal(picture.image, picture.sibling)
-
-
-def test_goods_are_a_function_of_the_generator():
-    first, again = (DrawnGoods().draw(rng_for("goods"), size=SIZE) for _ in range(2))
-    np.testing.assert_array_equal(first.image, again.image)
-    np.testing.assert_array_equal(first.sibling, again.sibling)
 
 
 def test_outlines_of_a_sort_differ_by_its_bend_and_turn():

@@ -23,23 +23,6 @@ def plain(**layers):
     return replace(surfaces(1)[0], tone=grey, tint=np.ones(3, np.float32), **(nothing | layers))
 
 
-def test_two_specimens_come_side_by_side():
-    for index in range(12):
-        picture = DrawnSurfaces().draw(rng_for("surface", index), size=SIZE)
-        assert picture.stationary
-        for image in (picture.image, picture.sibling):
-            assert image.shape == (SIZE, SIZE, 3)
-            assert image.dtype == np.float32
-            assert 0 <= image.min() < image.max() <= 1
-        assert not np.array_equal(picture.image, picture.sibling)
-
-
-def test_a_surface_is_a_function_of_the_generator():
-    first, again = (DrawnSurfaces().draw(rng_for("surface"), size=SIZE) for _ in range(2))
-    np.testing.assert_array_equal(first.image, again.image)
-    np.testing.assert_array_equal(first.sibling, again.sibling)
-
-
 def test_specimens_are_nearer_to_each_other_than_to_other_materials():
     def looks(surface, index):
         image = surface.alike(rng_for("alike", index)).draw(rng_for("place", index), size=SIZE)
