@@ -17,6 +17,7 @@ from metauas.model import MetaUAS, load_checkpoint
 from metauas.seeding import rng_for, seed_everything
 from metauas.synthesis import PairBatch
 from metauas.train.norms import synchronise_norms
+from metauas.train.optimizers import new_optimizer
 from metauas.train.schedule import learning_rate
 from metauas.train.settings import TrainSettings
 
@@ -117,9 +118,8 @@ class Learner:
         if accelerator.num_processes > 1:
             synchronise_norms(self.model, gpu=accelerator.device.type == "cuda")
         weights = [p for p in self.model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         loss = ChangeLoss(self.model, image_weight=settings.image_weight)
-        self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
+        self.loss, self.optimizer = accelerator.prepare(loss, new_optimizer(weights, settings))
         self.average = self._new_average()
         self.start = copy.deepcopy(self.model.state_dict()) if settings.start_share else None
         self.model.train()

@@ -60,8 +60,9 @@ class TrainSettings(Settings):
         batch_size: pairs per optimiser step, over all processes and parts.
         accumulate: parts in which each process takes its share of a step, one after the other, where memory is short.
             Batch norms that learn see one part at a time.
-        learning_rate: AdamW's, the peak of the schedule.
-        weight_decay: AdamW's.
+        optimizer: ``adamw`` (the paper's), or ``muon``, which learns more from as many pairs where it was tried.
+        learning_rate: the peak of the schedule; of either optimiser, as Muon's steps are scaled to AdamW's.
+        weight_decay: decoupled, as AdamW's is.
         image_weight: of a second cross-entropy beside that of the pixels: whether the largest logits of a pair tell
             that there is a change at all. 0 is the paper's loss.
         near_share: share of the steps that also learn from prompts registered to their queries, as a network with
@@ -107,6 +108,7 @@ class TrainSettings(Settings):
     steps: Positive = 200
     batch_size: Positive = 12
     accumulate: Positive = 1
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 5.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
     image_weight: Annotated[float, Field(ge=0)] = 0.0
