@@ -1,8 +1,12 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.memory import halving_batches, is_out_of_memory
+from metauas.memory import halving_batches, is_out_of_memory, keep_freed_memory
 
 FAILURES = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
@@ -48,3 +52,34 @@ def test_what_torch_says_here_when_memory_runs_out_is_known():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60)
     assert is_out_of_memory(caught.value)
+
+
+FAULTS = """
+import ctypes, resource, sys
+from metauas.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    held = libc.malloc(64 << 20)
+    ctypes.memset(held, 1, 64 << 20)
+    libc.free(held)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
+def test_memory_that_is_kept_is_not_asked_for_again():
+    def faults(way):
+        done = subprocess.run([sys.executable, "-c", FAULTS, way], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert 0 < faults("keep") < faults("give back") / 5
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not keep_freed_memory()

@@ -11,11 +11,12 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 from accelerate.utils import ProjectConfiguration
 
 from metauas.errors import InputError, check_choice
+from metauas.memory import keep_freed_memory
 from metauas.train.settings import TrainSettings
 
 
 def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> Accelerator:
-    """Find the devices; another run of this process may have had another precision.
+    """Find the devices and make ready for them; another run of this process may have had another precision.
 
     Args:
         settings: of the run.
@@ -35,6 +36,8 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
         project_config=ProjectConfiguration(logging_dir=str(folder / "tracking") if folder else None),
     )
     check_shares(settings, processes=accelerator.num_processes)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     return accelerator
 
 
