@@ -220,9 +220,16 @@ def _onnx_bytes(program: "ExportedProgram", *, about: str, inputs: list[str], ou
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)  # PyTorch 2.11
         exported = torch.onnx.export(
-            program, input_names=inputs, output_names=outputs, opset_version=_OPSET, dynamo=True, verbose=False
+            program,
+            input_names=inputs,
+            output_names=outputs,
+            opset_version=_OPSET,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
         )
     assert exported is not None
+    _simplify(exported)
     _name_counts(exported)
     proto = exported.model_proto
     for part in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info):
@@ -230,6 +237,28 @@ def _onnx_bytes(program: "ExportedProgram", *, about: str, inputs: list[str], ou
     onnx.helper.set_model_props(proto, {METADATA: about})
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString()
+
+
+def _simplify(exported: torch.onnx.ONNXProgram) -> None:
+    """Fold what is constant and keep one of what is there twice.
+
+    The exporter's own optimisation also tries some hundred rewritings on each of ten thousand nodes, which takes
+    minutes for views ``registered`` and saves no time in use: maps are the same to the bit.
+    """
+    from onnx_ir.passes import Sequential, common
+    from onnxscript.optimizer import fold_constants
+
+    fold_constants(exported.model)
+    Sequential(
+        common.RemoveUnusedNodesPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.OutputFixPass(),
+        common.NameFixPass(),
+    )(exported.model)
 
 
 def _name_counts(exported: torch.onnx.ONNXProgram) -> None:
