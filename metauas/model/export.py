@@ -250,7 +250,6 @@ def _simplify(exported: torch.onnx.ONNXProgram) -> None:
 
     fold_constants(exported.model)
     Sequential(
-        common.RemoveUnusedNodesPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.DeduplicateInitializersPass(),
         common.CommonSubexpressionEliminationPass(),

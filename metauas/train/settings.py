@@ -60,7 +60,7 @@ class TrainSettings(Settings):
         batch_size: pairs per optimiser step, over all processes and parts.
         accumulate: parts in which each process takes its share of a step, one after the other, where memory is short.
             Batch norms that learn see one part at a time.
-        optimizer: ``adamw`` (the paper's), or ``muon``, which learns more from as many pairs where it was tried.
+        optimizer: ``adamw`` (the paper's), or ``muon``, which learnt more from as many pairs from scratch.
         learning_rate: the peak of the schedule; of either optimiser, as Muon's steps are scaled to AdamW's.
         weight_decay: decoupled, as AdamW's is.
         image_weight: of a second cross-entropy beside that of the pixels: whether the largest logits of a pair tell

@@ -161,6 +161,16 @@ def test_a_broken_run_ends_as_the_unbroken_one(monkeypatch, tiny, unbroken, tmp_
     assert_same(resumed, unbroken)
 
 
+def test_a_broken_run_with_muon_ends_as_the_unbroken_one(monkeypatch, tiny, tmp_path):
+    settings = tiny.model_copy(update={"optimizer": "muon"})
+    unbroken = train(settings, out=tmp_path / "unbroken")
+    with monkeypatch.context() as patch:
+        break_off(patch, at=6)
+        with pytest.raises(BrokenOffError):
+            train(settings, out=tmp_path / "broken")
+    assert_same(train(settings, out=tmp_path / "broken"), unbroken)
+
+
 def test_a_finished_run_is_not_done_again(monkeypatch, tiny, tmp_path):
     first = train(tiny, out=tmp_path)
     monkeypatch.setattr(learner, "learning_rate", lambda settings, step: pytest.fail("takes a step"))
