@@ -43,7 +43,7 @@ Size = Annotated[int, typer.Option(min=32, help="Side to which images are resize
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
 Scheduler = Annotated[str | None, typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786.")]
-Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, as in params/.")]
+Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
 
 
 def app() -> None:
@@ -147,13 +147,22 @@ def run(
     """Run the five notebooks in order with papermill, and make a page that shows what came out."""
     from metauas.ablations.report import write_index
     from metauas.ablations.runner import NotebookFailedError, run_suite
+    from metauas.notebooks import suite_file
 
     try:
-        run_suite(params, out, only=only, timeout=timeout)
+        run_suite(params and suite_file(params), out, only=only, timeout=timeout)
     except NotebookFailedError as error:
         Console(stderr=True, highlight=False).print(str(error), style="bold red", markup=False, soft_wrap=True)
         sys.exit(1)
     _console.print(f"\nLook at [bold]{write_index(out)}[/]: notebooks, pictures and tables.", soft_wrap=True)
+
+
+@_app.command(epilog="Example: metauas notebooks suite; then jupyter lab suite/notebooks")
+def notebooks(out: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
+    """Copy notebooks, parameter files and recipes into a folder, to be explored and changed."""
+    from metauas.notebooks import copy_suite
+
+    print(f"notebooks: {copy_suite(out)}")
 
 
 @_app.command(epilog="Examples: metauas sweep alignment prompt --scale offline; metauas sweep params/alignment/*.yaml")
@@ -247,9 +256,12 @@ def train(
 @_app.command(epilog="Example: metauas synthesize --config configs/synthesis/offline.yaml --out data/pairs --workers 8")
 def synthesize(
     out: Annotated[Path, typer.Option(help="Folder of the pairs; one that was begun is finished.")],
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings, as in configs/synthesis/.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of settings, such as configs/synthesis/offline.yaml.")
+    ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="offline, paper, ggoodd, delunnli or draem; replaces the file's.")
+        str | None,
+        typer.Option(help="offline, items, surfaces, goods, paper, ggoodd, delunnli or draem; replaces the file's."),
     ] = None,
     count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
@@ -260,9 +272,10 @@ def synthesize(
     gpu: Annotated[bool, typer.Option("--gpu", help="Each shard takes one unit of a worker's resource GPU.")] = False,
 ) -> None:
     """Write pairs as parquet shards that `datasets` reads; killed and started again, it goes on where it was."""
+    from metauas.notebooks import suite_file
     from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
 
-    settings = read_recipe(config, preset=preset, count=count, seed=seed)
+    settings = read_recipe(config and suite_file(config), preset=preset, count=count, seed=seed)
     try:
         summary = write_pairs(settings, out, scheduler=scheduler, workers=workers, gpu=gpu)
     except (ShardsFailedError, KeyboardInterrupt) as error:
@@ -475,11 +488,11 @@ def info(name: Annotated[str | None, typer.Argument(help="Benchmark; without it,
 def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
     """Return what a parameter file says to one notebook; a key that no notebook knows is an error."""
     from metauas.ablations.parameters import read_for_notebooks
-    from metauas.notebooks import find_notebooks
+    from metauas.notebooks import find_notebooks, suite_file
 
     if params is None:
         return {}
-    given = read_for_notebooks(params, find_notebooks())
+    given = read_for_notebooks(suite_file(params), find_notebooks())
     values = next(values for path, values in given.items() if path.stem == notebook)
     return {key: value for key, value in values.items() if key not in ("run_dir", "processes")}
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,8 +36,7 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         OutputError: the disk is full, the folder may not be written or was removed meanwhile; says what to do.
     """
     target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(target):
         # the ending is kept because image writers choose their format by it
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=UNFINISHED, suffix=target.suffix)
         os.close(handle)
@@ -50,11 +50,37 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         finally:
             with suppress(OSError):  # gone, or not to be removed: what was raised before says more
                 temporary.unlink()
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``, which must not exist; on success it gets that name, else it vanishes.
+
+    Raises:
+        OutputError: as ``atomic_path``, or there is something at ``path`` meanwhile.
+    """
+    target = Path(path)
+    with _writing(target):
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=UNFINISHED))
+        try:
+            yield draft
+            draft.chmod(0o755)  # as above
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)  # gone already if it was renamed
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Make the folder that ``target`` is to lie in; errors of the system then name ``target`` and a way out."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         if isinstance(error, InputError):
             raise
         reason, way_out = error.strerror or error, _WAYS_OUT.get(error.errno or 0, "choose another folder")
-        raise OutputError(f"{path} cannot be written ({reason}); {way_out}") from error
+        raise OutputError(f"{target} cannot be written ({reason}); {way_out}") from error
 
 
 def to_disk(path: Path) -> None:

@@ -3,16 +3,20 @@
 import ast
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metauas.errors import InputError, did_you_mean
-from metauas.files import require_file
+from metauas.files import atomic_folder, require_file
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 TAG = "parameters"
+
+#: What belongs together beside the package in a checkout, and inside it in a wheel.
+SUITE = ("notebooks", "params", "configs")
 
 
 @dataclass(frozen=True)
@@ -31,19 +35,52 @@ class Cell:
 
 
 def notebooks_folder() -> Path:
-    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else ``notebooks/`` beside the package.
+    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else that beside or inside the package.
 
     Raises:
-        InputError: if the folder does not exist, as when the package was installed from a wheel.
+        InputError: if the folder does not exist.
     """
     chosen = os.environ.get("METAUAS_NOTEBOOKS")
-    folder = Path(chosen) if chosen else Path(__file__).parents[1] / "notebooks"
+    folder = Path(chosen) if chosen else _own_suite() / "notebooks"
     if not folder.is_dir():
         raise InputError(
-            f"the notebooks' folder {folder} does not exist; notebooks are no part of the installed package: "
-            "set METAUAS_NOTEBOOKS to the notebooks/ of a checkout, or install one with `pip install -e .`"
+            f"the notebooks' folder {folder} does not exist; set METAUAS_NOTEBOOKS to a copy by `metauas notebooks` or "
+            "to the notebooks/ of a checkout, or unset it for those that the package brings"
         )
     return folder.resolve()
+
+
+def suite_file(path: str | Path) -> Path:
+    """Return ``path``, or where nothing is there the file of that path beside the notebooks' folder.
+
+    So ``params/quick.yaml`` is found wherever the command line is used.
+    """
+    given = Path(path)
+    if given.exists():
+        return given
+    own = notebooks_folder().parent / given
+    return own if own.is_file() else given
+
+
+def copy_suite(out: str | Path) -> Path:
+    """Copy notebooks, parameter files and recipes into a new folder, to be explored and changed; return its notebooks.
+
+    Raises:
+        InputError: ``out`` is there already.
+        OutputError: it cannot be written.
+    """
+    if Path(out).exists():
+        raise InputError(f"{out} is there already, and may hold changes of yours; give a new folder")
+    suite = notebooks_folder().parent
+    with atomic_folder(out) as draft:
+        for name in SUITE:
+            shutil.copytree(suite / name, draft / name, ignore=shutil.ignore_patterns(".*"))
+    return Path(out) / "notebooks"
+
+
+def _own_suite() -> Path:
+    packed = Path(__file__).parent / "suite"  # where a wheel has put it
+    return packed if packed.is_dir() else Path(__file__).parents[1]
 
 
 def find_notebooks(folder: str | Path | None = None) -> list[Path]:

@@ -9,6 +9,7 @@ import pytest
 
 from metauas.errors import InputError, OutputError
 from metauas.files import (
+    atomic_folder,
     atomic_path,
     read_json,
     remove_unfinished,
@@ -63,6 +64,37 @@ def test_a_writer_may_take_the_temporary_file_away(tmp_path):
     with pytest.raises(OutputError, match="removed meanwhile"), atomic_path(tmp_path / "result.txt") as temporary:
         temporary.unlink()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_only_when_complete(tmp_path):
+    target = tmp_path / "new" / "folder"
+    with atomic_folder(target) as draft:
+        write_text(draft / "inside" / "a.txt", "text")
+        assert not target.exists()
+    assert (target / "inside" / "a.txt").read_text() == "text"
+    assert [*target.parent.iterdir()] == [target]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+def fill_folder_and_fail(target, problem):
+    with atomic_folder(target) as draft:
+        write_text(draft / "a.txt", "half")
+        raise problem
+
+
+@pytest.mark.parametrize("problem", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_no_folder(tmp_path, problem):
+    with pytest.raises(problem):
+        fill_folder_and_fail(tmp_path / "folder", problem)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_that_appeared_meanwhile_is_left_as_it_is(tmp_path):
+    target = tmp_path / "folder"
+    with pytest.raises(OutputError, match="folder cannot be written"), atomic_folder(target):
+        write_text(target / "a.txt", "theirs")
+    assert (target / "a.txt").read_text() == "theirs"
+    assert [*tmp_path.iterdir()] == [target]
 
 
 def test_text_and_json_come_back_as_they_were(tmp_path):

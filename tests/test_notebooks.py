@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from metauas.errors import InputError
-from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder, read_cells
+from metauas.notebooks import (
+    SUITE,
+    copy_suite,
+    declared_parameters,
+    find_notebooks,
+    notebooks_folder,
+    read_cells,
+    suite_file,
+)
 
 
 def test_default_folder_is_that_of_the_checkout(monkeypatch):
@@ -16,8 +24,37 @@ def test_default_folder_is_that_of_the_checkout(monkeypatch):
 
 def test_missing_folder_names_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("METAUAS_NOTEBOOKS", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match=r"nowhere does not exist.*METAUAS_NOTEBOOKS.*pip install -e"):
+    with pytest.raises(InputError, match=r"nowhere does not exist.*METAUAS_NOTEBOOKS"):
         notebooks_folder()
+
+
+def test_a_file_of_the_suite_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert suite_file("params/quick.yaml") == notebooks_folder().parent / "params" / "quick.yaml"
+    assert suite_file("params/none.yaml") == Path("params/none.yaml")  # whoever reads it says that it is missing
+
+
+def test_a_file_that_is_there_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "quick.yaml").touch()
+    assert suite_file("params/quick.yaml") == Path("params/quick.yaml")
+
+
+def test_the_suite_is_copied_whole(tmp_path):
+    copied, suite = copy_suite(tmp_path / "mine"), notebooks_folder().parent
+    assert copied == tmp_path / "mine" / "notebooks"
+    for name in SUITE:
+        files = {f.relative_to(suite) for f in (suite / name).rglob("*") if f.is_file() and "/." not in str(f)}
+        assert files
+        assert {f.relative_to(tmp_path / "mine") for f in (tmp_path / "mine" / name).rglob("*") if f.is_file()} == files
+    assert (copied / "02_model.ipynb").read_bytes() == (notebooks_folder() / "02_model.ipynb").read_bytes()
+
+
+def test_a_copy_of_the_suite_never_overwrites(tmp_path):
+    with pytest.raises(InputError, match=r"is there already, .* give a new folder"):
+        copy_suite(tmp_path)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_notebooks_are_discovered_in_order(make_notebook, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metauas.errors import InputError, did_you_mean
-from metauas.notebooks import notebooks_folder
+from metauas.notebooks import notebooks_folder, suite_file
 
 #: The folder of ``params/`` that holds no factor: what all runs of a sweep have in common.
 SCALES = "scales"
@@ -67,7 +67,7 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
 
 
 def _files_of(name: str | Path) -> list[Path]:
-    path = Path(name)
+    path = suite_file(name)
     if path.is_file():
         return [path]
     if path.is_dir() and path.suffix == "" and (files := list(path.glob("*.yaml"))):

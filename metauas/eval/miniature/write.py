@@ -1,8 +1,6 @@
 """The miniature on disk, in MVTec AD's layout: written whole or not at all, and only once."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from metauas.errors import InputError
+from metauas.errors import InputError, OutputError
 from metauas.eval.miniature.catalogue import CATEGORIES, DEFECTS
 from metauas.eval.miniature.render import check_size, render_category
-from metauas.files import write_json, write_text
+from metauas.files import atomic_folder, write_json, write_text
 
 VERSION = 1  # to be raised with every change that changes a pixel
 CARD = "miniature.json"
@@ -73,21 +71,20 @@ def write_miniature(root: str | Path, *, seed: int = 0, size: int = 256, counts:
 
     Raises:
         InputError: if ``root`` exists and is anything else (it is left as it is), or the size is too small.
+        OutputError: it cannot be written.
     """
     target, amount = Path(root), counts or Counts()
     check_size(size)
     card = describe(seed=seed, size=size, counts=amount)
     if _holds(target, card):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".tmp-miniature-"))
     try:
-        _fill(draft, seed=seed, size=size, counts=amount)
-        write_json(draft / CARD, card)
-        draft.chmod(0o755)  # mkdtemp's 0700 would hide the data from the rest of a lab
-        _move(draft, target, card)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)  # gone already if it was moved
+        with atomic_folder(target) as draft:
+            _fill(draft, seed=seed, size=size, counts=amount)
+            write_json(draft / CARD, card)
+    except OutputError:
+        if not _holds(target, card):  # otherwise another process has just finished the same benchmark
+            raise
     return target
 
 
@@ -147,11 +144,3 @@ def _read_card(path: Path) -> dict[str, Any]:
     except ValueError:  # not ours: a file of the same name that is no JSON
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _move(draft: Path, target: Path, card: dict[str, Any]) -> None:
-    try:
-        draft.replace(target)
-    except OSError:
-        if not _holds(target, card):  # otherwise another process has just finished the same benchmark
-            raise
