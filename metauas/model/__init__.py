@@ -13,6 +13,7 @@ from metauas.model.description import (
 )
 from metauas.model.export import export_model
 from metauas.model.fast import fast_copy
+from metauas.model.growth import grow
 from metauas.model.network import EncodedPrompt, MetaUAS
 from metauas.model.official import load_official
 from metauas.model.onnx_runtime import OnnxSegmenter
@@ -36,6 +37,7 @@ __all__ = [
     "describe_stages",
     "export_model",
     "fast_copy",
+    "grow",
     "load_checkpoint",
     "load_official",
     "look_of",
@@ -47,7 +49,7 @@ __all__ = [
 
 
 def create_model(preset: str = "nano", **changes: object) -> MetaUAS:
-    """Create a network from a preset (``b4``, ``nano``), with choices of ``ModelConfig`` changed by keyword.
+    """Create a network from a preset (``b4``, ``nano``, ``micro``), with choices of ``ModelConfig`` changed by keyword.
 
     Raises:
         InputError: a preset, choice or value that is not known.

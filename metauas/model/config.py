@@ -14,7 +14,7 @@ class ModelConfig(Settings):
 
     Attributes:
         preset: the preset this started from.
-        encoder: ``nano`` or the name of any timm model with feature stages.
+        encoder: ``nano``, ``micro`` or the name of any timm model with feature stages.
         encoder_weights: ``random``, ``imagenet`` or the path of a weights file; used when a network is created, not
             when a checkpoint is loaded.
         freeze_encoder: keep the encoder as it is (the paper does).
@@ -83,6 +83,7 @@ class ModelConfig(Settings):
 
 #: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and
 #: differences are what lets it leave the plateau early; beside the query's own features they find more (docs/nano.md).
+#: ``micro`` is a larger one, which ``nano`` can grow into.
 PRESETS = {
     "b4": ModelConfig(
         preset="b4",
@@ -100,13 +101,22 @@ PRESETS = {
         aligned_stages=4,
         decoder_channels=(96, 64, 32, 16),
     ),
+    "micro": ModelConfig(
+        preset="micro",
+        encoder="micro",
+        similarity="cosine",
+        fusion="contrast",
+        aligned_stages=4,
+        decoder_channels=(128, 80, 32, 16),
+    ),
 }
 
 #: What takes the place of the U-Net's numbers when a preset is given the FPN: 256 and 128 are the author's, those of
-#: ``nano`` make the FPN as large as its U-Net.
+#: ``nano`` and ``micro`` make the FPN about as large as their U-Net.
 _FPN_CHOICES: dict[str, dict[str, object]] = {
     "b4": {"decoder_channels": (256, 128), "decoder_attention": "none"},
     "nano": {"decoder_channels": (128, 64), "decoder_attention": "none"},
+    "micro": {"decoder_channels": (192, 96), "decoder_attention": "none"},
 }
 
 

@@ -27,6 +27,13 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
 
+#: Own encoders: the channels of their five stages, the three of the image included, and the residual blocks of each.
+OWN_ENCODERS = {
+    "nano": ((16, 32, 64, 96, 128), (1, 1, 1, 1, 1)),
+    "micro": ((16, 32, 96, 144, 192), (1, 1, 2, 2, 2)),
+}
+
+
 class NanoEncoder(Encoder):
     """A small residual encoder that learns from nothing on a CPU.
 
@@ -34,17 +41,17 @@ class NanoEncoder(Encoder):
     compared from the first step on, before any convolution has learnt to see.
 
     Args:
-        widths: channels of the five stages, the three of the image included.
+        size: one of ``OWN_ENCODERS``.
     """
 
     strides = (2, 4, 8, 16, 32)
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 96, 128)) -> None:
+    def __init__(self, size: str = "nano") -> None:
         super().__init__()
-        self.channels = tuple(widths)
+        self.channels, depths = OWN_ENCODERS[size]
         self.stages = nn.ModuleList(
-            nn.Sequential(conv_norm_act(i, o - 3, stride=2), Residual(o - 3))
-            for i, o in zip((3, *widths[:-1]), widths, strict=True)
+            nn.Sequential(conv_norm_act(i, o - 3, stride=2), *(Residual(o - 3) for _ in range(depth)))
+            for i, o, depth in zip((3, *self.channels[:-1]), self.channels, depths, strict=True)
         )
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
@@ -82,7 +89,7 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
     """Create an encoder by name.
 
     Args:
-        name: ``nano``, or any model of timm with feature stages (``timm.list_models()``).
+        name: ``nano``, ``micro``, or any model of timm with feature stages (``timm.list_models()``).
         weights: ``random``; ``imagenet`` (timm's pretrained ones, downloaded and cached by timm); or the path of a
             file that timm can read.
 
@@ -90,10 +97,10 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
         InputError: the name is not known, or the model has no feature stages.
         WeightsUnavailableError: the weights cannot be had; says what to do without a network.
     """
-    if name == "nano":
+    if name in OWN_ENCODERS:
         if weights != "random":
-            raise InputError(f"the nano encoder has no weights of its own ({weights!r}); use weights='random'")
-        return NanoEncoder()
+            raise InputError(f"the {name} encoder has no weights of its own ({weights!r}); use weights='random'")
+        return NanoEncoder(name)
     from metauas.model.timm_encoders import create_timm_encoder  # only now: timm takes seconds to import
 
     return create_timm_encoder(name, weights=weights)

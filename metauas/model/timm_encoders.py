@@ -12,7 +12,7 @@ from timm.models import EfficientNet, FeatureListNet
 from torch import Tensor, nn
 
 from metauas.errors import InputError, did_you_mean
-from metauas.model.encoder import Encoder
+from metauas.model.encoder import OWN_ENCODERS, Encoder
 from metauas.model.pretrained import create_timm
 
 _PROBE = 64  # side in pixels of the blank image that a new timm encoder is tried on
@@ -89,7 +89,9 @@ def create_timm_encoder(name: str, *, weights: str) -> Encoder:
         WeightsUnavailableError: the weights cannot be had; says what to do without a network.
     """
     if not timm.is_model(name):
-        raise InputError(f"encoder {name!r} is not known to timm{did_you_mean(name, ['nano', *timm.list_models()])}")
+        raise InputError(
+            f"encoder {name!r} is not known to timm{did_you_mean(name, [*OWN_ENCODERS, *timm.list_models()])}"
+        )
     family = EfficientNetEncoder if "efficientnet" in name and "v2" not in name else TimmEncoder
     try:
         encoder = family(name, weights=weights)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model import MetaUAS, load_checkpoint
+from metauas.model import PRESETS, MetaUAS, grow, load_checkpoint
 from metauas.seeding import rng_for, seed_everything
 from metauas.synthesis import PairBatch
 from metauas.train.norms import synchronise_norms
@@ -75,7 +75,7 @@ def new_model(settings: TrainSettings) -> MetaUAS:
 
 
 def _warm_start(settings: TrainSettings) -> MetaUAS:
-    model = load_checkpoint(str(settings.init_from), preset=settings.preset)
+    model = _loaded(settings)
     wanted = settings.network_choices()
     shapeless = ("freeze_encoder", "reductions", "views")  # no weight depends on them: they may change
     changes = {name: wanted.pop(name) for name in shapeless if name in wanted}
@@ -85,6 +85,16 @@ def _warm_start(settings: TrainSettings) -> MetaUAS:
     model.config = model.config.model_copy(update=changes)
     model.encoder.requires_grad_(not model.config.freeze_encoder)
     return model
+
+
+def _loaded(settings: TrainSettings) -> MetaUAS:
+    """Return the network to start from, grown where the preset is a larger one."""
+    model = load_checkpoint(str(settings.init_from))
+    if (model.config.preset, settings.preset) != ("nano", "micro"):
+        return load_checkpoint(str(settings.init_from), preset=settings.preset)
+    seed_everything(settings.seed)
+    size = {name: getattr(PRESETS["micro"], name) for name in ("preset", "encoder", "decoder_channels")}
+    return grow(model, model.config.model_copy(update=size))
 
 
 def _mixed(learnt: MetaUAS, start: Mapping[str, Tensor], *, share: float) -> MetaUAS:

@@ -32,8 +32,8 @@ class TrainSettings(Settings):
     """All settings of a training run.
 
     Attributes:
-        preset: ``nano`` or ``b4``.
-        encoder: ``nano`` or the name of a timm model; None keeps the preset's.
+        preset: ``nano``, ``micro`` or ``b4``.
+        encoder: ``nano``, ``micro`` or the name of a timm model; None keeps the preset's.
         encoder_weights: ``imagenet``, ``random`` or a file; None keeps the preset's.
         freeze_encoder: whether the encoder stays as it is; None keeps the preset's choice.
         alignment: ``none``, ``hard``, ``soft``; None keeps the preset's.
@@ -48,7 +48,7 @@ class TrainSettings(Settings):
         views: ``one``, ``mirrored``, ``mirrored-centred``, ``registered``: what the network looks at in use; None keeps
             the preset's, or that of ``init_from``.
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
-            starts from; None starts anew.
+            starts from; a ``nano`` grows into a ``micro`` if that is the preset. None starts anew.
         start_share: share of ``init_from``'s weights in what is validated and kept, the rest being what the run has
             made of them (WiSE-FT, Wortsman et al., CVPR 2022): what was known before is kept beside what is new.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
@@ -86,7 +86,7 @@ class TrainSettings(Settings):
         tracker: where curves go besides ``history.csv``: ``tensorboard``, ``wandb`` or another one of Accelerate's.
     """
 
-    preset: Literal["nano", "b4"] = "nano"
+    preset: Literal["nano", "micro", "b4"] = "nano"
     encoder: str | None = None
     encoder_weights: str | None = None
     freeze_encoder: bool | None = None

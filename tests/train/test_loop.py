@@ -312,6 +312,19 @@ def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
     assert len(record["sha256"]) == 64
 
 
+def test_a_nano_grows_into_a_micro(monkeypatch, tiny, unbroken, tmp_path):
+    monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
+    changes = {"init_from": str(unbroken.checkpoint), "preset": "micro", "steps": 1}
+    large = train(tiny.model_copy(update=changes), out=tmp_path / "large")
+    assert (large.model.config.preset, large.model.config.encoder) == ("micro", "micro")
+    again = train(tiny.model_copy(update=changes), out=tmp_path / "again")
+    assert same_weights(large.model, again.model)
+    loaded = large.model.state_dict()
+    for name, start in unbroken.model.named_parameters():
+        if name.startswith("encoder.stages.0"):
+            assert torch.equal(loaded[name], start), name
+
+
 def test_the_start_keeps_its_share_in_what_is_kept(tiny, unbroken, tmp_path):
     changes = {"init_from": str(unbroken.checkpoint), "steps": 4}
     tuned = train(tiny.model_copy(update=changes), out=tmp_path / "tuned")

@@ -50,7 +50,7 @@ def test_a_choice_that_no_network_allows():
         ({"learning_rate": "fast"}, "learning_rate='fast': .*number"),
         ({"shift": 1.5}, "shift=1.5: .*less than or equal to 1"),
         ({"schedule": "cosine"}, "schedule='cosine': .*'one-cycle' or 'constant'"),
-        ({"preset": "b5"}, "preset='b5': .*'nano' or 'b4'"),
+        ({"preset": "b5"}, "preset='b5': .*'nano', 'micro' or 'b4'"),
         ({"mixed_precision": "fp8"}, "mixed_precision='fp8': .*'no', 'bf16' or 'fp16'"),
     ],
 )
