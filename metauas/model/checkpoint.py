@@ -55,11 +55,11 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
     if _is_official(path):
         from metauas.model.official import load_official  # only now: it is built upon this file
 
-        _check_preset("b4", wanted=preset, path=path)
+        check_preset("b4", wanted=preset, path=path)
         return load_official(path)
     header, tensors = read_tensors(weights_file(path))
     config = _config_of(header, path=path)
-    _check_preset(config.preset, wanted=preset, path=path)
+    check_preset(config.preset, wanted=preset, path=path)
     model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
     load_state(model, tensors, origin=str(path))
     model.config = config
@@ -140,7 +140,12 @@ def _is_official(path: str | Path) -> bool:
     return Path(path).suffix.lower() in OFFICIAL_SUFFIXES and not Path(path).is_dir()
 
 
-def _check_preset(found: str, *, wanted: str | None, path: str | Path) -> None:
+def check_preset(found: str, *, wanted: str | None, path: str | Path) -> None:
+    """Refuse a checkpoint at ``path`` of another preset than the one that is wanted, if any is.
+
+    Raises:
+        InputError: naming both.
+    """
     if wanted is not None and found != wanted:
         raise InputError(f"checkpoint {path} is of preset {found!r}, not {wanted!r}; set preset={found!r}")
 

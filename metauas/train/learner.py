@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError
 from metauas.model import PRESETS, MetaUAS, grow, load_checkpoint
+from metauas.model.checkpoint import check_preset
 from metauas.seeding import rng_for, seed_everything
 from metauas.synthesis import PairBatch
 from metauas.train.norms import synchronise_norms
@@ -90,11 +91,12 @@ def _warm_start(settings: TrainSettings) -> MetaUAS:
 def _loaded(settings: TrainSettings) -> MetaUAS:
     """Return the network to start from, grown where the preset is a larger one."""
     model = load_checkpoint(str(settings.init_from))
-    if (model.config.preset, settings.preset) != ("nano", "micro"):
-        return load_checkpoint(str(settings.init_from), preset=settings.preset)
-    seed_everything(settings.seed)
-    size = {name: getattr(PRESETS["micro"], name) for name in ("preset", "encoder", "decoder_channels")}
-    return grow(model, model.config.model_copy(update=size))
+    if (model.config.preset, settings.preset) == ("nano", "micro"):
+        seed_everything(settings.seed)
+        size = {name: getattr(PRESETS["micro"], name) for name in ("preset", "encoder", "decoder_channels")}
+        return grow(model, model.config.model_copy(update=size))
+    check_preset(model.config.preset, wanted=settings.preset, path=str(settings.init_from))
+    return model
 
 
 def _mixed(learnt: MetaUAS, start: Mapping[str, Tensor], *, share: float) -> MetaUAS:
