@@ -81,6 +81,15 @@ class ModelConfig(Settings):
         return value
 
 
+_NANO = ModelConfig(
+    preset="nano",
+    encoder="nano",
+    similarity="cosine",
+    fusion="contrast",
+    aligned_stages=4,
+    decoder_channels=(96, 64, 32, 16),
+)
+
 #: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and
 #: differences are what lets it leave the plateau early; beside the query's own features they find more (docs/nano.md).
 #: ``micro`` is a larger one, which ``nano`` can grow into.
@@ -93,21 +102,9 @@ PRESETS = {
         decoder_channels=(256, 128, 64, 64, 48),
         decoder_attention="scse",
     ),
-    "nano": ModelConfig(
-        preset="nano",
-        encoder="nano",
-        similarity="cosine",
-        fusion="contrast",
-        aligned_stages=4,
-        decoder_channels=(96, 64, 32, 16),
-    ),
-    "micro": ModelConfig(
-        preset="micro",
-        encoder="micro",
-        similarity="cosine",
-        fusion="contrast",
-        aligned_stages=4,
-        decoder_channels=(128, 80, 32, 16),
+    "nano": _NANO,
+    "micro": _NANO.model_copy(
+        update={"preset": "micro", "encoder": "micro", "decoder_channels": (128, 80, 32, 16)},
     ),
 }
 

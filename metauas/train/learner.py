@@ -92,7 +92,6 @@ def _loaded(settings: TrainSettings) -> MetaUAS:
     """Return the network to start from, grown where the preset is a larger one."""
     model = load_checkpoint(str(settings.init_from))
     if (model.config.preset, settings.preset) == ("nano", "micro"):
-        seed_everything(settings.seed)
         size = {name: getattr(PRESETS["micro"], name) for name in ("preset", "encoder", "decoder_channels")}
         return grow(model, model.config.model_copy(update=size))
     check_preset(model.config.preset, wanted=settings.preset, path=str(settings.init_from))
