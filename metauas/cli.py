@@ -42,7 +42,10 @@ NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal imag
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
-Scheduler = Annotated[str | None, typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786, or its scheduler file."),
+]
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
 
 
@@ -142,7 +145,10 @@ def run(
     params: Params = None,
     out: Out = Path("runs/quick"),
     only: Annotated[list[str] | None, typer.Option(help="Run just this notebook (repeatable), e.g. 03_train.")] = None,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 3600,
+    timeout: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seconds that one cell may take; by default no limit."),
+    ] = None,
 ) -> None:
     """Run the five notebooks in order with papermill, and make a page that shows what came out."""
     from metauas.ablations.report import write_index
@@ -181,7 +187,10 @@ def sweep(
         int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
     ] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
-    timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 3600,
+    timeout: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seconds that one cell may take; by default no limit."),
+    ] = None,
     report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,
 ) -> None:
     """Run ablations: papermill runs of every file under every seed, on this machine or any Dask cluster.

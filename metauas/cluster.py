@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from metauas.errors import InputError
+from metauas.files import read_json
 
 PATIENCE = "10s"  # for a scheduler's answer
 #: Dask has its workers give every freed page back at once, which images and gradients need again a moment later: that
@@ -97,13 +99,14 @@ def open_client(
     no dashboard, and cannot be reached from other machines.
 
     Args:
-        scheduler: address of an existing scheduler, such as ``tcp://10.0.0.1:8786``.
+        scheduler: address of an existing scheduler, such as ``tcp://10.0.0.1:8786``, or the file that `dask scheduler
+            --scheduler-file` wrote.
         workers: processes of the cluster here; None fits them to the machine.
         gpu: the cluster here offers the resource ``GPU``.
         environment: variables of the processes here; by default Dask gives each one thread (``OMP_NUM_THREADS``).
 
     Raises:
-        InputError: there is no scheduler at that address.
+        InputError: there is no scheduler at that address, or none in that file.
     """
     if scheduler is not None:
         with _connect(scheduler) as client:
@@ -142,12 +145,21 @@ def local_cluster(
 
 def _connect(scheduler: str) -> Client:
     try:
-        return distributed().Client(scheduler, timeout=PATIENCE)
+        return distributed().Client(_address(scheduler), timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {scheduler!r} ({error}); give its address as `dask scheduler` prints it, "
             "such as tcp://10.0.0.1:8786, or none for a cluster on this machine"
         ) from error
+
+
+def _address(scheduler: str) -> str:
+    if not Path(scheduler).is_file():
+        return scheduler
+    found = read_json(scheduler)
+    if not isinstance(found, dict) or not isinstance(found.get("address"), str):
+        raise InputError(f"{scheduler} names no scheduler; give the file that `dask scheduler --scheduler-file` wrote")
+    return found["address"]
 
 
 def distributed() -> Any:

@@ -66,3 +66,8 @@ def test_numbers_of_the_limits_are_those_that_were_measured():
     limits = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(limits)
     assert (DOCS / "limits.md").read_text() == limits.page(read_json(DOCS / "limits" / "metrics.json"))
+
+
+def test_every_page_is_in_the_books_contents():
+    contents = (ROOT / "mkdocs.yml").read_text()
+    assert [page.name for page in PAGES if page.name not in contents] == []

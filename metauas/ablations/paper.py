@@ -21,7 +21,7 @@ def published() -> pd.DataFrame:
 def beside_paper(frame: pd.DataFrame, *, dataset: str = "MVTec AD") -> pd.DataFrame:
     """Set the paper's figures beside ours: a row a variant that both have, ``mean ± std`` in percent.
 
-    The paper's are of another benchmark and a larger network: compare the directions, not the levels.
+    The paper's are of EfficientNet-b4: with another benchmark or network, compare the directions, not the levels.
 
     Args:
         frame: the table of ``collect_metrics``.

@@ -25,7 +25,7 @@ class NotebookFailedError(RuntimeError):
 
 
 def run_notebook(
-    notebook: str | Path, *, output: str | Path, parameters: Mapping[str, Any], timeout: int = 3600
+    notebook: str | Path, *, output: str | Path, parameters: Mapping[str, Any], timeout: int | None = None
 ) -> Path:
     """Run one notebook in a kernel of its own, in the notebook's folder, and return the executed notebook.
 
@@ -36,7 +36,7 @@ def run_notebook(
         notebook: the source, which is never written to.
         output: the executed notebook, complete or absent.
         parameters: values for names that the notebook declares.
-        timeout: seconds that one cell may take.
+        timeout: seconds that one cell may take; None sets no limit, since a whole training is one cell.
 
     Raises:
         InputError: before anything runs, for a parameter that the notebook does not declare or of another
@@ -66,7 +66,7 @@ def run_suite(
     out: str | Path,
     *,
     only: Sequence[str] | None = None,
-    timeout: int = 3600,
+    timeout: int | None = None,
 ) -> list[Path]:
     """Run the notebooks in order, each with its own keys of one parameter file, and return the executed ones.
 
@@ -76,7 +76,7 @@ def run_suite(
         parameters_file: a flat YAML file; None leaves every notebook its defaults.
         out: the run folder; the executed notebooks lie directly in it.
         only: run just these, named by stem (``03_train``) or room (``train``).
-        timeout: seconds that one cell may take.
+        timeout: seconds that one cell may take; None sets no limit, since a whole training is one cell.
 
     Raises:
         InputError: before any work, if a key of the file is declared by no notebook or a value has another
@@ -112,7 +112,7 @@ def kernel_environment(**variables: str) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _start(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int) -> None:
+def _start(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int | None) -> None:
     """Execute a notebook; try again if its kernel died before the first cell.
 
     Kernels choose free ports and bind them a little later, so that two started at once can clash.
@@ -127,7 +127,7 @@ def _start(source: Path, target: Path, parameters: Mapping[str, Any], timeout: i
             return
 
 
-def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int) -> None:
+def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int | None) -> None:
     papermill.execute_notebook(
         str(source),
         str(target),

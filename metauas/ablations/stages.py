@@ -47,7 +47,7 @@ class Outcome:
 
 
 def do_stage(
-    stage: Stage, before: Outcome | None, *, out: str, timeout: int, tell: Callable[[str], None] | None = None
+    stage: Stage, before: Outcome | None, *, out: str, timeout: int | None, tell: Callable[[str], None] | None = None
 ) -> Outcome:
     """Do a stage and return how it ended; what goes wrong in the notebook is part of that, and not raised.
 
@@ -55,7 +55,7 @@ def do_stage(
         stage: what to do.
         before: how the stage that it needs has ended.
         out: the sweep's folder, which all workers see.
-        timeout: seconds that one cell may take.
+        timeout: seconds that one cell may take, or None.
         tell: is told the stage's folder when it starts.
     """
     if before is not None and before.failed:
@@ -99,7 +99,7 @@ def _check_place(stage: Stage, out: Path) -> None:
         raise OSError(f"{where} has another version of the code or the notebooks; bring both to the same")
 
 
-def _run(stage: Stage, out: Path, *, timeout: int) -> None:
+def _run(stage: Stage, out: Path, *, timeout: int | None) -> None:
     folder = out / stage.folder
     _clear(stage, folder)
     places = {"run_dir": str(folder)}

@@ -32,7 +32,7 @@ def run_sweep(
     scheduler: str | None = None,
     workers: int | None = None,
     gpu: bool = False,
-    timeout: int = 3600,
+    timeout: int | None = None,
 ) -> pd.DataFrame:
     """Run every file under every seed and return one row a run, in the order of files and seeds.
 
@@ -50,7 +50,7 @@ def run_sweep(
         workers: processes on this machine, by default one a core; they share the cores (OMP_NUM_THREADS, unless it is
             set already). 0 does one stage after the other in this process, without Dask.
         gpu: each stage takes one unit of a worker's resource ``GPU``.
-        timeout: seconds that one cell may take.
+        timeout: seconds that one cell may take; None sets no limit, since a whole training is one cell.
 
     Returns:
         Columns factor, variant, seed, status (``done``, ``kept`` or ``failed``), seconds, error, folder.
@@ -66,7 +66,7 @@ def run_sweep(
         return _swept(runs, folder, scheduler=scheduler, workers=workers, gpu=gpu, timeout=timeout)
 
 
-def _swept(runs: Sequence[Run], folder: Path, *, timeout: int, **cluster: Any) -> pd.DataFrame:
+def _swept(runs: Sequence[Run], folder: Path, *, timeout: int | None, **cluster: Any) -> pd.DataFrame:
     outcomes = {run.evaluation.folder: Outcome(KEPT) for run in runs if is_done(run.evaluation, folder)}
     left = _left(runs, outcomes)
     with show_board(runs, outcomes) as board:

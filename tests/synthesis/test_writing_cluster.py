@@ -1,5 +1,6 @@
 """Written pairs on a Dask cluster: one of threads for what any cluster does, one of processes for what can be lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -102,6 +103,21 @@ def test_a_scheduler_that_does_not_answer_is_named(address, tmp_path, monkeypatc
     monkeypatch.setattr("metauas.cluster.PATIENCE", "0.2s")
     with pytest.raises(InputError, match=rf"no Dask scheduler answers at '{address}'"):
         write_pairs(SETTINGS, tmp_path, scheduler=address)
+
+
+def test_a_scheduler_is_found_by_its_file(cluster, expected, tmp_path):
+    known = tmp_path / "dask.json"
+    known.write_text(json.dumps({"address": cluster(1), "id": "Scheduler"}))
+    write_pairs(SETTINGS, tmp_path / "pairs", scheduler=str(known))
+    assert shards(tmp_path / "pairs") == expected
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"address": 3}'])
+def test_a_file_of_no_scheduler_is_named(content, tmp_path):
+    known = tmp_path / "dask.json"
+    known.write_text(content)
+    with pytest.raises(InputError, match="names no scheduler; give the file that"):
+        write_pairs(SETTINGS, tmp_path / "pairs", scheduler=str(known))
 
 
 # --- processes
