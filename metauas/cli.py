@@ -254,7 +254,7 @@ def train(
         values = {key: value for key, value in values.items() if key not in MAKING}
     try:
         result = train_network(TrainSettings.parse(values, origin="training settings"), out=out, resume=resume)
-    except SavingError as error:
+    except (SavingError, FloatingPointError) as error:
         Console(stderr=True, highlight=False).print(str(error), style="bold red", markup=False, soft_wrap=True)
         sys.exit(1)
     if is_main_process():

@@ -1,5 +1,6 @@
 """One run in a folder at a time, however the one before ended."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+#: What shared file systems say that are mounted without locks.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 _held: set[int] = set()
 
 
@@ -32,8 +35,8 @@ if hasattr(os, "register_at_fork"):
 def alone_in(folder: str | Path) -> Iterator[Path]:
     """Keep a second run out of the folder, which is made if it is missing, and clear away what a killed one left.
 
-    The system lets go of the folder however this process ends, and nothing is written for it. On Windows, which
-    cannot lock a folder, runs are not kept apart.
+    The system lets go of the folder however this process ends, and nothing is written for it. On Windows, and on
+    shared file systems without locks, runs are not kept apart.
 
     Raises:
         OutputError: another run is writing into the folder, or it cannot be made.
@@ -69,3 +72,6 @@ def _lock(handle: int, folder: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OutputError(f"another run is writing into {folder}; wait for it, or give another folder") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise

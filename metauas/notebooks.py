@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metauas.errors import InputError, did_you_mean
-from metauas.files import atomic_folder, require_file
+from metauas.files import atomic_folder, require_file, require_folder
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 TAG = "parameters"
@@ -35,13 +35,16 @@ class Cell:
 
 
 def notebooks_folder() -> Path:
-    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else that beside or inside the package.
+    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else that of the suite in which we are.
+
+    That is a copy (``copy_suite``) or checkout whose folder, or whose ``notebooks/``, is the current one; elsewhere it
+    is the suite beside or inside the package.
 
     Raises:
         InputError: if the folder does not exist.
     """
     chosen = os.environ.get("METAUAS_NOTEBOOKS")
-    folder = Path(chosen) if chosen else _own_suite() / "notebooks"
+    folder = Path(chosen) if chosen else (_current_suite() or _own_suite()) / "notebooks"
     if not folder.is_dir():
         raise InputError(
             f"the notebooks' folder {folder} does not exist; set METAUAS_NOTEBOOKS to a copy by `metauas notebooks` or "
@@ -72,10 +75,20 @@ def copy_suite(out: str | Path) -> Path:
     if Path(out).exists():
         raise InputError(f"{out} is there already, and may hold changes of yours; give a new folder")
     suite = notebooks_folder().parent
+    for name in SUITE:
+        require_folder(suite / name)
     with atomic_folder(out) as draft:
         for name in SUITE:
             shutil.copytree(suite / name, draft / name, ignore=shutil.ignore_patterns(".*"))
     return Path(out) / "notebooks"
+
+
+def _current_suite() -> Path | None:
+    here = Path.cwd()
+    for suite in (here, here.parent):
+        if (here == suite or here.name == "notebooks") and all((suite / name).is_dir() for name in SUITE):
+            return suite if list((suite / "notebooks").glob(PATTERN)) else None
+    return None
 
 
 def _own_suite() -> Path:

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import signal
@@ -77,3 +78,13 @@ def test_nothing_stays_in_a_folder_that_was_let_go(tmp_path):
     with alone_in(tmp_path / "run") as folder:
         assert folder == tmp_path / "run"
     assert list(Path(folder).iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of folders")
+def test_a_file_system_without_locks_is_gone_on_with(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("metauas.locks.fcntl.flock", refuse)
+    with alone_in(tmp_path / "run") as folder:
+        assert folder.is_dir()

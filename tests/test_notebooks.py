@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from metauas.ablations.factors import find_files
 from metauas.errors import InputError
 from metauas.notebooks import (
     SUITE,
@@ -134,3 +135,22 @@ def test_no_notebook_is_committed_with_a_warning(notebook):
     outputs = [output for cell in json.loads(notebook.read_text())["cells"] for output in cell.get("outputs", [])]
     shown = [output for output in outputs if output.get("name") == "stderr" or output["output_type"] == "error"]
     assert shown == []
+
+
+def test_a_copy_is_used_from_its_folder_and_its_notebooks(tmp_path, monkeypatch):
+    monkeypatch.delenv("METAUAS_NOTEBOOKS", raising=False)
+    copy = copy_suite(tmp_path / "suite")
+    (tmp_path / "suite/params/prompt/mine.yaml").write_text("prompt: random\n")
+    for place in (copy, tmp_path / "suite"):
+        monkeypatch.chdir(place)
+        assert notebooks_folder() == copy.resolve()
+        assert "mine" in [file.stem for file in find_files(["prompt"])]
+    monkeypatch.chdir(tmp_path)
+    assert notebooks_folder() != copy.resolve()
+
+
+def test_a_suite_of_which_a_part_is_missing_cannot_be_copied(make_notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("METAUAS_NOTEBOOKS", str(make_notebook("01_one.ipynb", "a = 1").parent))
+    with pytest.raises(InputError, match="params"):
+        copy_suite(tmp_path / "suite")
+    assert not (tmp_path / "suite").exists()

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metauas.ablations.factors import natural_key
+from metauas.ablations.records import check_alike
 from metauas.errors import InputError
 from metauas.files import read_json, require_folder
 
@@ -19,8 +21,8 @@ MEAN = "mean"  # the name under which the mean over categories stands among them
 def collect_metrics(*folders: str | Path) -> pd.DataFrame:
     """Read every ``<folder>/<factor>/<variant>/seed-<seed>/04_eval/metrics.json`` into one long table.
 
-    Factors come by name, variants in the order in which people count. Of runs of the same name and seed in several
-    folders, the first folder's counts.
+    Factors come by name, variants in the order in which people count. A factor is read from the first folder that has
+    any of it: runs of two sweeps may differ in scale or network, so that they say nothing about each other.
 
     Each file is ``{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}``,
     and may hold such blocks by name under ``"conditions"``, of which the main one repeats the first, or name its own
@@ -31,7 +33,8 @@ def collect_metrics(*folders: str | Path) -> pd.DataFrame:
         [0, 1], NaN where undefined), and condition if any file names one (``plain`` in files that do not).
 
     Raises:
-        InputError: if a folder is missing or none holds metrics, or a file has another form.
+        InputError: if a folder is missing or none holds metrics, a file has another form, or the seeds of a variant
+            were run with different parameters.
     """
     rows = [row for file in metrics_files(*folders) for row in _rows(file)]
     if not rows:
@@ -45,11 +48,17 @@ def collect_metrics(*folders: str | Path) -> pd.DataFrame:
 
 def metrics_files(*folders: str | Path) -> list[Path]:
     """Return the metrics files that ``collect_metrics`` reads, in its order."""
-    found: dict[tuple[str, ...], Path] = {}
+    found: dict[str, list[Path]] = {}
     for folder in folders:
+        of_factor: dict[str, list[Path]] = {}
         for file in require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"):
-            found.setdefault(file.parts[-5:-2], file)
-    return [found[run] for run in sorted(found, key=lambda run: [natural_key(part) for part in run])]
+            of_factor.setdefault(file.parts[-5], []).append(file)
+        found = of_factor | found
+    files = sorted(
+        chain.from_iterable(found.values()), key=lambda file: [natural_key(part) for part in file.parts[-5:-2]]
+    )
+    check_alike([file.parents[1] for file in files])
+    return files
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from metauas.errors import InputError
 class Comparison:
     """The difference ``better − other`` of one metric, over pairs of the same seed and category.
 
+    Where no seed changes either variant, the seeds' numbers are copies, and a category is one pair.
+
     Attributes:
         better: the variant that is expected to be better.
         other: the one it is compared with.
@@ -73,7 +75,10 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
     wide = rows.pivot_table(index=["seed", "category"], columns="variant", values="value")
     if not {better, other} <= set(wide.columns):
         raise InputError(f"no runs of both {better!r} and {other!r}; there are {', '.join(map(str, wide.columns))}")
-    differences: pd.Series[float] = (wide[better] - wide[other]).dropna()
+    both = wide[[better, other]].dropna()
+    if (both.groupby("category").nunique() <= 1).all(axis=None):  # no seed changes anything: copies are no evidence
+        both = both.groupby("category").mean()
+    differences: pd.Series[float] = both[better] - both[other]
     if differences.empty:
         raise InputError(f"{better!r} and {other!r} share no seed and category")
     mean, reach = float(differences.mean()), math.nan

@@ -42,6 +42,11 @@ def read_for_notebooks(path: str | Path, notebooks: Sequence[str | Path]) -> dic
     return split_parameters(content, notebooks, source=path)
 
 
+def located(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Make what is a path of a file or folder here absolute, as notebooks run elsewhere; a path has a slash in it."""
+    return {name: _absolute(value) for name, value in values.items()}
+
+
 def _absolute(value: Any) -> Any:
     is_path = isinstance(value, str) and "/" in value and Path(value).exists()
     return str(Path(value).resolve()) if is_path else value
@@ -61,7 +66,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"setting {setting!r} is not of the form name=value, such as size=96")
     text = "\n".join(f"{name}: {value}" for name, _, value in pairs)
     values = _checked(*parse_mapping(text, origin="settings", example="size=96"), source="settings") if text else {}
-    return {name: _absolute(value) for name, value in values.items()}
+    return located(values)
 
 
 def split_parameters(

@@ -7,7 +7,7 @@ from typing import Any
 
 from metauas.ablations.factors import scale_file
 from metauas.ablations.identity import code_digest, content_digest, stage_digest
-from metauas.ablations.parameters import read_for_notebooks, split_parameters
+from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
 from metauas.errors import InputError
 from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder
 from metauas.released import resolve_checkpoint
@@ -90,7 +90,7 @@ def plan_runs(
     runs = []
     for file in map(Path, files):
         own = _by_stem(read_for_notebooks(file, _notebooks()))
-        given = {stem: {**base[stem], **own[stem], **top[stem]} for stem in (TRAIN, EVAL)}
+        given = {stem: located({**base[stem], **own[stem], **top[stem]}) for stem in (TRAIN, EVAL)}
         name = f"{file.resolve().parent.name}/{file.stem}"
         trains = bool(own[TRAIN])
         runs += [Run(name, seed, _evaluation(name, given, seed=seed, trains=trains, code=code)) for seed in seeds]
@@ -116,7 +116,9 @@ def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) 
 
 def _training(given: Given, *, seed: int | None, code: str) -> Stage:
     parameters = given[TRAIN] | ({} if seed is None else _declared(TRAIN, {"seed": seed}))
-    digest = stage_digest(TRAIN, parameters, code=code, before="")
+    start = parameters.get("init_from")
+    before = content_digest(resolve_checkpoint(start)) if start else ""
+    digest = stage_digest(TRAIN, parameters, code=code, before=before)
     return Stage(TRAIN, f"{TRAINED}/{digest[:16]}", parameters, digest, code)
 
 
@@ -155,6 +157,14 @@ def _check_distinct(runs: Sequence[Run]) -> None:
 
 
 def _check_used(overrides: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    used = {key for run in runs for stage in run.stages for key in stage.parameters}
-    for key in overrides.keys() - used - {"checkpoint"}:  # which is for those runs alone that do not train
-        raise InputError(f"the override {key!r} would have no effect: none of these runs trains, which alone uses it")
+    given = [stage.parameters for run in runs for stage in run.stages]
+    for key, value in overrides.items():
+        if key in ("seed", "seeds") and all(parameters.get(key) != value for parameters in given):
+            raise InputError(f"the override {key!r} would have no effect: each run takes its own of the sweep's seeds")
+        if key == "run_dir":
+            raise InputError("the override 'run_dir' would have no effect: each run has its folder in the sweep's own")
+        # a checkpoint is for those runs alone that do not train
+        if key != "checkpoint" and all(key not in parameters for parameters in given):
+            raise InputError(
+                f"the override {key!r} would have no effect: none of these runs trains, which alone uses it"
+            )

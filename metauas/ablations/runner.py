@@ -11,7 +11,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
-from metauas.ablations.parameters import read_for_notebooks, split_parameters
+from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
 from metauas.locks import alone_in
@@ -94,7 +94,7 @@ def run_suite(
         for number, notebook in enumerate(chosen, start=1):
             console.print(f"{number}/{len(chosen)}  {notebook.stem} …", end=" ")
             start = time.perf_counter()
-            values = {**given[notebook], "run_dir": str(folder)}
+            values = {**located(given[notebook]), "run_dir": str(folder)}
             executed.append(run_notebook(notebook, output=folder / notebook.name, parameters=values, timeout=timeout))
             console.print(f"{time.perf_counter() - start:.1f} s")
     return executed

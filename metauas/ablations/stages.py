@@ -13,11 +13,11 @@ from jupyter_core.utils import ensure_event_loop
 
 from metauas.ablations.identity import code_digest
 from metauas.ablations.plan import EVAL, TRAIN, Stage, notebook_of
+from metauas.ablations.records import RECORD
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
 from metauas.cluster import distributed
 from metauas.files import read_json, write_json
 
-RECORD = "run.json"
 #: What a finished stage has left; the evaluation's other results lie beside its metrics.
 RESULTS = {TRAIN: f"{TRAIN}/checkpoint", EVAL: f"{EVAL}/metrics.json"}
 

@@ -37,7 +37,7 @@ class EvalSettings(Settings):
     prompt: str = "random"
     shots: Annotated[int, Field(ge=1)] = 1
     pool_size: Annotated[int, Field(ge=1)] | None = None
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = PROMPT_SEEDS
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = PROMPT_SEEDS
     size: Annotated[int, Field(ge=32, le=4096)] = 256
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
     batch_size: Annotated[int, Field(ge=1)] = 16

@@ -1,5 +1,6 @@
 """The training loop: pixel-wise BCE on change pairs (paper, section 3.3 and equation 5)."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from metauas.train.examples import MAPS_NAME, changed_pairs, maps_of, remove_map
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
 from metauas.train.record import begin_record, end_record
-from metauas.train.rescue import rescued
+from metauas.train.rescue import BATCH_NAME, rescued
 from metauas.train.selection import is_exhausted, kept_row
 from metauas.train.settings import TrainSettings
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
@@ -103,14 +104,22 @@ class _Run:
             progress = load_progress(self.folder, **self._state(), settings=self.settings)
         if self.is_main:
             if not resume:
-                (self.folder / STATE_NAME).unlink(missing_ok=True)
-                remove_maps(self.folder)
+                self._remove_results()
             remove_unfinished(self.folder, self.folder / "checkpoint", self.folder / MAPS_NAME)
             write_json(self.folder / "settings.json", self.settings.model_dump())
             begin_record(self.folder, self.settings, accelerator=self.accelerator, step=progress.step)
         about = {name: value if isinstance(value, int | float) else str(value) for name, value in self.settings}
         self.accelerator.init_trackers("metauas", config=about)
         return progress
+
+    def _remove_results(self) -> None:
+        """Remove what another run left, which would pass for this one's until its first validation."""
+        for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAME):
+            (self.folder / name).unlink(missing_ok=True)
+        start = self.settings.init_from
+        if start is None or not Path(start).resolve().is_relative_to(self.folder.resolve()):  # else it is still needed
+            shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+        remove_maps(self.folder)
 
     def go(self, progress: Progress) -> None:
         """Take the remaining steps, validating and saving as the settings say."""

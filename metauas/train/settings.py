@@ -104,8 +104,8 @@ class TrainSettings(Settings):
     photographs: str | None = None
     recipe: str | None = None
     pairs: str | None = None
-    size: Annotated[int, Field(ge=32, le=4096)] = 96
-    steps: Positive = 200
+    size: Annotated[int, Field(ge=32, le=4096)] = 64
+    steps: Positive = 120
     batch_size: Positive = 12
     accumulate: Positive = 1
     optimizer: Literal["adamw", "muon"] = "adamw"
@@ -119,8 +119,8 @@ class TrainSettings(Settings):
     shift: Share | None = None
     kinds: tuple[str, ...] | None = None
     distinct_pairs: Positive | None = None
-    validation_pairs: Positive = 64
-    validate_every: Positive = 100
+    validation_pairs: Positive = 60
+    validate_every: Positive = 40
     keep: Literal["last", "best"] = "last"
     patience: Positive | None = None
     save_every: Positive | None = None

@@ -92,3 +92,28 @@ def test_what_is_missing_or_misshapen_is_named(tmp_path):
     write_json(tmp_path / "a/b/seed-1/04_eval/metrics.json", {"mean": {"I-AUROC": 0.5}, "categories": {}})
     with pytest.raises(InputError, match=r"metrics\.json does not have the form"):
         collect_metrics(tmp_path)
+
+
+def test_a_factor_is_never_mixed_from_two_folders(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    write_json(other / "alignment/soft/seed-1/04_eval/metrics.json", block(0.1))
+    write_json(other / "prompt/pool/seed-1/04_eval/metrics.json", block(0.3))
+    means = summary(collect_metrics(other, folder)).query("metric == 'I-AUROC'")
+    assert list(zip(means["factor"], means["variant"], means["mean"], means["seeds"], strict=True)) == [
+        ("alignment", "soft", 0.1, 1),
+        ("prompt", "pool", 0.3, 1),
+    ]
+
+
+def record(folder, variant, seed, **training):
+    after = {"parameters": {"seed": seed, **training}}
+    write_json(folder / f"alignment/{variant}/seed-{seed}/run.json", {"parameters": {}, "code": "a", "after": after})
+
+
+def test_seeds_of_one_variant_with_different_parameters_are_refused(folder):
+    for variant, seed in (("soft", 1), ("soft", 3), ("none", 1)):
+        record(folder, variant, seed, steps=30, alignment=variant)
+    assert len(collect_metrics(folder)) == 12
+    record(folder, "soft", 3, steps=300, alignment="soft")
+    with pytest.raises(InputError, match="soft/seed-1 and seed-3 differ in steps, so they are no seeds"):
+        collect_metrics(folder)

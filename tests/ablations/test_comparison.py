@@ -59,3 +59,14 @@ def test_one_pair_has_no_interval():
 def test_missing_variants_are_named():
     with pytest.raises(InputError, match="no runs of both 'soft' and 'hard'; there are none, soft"):
         compare(frame_of(DIFFERENCES), better="soft", other="hard", metric="P-AP")
+
+
+def test_copies_of_what_no_seed_changes_are_one_pair_a_category():
+    once = {(1, "a"): 0.10, (1, "b"): 0.14, (1, "c"): 0.06}
+    thrice = {(seed, category): value for seed in (1, 3, 5) for (_, category), value in once.items()}
+    found = compare(frame_of(thrice), better="soft", other="none", metric="P-AP")
+    expected = compare(frame_of(once), better="soft", other="none", metric="P-AP")
+    assert found.pairs == 3
+    assert (found.difference, found.low, found.high) == pytest.approx(
+        (expected.difference, expected.low, expected.high)
+    )

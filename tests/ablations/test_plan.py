@@ -96,3 +96,46 @@ def test_an_override_that_no_run_uses_is_refused(suite, write, tmp_path):
     overrides = {"checkpoint": str(tmp_path), "steps": 1}
     with pytest.raises(InputError, match="override 'steps' would have no effect"):
         plan_runs([write("prompt/random.yaml", "prompt: random")], seeds=[0], overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"seed": 7}, "override 'seed' would have no effect: each run takes its own of the sweep's seeds"),
+        ({"run_dir": "elsewhere"}, "override 'run_dir' would have no effect"),
+    ],
+)
+def test_overrides_of_what_a_sweep_decides_are_refused(suite, write, overrides, message):
+    with pytest.raises(InputError, match=message):
+        plan_runs([write("alignment/none.yaml", "alignment: none")], seeds=[1], overrides=overrides)
+
+
+def test_prompt_seeds_of_runs_that_are_trained_are_free(suite, write):
+    (run,) = plan_runs([write("alignment/none.yaml", "alignment: none")], seeds=[1], overrides={"seeds": [5]})
+    assert planned(run)["04_eval"] == {"seeds": [5]}
+    with pytest.raises(InputError, match="override 'seeds' would have no effect"):
+        plan_runs([write("prompt/pool.yaml", "prompt: pool")], seeds=[1], overrides={"seeds": [5]})
+
+
+def test_a_start_that_was_trained_anew_is_another_training(suite, write, make_notebook, tmp_path):
+    make_notebook("03_train.ipynb", "run_dir = ''\nseed = 0\ninit_from = None\nalignment = 'soft'")
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "weights.txt").write_text("first")
+    file = write("alignment/none.yaml", "alignment: none")
+
+    def digest():
+        (run,) = plan_runs([file], seeds=[1], overrides={"init_from": str(start)})
+        return run.evaluation.after.digest
+
+    before = digest()
+    assert digest() == before
+    (start / "weights.txt").write_text("second")
+    assert digest() != before
+
+
+def test_paths_in_files_are_those_of_where_the_sweep_is_started(suite, write, tmp_path, monkeypatch):
+    (tmp_path / "data/mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (run,) = plan_runs([write("alignment/none.yaml", "alignment: data/mine")], seeds=[1])
+    assert planned(run)["03_train"]["alignment"] == str(tmp_path / "data/mine")

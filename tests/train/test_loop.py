@@ -185,6 +185,25 @@ def test_without_resuming_a_run_starts_anew(monkeypatch, tiny, unbroken, tmp_pat
     assert_same(train(tiny, out=tmp_path, resume=False), unbroken)
 
 
+def test_without_resuming_nothing_of_the_old_run_passes_for_the_new_one(monkeypatch, tiny, tmp_path):
+    train(tiny, out=tmp_path)
+    with monkeypatch.context() as patch:
+        break_off(patch, at=0)
+        with pytest.raises(BrokenOffError):
+            train(tiny.model_copy(update={"seed": 99}), out=tmp_path, resume=False)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["run.json", "settings.json"]
+
+
+def test_a_run_may_start_from_the_network_of_its_own_folder(monkeypatch, tiny, tmp_path):
+    train(tiny, out=tmp_path)
+    again = tiny.model_copy(update={"init_from": str(tmp_path / "checkpoint")})
+    with monkeypatch.context() as patch:
+        break_off(patch, at=0)
+        with pytest.raises(BrokenOffError):
+            train(again, out=tmp_path, resume=False)
+    assert (tmp_path / "checkpoint/model.safetensors").is_file()
+
+
 def test_other_settings_in_the_same_folder_are_refused(tiny, unbroken):
     folder = unbroken.checkpoint.parent
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

@@ -2,6 +2,7 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.model import model_config
+from metauas.notebooks import declared_parameters, notebooks_folder
 from metauas.train import TrainSettings
 from metauas.train.settings import NETWORK_CHOICES
 
@@ -57,3 +58,9 @@ def test_a_choice_that_no_network_allows():
 def test_what_is_wrong_is_named(wrong, message):
     with pytest.raises(InputError, match="params.yaml: " + message):
         TrainSettings.parse(wrong, origin="params.yaml")
+
+
+def test_the_defaults_are_those_of_the_notebook():
+    declared = declared_parameters(notebooks_folder() / "03_train.ipynb")
+    defaults = TrainSettings().model_dump()
+    assert {name: declared[name] for name in defaults} == defaults

@@ -1,0 +1,41 @@
+"""What a sweep has written down about its runs: which of them may be averaged."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metauas.errors import InputError
+from metauas.files import read_json
+
+#: The record of a stage that is done, in its folder.
+RECORD = "run.json"
+_OF_A_SEED = ("seed", "seeds")
+
+
+def check_alike(folders: Sequence[Path]) -> None:
+    """Check that runs of one variant, ``<factor>/<variant>/seed-<seed>``, differ in nothing but the seed.
+
+    Runs without a record, such as those that were put there by hand, are left alone.
+
+    Raises:
+        InputError: naming the two runs, and what differs.
+    """
+    first: dict[Path, tuple[Path, dict[str, Any]]] = {}
+    for folder in folders:
+        if not (folder / RECORD).is_file():
+            continue
+        own = _without_seed(read_json(folder / RECORD))
+        other, expected = first.setdefault(folder.parent, (folder, own))
+        if differing := [name for name in own | expected if own.get(name) != expected.get(name)]:
+            raise InputError(
+                f"{other} and {folder.name} differ in {', '.join(differing)}, so they are no seeds of one variant; "
+                "repeat the sweep with all seeds, or give each its own folder"
+            )
+
+
+def _without_seed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a run's stages, and its code, under their names."""
+    training = record.get("after") or {}
+    stages = [training.get("parameters", {}), record.get("parameters", {})]
+    values = {name: value for stage in stages for name, value in stage.items() if name not in _OF_A_SEED}
+    return {**values, "code": record.get("code")}
