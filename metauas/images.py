@@ -90,9 +90,19 @@ def resize_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np
     if mask.shape == tuple(size):
         return mask
     height, width = size
-    shrinks = height < mask.shape[0] or width < mask.shape[1]
-    flag = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(mask.astype(np.float32), (width, height), interpolation=flag)) > 0
+    # first what shrinks: OpenCV averages areas only where no side grows
+    small = (min(width, mask.shape[1]), min(height, mask.shape[0]))
+    shrunk = np.asarray(cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)) > 0
+    return np.asarray(cv2.resize(shrunk.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)) > 0
+
+
+def resize_mask_official(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np.ndarray, "h2 w2"]:
+    """Resize a mask to ``size`` (height, width) as the official code does: as an image, then True where it is above 0.
+
+    On shrinking to less than half, thin defects may be lost; ``resize_mask`` keeps them.
+    """
+    values = torch.from_numpy(mask.astype(np.float32))[None, None]
+    return F.interpolate(values, size=tuple(size), mode="bilinear", align_corners=True)[0, 0].numpy() > 0
 
 
 def write_png(path: str | Path, image: np.ndarray | Tensor) -> Path:

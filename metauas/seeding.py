@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 
-def rng_for(*key: int | str) -> np.random.Generator:
+def rng_for(*key: int | np.integer | str) -> np.random.Generator:
     """Return a generator that is a function of ``key`` alone.
 
     Words and integers may be mixed: ``rng_for(seed, "validation", index)``. Different keys give independent
     streams (NumPy's ``SeedSequence``), the same key the same stream on every machine.
     """
-    words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in key]
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in key]  # NumPy's, too
     # the length counts too: SeedSequence drops trailing zeros, and (0,) must not be (0, 0)
     return np.random.default_rng(np.random.SeedSequence([len(words), *words]))
 

@@ -146,6 +146,14 @@ def test_no_thin_defect_is_lost_when_a_mask_shrinks():
         assert small.sum() <= 4
 
 
+@pytest.mark.parametrize(("shape", "size"), [((90, 20), (26, 26)), ((20, 90), (26, 26)), ((127, 50), (51, 51))])
+def test_no_thin_defect_is_lost_when_one_side_shrinks_and_the_other_grows(shape, size):
+    for row in range(shape[0]):
+        mask = np.zeros(shape, bool)
+        mask[row] = True
+        assert resize_mask(mask, size).any(axis=0).all()
+
+
 def test_a_growing_mask_repeats_its_pixels():
     mask = np.array([[True, False], [False, True]])
     assert (resize_mask(mask, (6, 6)) == np.kron(mask, np.ones((3, 3), bool))).all()

@@ -17,7 +17,8 @@ import sys, time
 from metauas.locks import alone_in
 with alone_in(sys.argv[1]):
     print("in", flush=True)
-    time.sleep(60)
+    for _ in range(600):  # a signal just before one long sleep would wait for its end
+        time.sleep(0.1)
 """
 
 

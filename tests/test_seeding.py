@@ -58,3 +58,7 @@ def test_all_global_generators_are_seeded():
 def test_seeds_beyond_32_bits_are_accepted():
     seed_everything(2**40 + 1)
     assert rng_for(2**40).random() != rng_for(0).random()
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert rng_for(np.int64(3), "a").integers(2**31) == rng_for(3, "a").integers(2**31)

@@ -45,7 +45,8 @@ def evaluate(
         benchmark: categories with normal images, test images and masks.
         settings: prompts, seeds, size and conditions.
         baselines: also evaluate ``BASELINES``, under the main condition.
-        official: also compute the metrics as the author's script does (``compute_metrics_official``).
+        official: also compute the metrics as the author's script does, of masks resized as there
+            (``compute_metrics_official``).
         conditions: how prompts are given, the main one first; by default turned by the settings' rotations.
         on_maps: gets the network's maps under the main condition, once for each category and seed.
 
@@ -108,7 +109,7 @@ def _rows(
     }
     found = {EXACT: compute_metrics(maps, queries.masks, queries.labels)}
     if official:
-        found[OFFICIAL] = compute_metrics_official(maps, queries.masks, queries.labels)
+        found[OFFICIAL] = compute_metrics_official(maps, queries.official_masks, queries.labels)
     for definition, metrics in found.items():
         for metric, value in metrics.items():
             yield {**place, "definition": definition, "metric": metric, "value": value}

@@ -1,6 +1,7 @@
 """The test images of a category, read when they are needed."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from metauas.eval.layouts import Category, load_sample
-from metauas.images import stack_images
+from metauas.eval.layouts import Category, load_mask, load_sample
+from metauas.images import resize_mask_official, stack_images
 
 #: Images are kept up to here, so that five seeds and three methods read most files once; the others are read again.
 KEEP_BYTES = 2**30
@@ -49,6 +50,12 @@ class Queries:
             image, self.masks[index] = load_sample(sample, size)
             if (index + 1) * _BYTES_PER_PIXEL * size**2 <= keep_bytes:
                 self._kept.append(image)
+
+    @cached_property
+    def official_masks(self) -> Bool[np.ndarray, "n size size"]:
+        """The masks (N, size, size), resized as the official code does."""
+        masks = (load_mask(sample, self.size, resize=resize_mask_official) for sample in self.category.test)
+        return np.stack(list(masks))
 
     def __len__(self) -> int:
         return len(self.category.test)

@@ -1,5 +1,7 @@
 """The feature alignment module (FAM): bring the prompt's features to the query's places (paper, section 3.3)."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -61,7 +63,8 @@ class FeatureAlignment(nn.Module):
         if near:
             queries, keys = _with_places(queries, keys, shape=_same_size(query, prompt).shape[-2:])
         pick = _soft if self.alignment == "soft" else _hard
-        aligned = pick(queries, keys, values)
+        with exactly(query.device) if near else nullcontext():
+            aligned = pick(queries, keys, values)
         return aligned.transpose(1, 2).unflatten(2, query.shape[-2:]).contiguous()
 
     def tokens(self, feature: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c2"]:
@@ -89,6 +92,12 @@ class FeatureAlignment(nn.Module):
 
     def _sharpened(self, queries: Tensor) -> Tensor:
         return queries * self.log_sharpness.exp() if hasattr(self, "log_sharpness") else queries
+
+
+def exactly(device: torch.device) -> AbstractContextManager[object]:
+    """Suspend autocast in the block, for what would not be exact in half precision, such as places."""
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _soft(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
     """Return one row an encoder stage: stride, channels, grid at ``size`` pixels, and whether it is aligned."""
     strides, channels = model.encoder.strides, model.encoder.channels
     first = len(strides) - len(model.alignments)
+    padded = -(-size // strides[-1]) * strides[-1]  # as the network pads what its last stride does not divide
     rows = [
-        {"stage": i + 1, "stride": s, "channels": c, "grid": f"{size // s} × {size // s}", "aligned": i >= first}
+        {"stage": i + 1, "stride": s, "channels": c, "grid": f"{padded // s} × {padded // s}", "aligned": i >= first}
         for i, (s, c) in enumerate(zip(strides, channels, strict=True))
     ]
     return pd.DataFrame(rows).set_index("stage")
@@ -43,9 +44,13 @@ def describe_parameters(model: MetaUAS) -> pd.DataFrame:
 def attention_of(
     model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h2 w2"], *, stage: int
 ) -> Float[Tensor, "n m"]:
-    """Return where each position of the query's ``stage`` (1 is the shallowest) looks in the prompt."""
+    """Return where each position of the query's ``stage`` (1 is the shallowest) looks in the prompt, on the CPU.
+
+    Raises:
+        InputError: the stage is not aligned.
+    """
     align, *features = _at_stage(model, query, prompt, stage=stage)
-    return align.attention(*features)[0]
+    return align.attention(*features)[0].float().cpu()
 
 
 @torch.no_grad()
@@ -87,10 +92,14 @@ def residual_of(
     """Return the mean absolute difference left between query and prompt at ``stage`` after an alignment.
 
     The alignment's weights are the model's own, whichever kind of alignment it was trained with.
+
+    Raises:
+        InputError: the alignment is not known, the network has no φ to compare by, or the stage is not aligned.
     """
+    check_has_tokens(model, alignment)
     own, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
     channels = query_feature.shape[1]
-    align = FeatureAlignment(channels, alignment=alignment, similarity=own.similarity)
+    align = FeatureAlignment(channels, alignment=alignment, similarity=own.similarity).to(query_feature)
     align.load_state_dict(own.state_dict(), strict=False)
     return (query_feature - align(query_feature, prompt_feature)).abs().mean(dim=1)[0]
 
@@ -101,12 +110,7 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     Raises:
         InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
     """
-    check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
-    if model.config.alignment == "none" and alignment != "none":
-        raise InputError(
-            f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
-            "take one trained with 'soft' or 'hard'"
-        )
+    check_has_tokens(model, alignment)
     config = model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"})
     changed = MetaUAS(config)
     own = model.state_dict()
@@ -114,8 +118,24 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     return changed.to(model.normalise.mean.device).eval()
 
 
+def check_has_tokens(model: MetaUAS, alignment: str) -> None:
+    """Check that a network can align in some way.
+
+    Raises:
+        InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
+    """
+    check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
+    if model.config.alignment == "none" and alignment != "none":
+        raise InputError(
+            f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
+            "take one trained with 'soft' or 'hard'"
+        )
+
+
 def _at_stage(model: MetaUAS, query: Tensor, prompt: Tensor, *, stage: int) -> tuple[FeatureAlignment, Tensor, Tensor]:
     first = len(model.encoder.strides) - len(model.alignments)
+    if not first < stage <= len(model.encoder.strides):
+        raise InputError(f"stage {stage} is not aligned; those from {first + 1} to {len(model.encoder.strides)} are")
     align = model.alignments[stage - 1 - first]
     assert isinstance(align, FeatureAlignment)
     return align, model.encode(query[None])[stage - 1], model.encode(prompt[None])[stage - 1]

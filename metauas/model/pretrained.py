@@ -18,6 +18,9 @@ _WAYS_OUT = (
     "without a network, set encoder_weights to the path of a weights file of this encoder, "
     "or to 'random', or use the preset 'nano', which needs none"
 )
+#: The paper's encoder has the weights of AutoAugment, as segmentation_models.pytorch names them ``imagenet``; timm's
+#: bare name stands for those that were learnt with 300 million further images (Noisy Student).
+_IMAGENET = {"tf_efficientnet_b4": "tf_efficientnet_b4.aa_in1k"}
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
 
 
@@ -39,8 +42,9 @@ def create_timm(name: str, *, weights: str, **options: Any) -> nn.Module:
         overlay = {"state_dict": _read_weights(name, weights)}
         return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
     try:
-        _ask_hub(name)
-        return timm.create_model(name, pretrained=True, **options)
+        tagged = _IMAGENET.get(name, name)
+        _ask_hub(tagged)
+        return timm.create_model(tagged, pretrained=True, **options)
     except (OSError, HTTPError, SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsUnavailableError(f"ImageNet weights of encoder {name!r}: {error}; {_WAYS_OUT}") from error
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from metauas.model.alignment import exactly
 from metauas.model.views import with_each
 
 _TURNS = 72  # of the first search, all around
@@ -59,11 +60,12 @@ def lay(
         return laid, worth.amin(dim=1)
     kind = torch.promote_types(query.dtype, torch.float32)  # places are not exact in half precision
     seen, known = query.to(kind), prompt.to(kind)
-    grid = F.affine_grid(register(seen, known), list(seen.shape), align_corners=False)
-    border = grid.abs().amax(dim=-1)[:, None]  # 1 is the prompt's
-    laid = torch.where(border <= 1, _sample(known, grid), seen)
-    low, high = _ALIKE
-    alike = ((likeness(seen, laid) - low) / (high - low)).clamp(0, 1)
+    with exactly(query.device):
+        grid = F.affine_grid(register(seen, known), list(seen.shape), align_corners=False)
+        border = grid.abs().amax(dim=-1)[:, None]  # 1 is the prompt's
+        laid = torch.where(border <= 1, _sample(known, grid), seen)
+        low, high = _ALIKE
+        alike = ((likeness(seen, laid) - low) / (high - low)).clamp(0, 1)
     return laid.to(prompt.dtype), ((border <= 1 - _RIM) * alike[:, None, None, None]).to(query.dtype)
 
 

@@ -14,7 +14,7 @@ from metauas.files import require_file, require_folder
 from metauas.images import read_image
 from metauas.synthesis.coco_json import RunLengths, decode, mask_tools, read_instances, run_lengths
 from metauas.synthesis.crops import AreaLimits, picture_of_objects, unite_overlapping
-from metauas.synthesis.held_out import in_split
+from metauas.synthesis.held_out import in_split, names_in_split
 from metauas.synthesis.pictures import Picture
 
 
@@ -117,8 +117,9 @@ def index_objects(annotations: str | Path, *, limits: AreaLimits, overlap: float
     """
     images, by_image = read_instances(annotations)
     names, shapes, counts, codes = [], [], [0], [b""]
+    chosen = set(names_in_split([str(image["id"]) for image in images], split))
     for image in images:
-        if not in_split(str(image["id"]), split):
+        if str(image["id"]) not in chosen:
             continue
         found = _objects(image, by_image[image["id"]], limits=limits, overlap=overlap, path=annotations)
         if found:

@@ -1,6 +1,7 @@
 """Which files are held out for validation, decided by their names alone."""
 
 import zlib
+from collections.abc import Sequence
 
 from metauas.errors import check_choice
 
@@ -19,3 +20,21 @@ def in_split(name: str, split: str) -> bool:
     check_choice(name="split", value=split, choices=FILE_SPLITS)
     is_held_out = zlib.crc32(name.encode()) % _EVERY == 0
     return split == "all" or is_held_out == (split == "validation")
+
+
+def names_in_split(names: Sequence[str], split: str) -> list[str]:
+    """Return those of ``names`` that belong to ``split``, in their order.
+
+    Of a small folder, in which no name (or every name) would be held out by itself, the one of the lowest (highest)
+    hash is, so that two names are enough for both splits.
+
+    Raises:
+        InputError: an unknown split.
+    """
+    chosen = {name for name in names if in_split(name, split)}
+    held_out = {name for name in names if in_split(name, "validation")}
+    if split != "all" and len(names) > 1 and len(held_out) in (0, len(names)):
+        ranked = sorted(names, key=lambda name: (zlib.crc32(name.encode()), name))
+        alone = ranked[0] if not held_out else ranked[-1]
+        chosen = {alone} if (split == "validation") == (not held_out) else set(names) - {alone}
+    return [name for name in names if name in chosen]

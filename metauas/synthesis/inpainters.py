@@ -42,6 +42,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         p.name: (p.annotation, p.default) for p in made.parameters.values() if p.kind is Parameter.KEYWORD_ONLY
     }
     known.pop("method", None)  # the name says it
+    known.pop("trusted", None)  # a recipe may come from strangers
     fields: Any = create_model("InpainterOptions", __base__=Settings, **known)
     checked: dict[str, Any] = fields.parse(options, origin=f"options of {name}").model_dump(include=set(options))
     return checked

@@ -163,7 +163,13 @@ class LocalChange:
     def __call__(
         self, image: Float32[np.ndarray, "h w 3"], *, rng: np.random.Generator
     ) -> Float32[np.ndarray, "h w 3"]:
-        """Return ``image`` (H, W, 3) changed inside of one region and equal to the bit outside of it."""
+        """Return ``image`` (S, S, 3) changed inside of one region and equal to the bit outside of it.
+
+        Raises:
+            InputError: the image is not square.
+        """
+        if image.shape[0] != image.shape[1]:
+            raise InputError(f"the image is {image.shape[1]} × {image.shape[0]}; crop a square of it to be changed")
         region = REGIONS[str(rng.choice(self.regions))](rng, image.shape[0])
         filling = self._filling(image, rng=rng)
         alpha = np.float32(rng.uniform(*self.opacity)) * region.astype(np.float32)

@@ -12,7 +12,7 @@ from metauas.files import require_folder
 from metauas.image_files import open_image
 from metauas.images import list_images, read_image
 from metauas.synthesis.crops import AreaLimits, picture_of_objects
-from metauas.synthesis.held_out import in_split
+from metauas.synthesis.held_out import names_in_split
 from metauas.synthesis.pictures import Picture
 
 
@@ -50,7 +50,8 @@ class MaskedFolder:
         self.void = void
         found = list_images(require_folder(images))
         have_mask = [file for file in found if self._mask_of(file).is_file()]
-        self.files = tuple(file for file in have_mask if in_split(file.stem, split))
+        chosen = set(names_in_split(sorted({file.stem for file in have_mask}), split))
+        self.files = tuple(file for file in have_mask if file.stem in chosen)
         if not self.files:
             raise InputError(
                 f"{len(have_mask)} of {len(found)} images in {images} have a mask <stem>.png in {masks}, and none of "
@@ -86,6 +87,8 @@ def read_labels(path: Path) -> Int32[np.ndarray, "h w"]:
     """
     with open_image(path, what="a mask") as image:
         values = np.asarray(image)
+    if values.ndim == 3 and values.shape[2] in (2, 4):  # transparency says nothing about objects
+        values = values[..., :-1]
     if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, saved as colours
         values = values[..., 0]
     if values.ndim != 2:

@@ -8,7 +8,7 @@ from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.images import IMAGE_SUFFIXES, read_image
 from metauas.synthesis.crops import random_window, resize_view
-from metauas.synthesis.held_out import in_split
+from metauas.synthesis.held_out import names_in_split
 from metauas.synthesis.pictures import Picture
 
 _SMALLEST_WINDOW = 0.35  # share of the shorter side
@@ -33,11 +33,11 @@ class TextureFolder:
         self.folder = require_folder(folder)
         self.stationary = stationary
         found = sorted(path.relative_to(self.folder) for path in self.folder.rglob("*") if _is_picture(path))
-        self.files = tuple(path.as_posix() for path in found if in_split(path.as_posix(), split))
+        self.files = tuple(names_in_split([path.as_posix() for path in found], split))
         if not self.files:
             raise InputError(
                 f"folder {folder} and those in it hold {len(found)} pictures, none of them in split {split!r}; "
-                "give the folder of a texture data set, or split='all'"
+                "give the folder of a texture data set with two pictures or more, or split='all'"
             )
 
     def __len__(self) -> int:

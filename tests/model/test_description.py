@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.model import attention_of, create_model, look_of, with_alignment
+from metauas.model import attention_of, create_model, describe_stages, look_of, residual_of, with_alignment
 
 STAGE = 3  # of stride 8
 
@@ -63,3 +63,25 @@ def test_what_was_never_learnt_cannot_be_had():
         with_alignment(model, "soft")
     with pytest.raises(InputError, match="alignment='sof' is not known, did you mean 'soft'"):
         with_alignment(model, "sof")
+
+
+def test_a_stage_that_is_not_aligned_is_refused():
+    model = create_model("nano")
+    image = torch.rand(3, 64, 64)
+    for stage in (0, 1, 6):
+        with pytest.raises(InputError, match=f"stage {stage} is not aligned; those from 2 to 5 are"):
+            attention_of(model, image, image, stage=stage)
+
+
+def test_a_network_without_tokens_has_no_residual_of_an_alignment():
+    model = create_model("nano", alignment="none")
+    image = torch.rand(3, 64, 64)
+    assert residual_of(model, image, image, stage=5, alignment="none").sum() == 0
+    with pytest.raises(InputError, match="has no φ to compare by"):
+        residual_of(model, image, image, stage=5, alignment="soft")
+
+
+def test_grids_are_those_of_the_padded_image():
+    model = create_model("nano")
+    sides = [feature.shape[-1] for feature in model.encode(torch.rand(1, 3, 128, 128))]
+    assert describe_stages(model, size=100)["grid"].tolist() == [f"{side} × {side}" for side in sides]

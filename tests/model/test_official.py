@@ -12,7 +12,7 @@ import torch
 
 import metauas
 from metauas.errors import InputError
-from metauas.images import resize_images, to_tensor
+from metauas.images import resize_images, resize_mask, resize_mask_official, to_tensor
 from metauas.model import load_checkpoint, load_official, model_config, save_checkpoint
 from metauas.model.official import official_name
 from metauas.seeding import rng_for
@@ -162,6 +162,14 @@ def test_resizing_is_the_official_one():
         image, expected = file["image"], file["resized_image"]
     found = resize_images(to_tensor(image.transpose(1, 2, 0))[None], (256, 256))[0]
     np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-6)
+
+
+@with_reference
+def test_resizing_a_mask_is_the_official_one():
+    with np.load(REFERENCE / "resize-300x400-to-256.npz") as file:
+        mask, expected = file["mask"] > 0, file["binary_mask"][0]
+    assert (resize_mask_official(mask, (256, 256)) == expected).all()
+    assert (resize_mask(mask, (256, 256)) & expected).sum() == expected.sum()
 
 
 def test_every_number_of_the_file_arrives(loaded, state):

@@ -9,6 +9,7 @@ from skimage import data
 from torch.nn import functional as F
 
 from metauas.images import resize_images, to_tensor
+from metauas.model import load_checkpoint
 from metauas.model.registration import _solve, lay, likeness, register
 
 
@@ -130,3 +131,17 @@ def test_conjugate_gradients_solve_the_damped_equations():
     expected = np.linalg.solve(damped, right[..., None])[..., 0]
     found = _solve(torch.from_numpy(matrix), torch.from_numpy(right))
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_places_stay_exact_under_autocast():
+    model = load_checkpoint("nano")
+    query, prompt = torch.rand(2, 1, 3, 128, 128, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected = lay(prompt, query)
+        near = model.alignments[0](*(model.encode(images)[1] for images in (query, prompt)), near=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = lay(prompt, query)
+            seen = model.alignments[0](*(model.encode(images)[1] for images in (query, prompt)), near=True)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    assert (seen.float() - near).abs().mean() < 0.03 * near.abs().mean()

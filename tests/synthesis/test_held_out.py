@@ -1,7 +1,7 @@
 import pytest
 
 from metauas.errors import InputError
-from metauas.synthesis.held_out import in_split
+from metauas.synthesis.held_out import in_split, names_in_split
 
 NAMES = [str(number) for number in range(20_000)]
 
@@ -16,3 +16,22 @@ def test_every_twentieth_is_held_out_and_in_training_never():
 def test_an_unknown_split_is_refused():
     with pytest.raises(InputError, match=r"split='valid'.*'validation'"):
         in_split("1", "valid")
+
+
+@pytest.mark.parametrize("names", [["a", "b"], [f"{n}.png" for n in range(10)], [f"{n}.png" for n in range(500)]])
+def test_two_names_are_enough_for_both_splits(names):
+    train, validation = names_in_split(names, "train"), names_in_split(names, "validation")
+    assert train
+    assert validation
+    assert sorted(train + validation) == sorted(names)
+    assert names_in_split(names, "all") == names
+
+
+def test_where_some_are_held_out_the_splits_are_those_of_each_name():
+    names = [f"{n}.png" for n in range(500)]
+    assert names_in_split(names, "validation") == [name for name in names if in_split(name, "validation")]
+
+
+def test_one_that_is_held_out_by_itself_does_not_take_all():
+    held = [name for name in (f"{n}.png" for n in range(500)) if in_split(name, "validation")][:2]
+    assert len(names_in_split(held, "train")) == 1

@@ -8,6 +8,7 @@ import torch
 from metauas.errors import InputError
 from metauas.seeding import rng_for
 from metauas.synthesis import OpenCVInpainter, Photographs
+from metauas.synthesis.inpainters import check_options
 from metauas.synthesis.inpainting import METHODS, choose_device, keep_outside, pad_to_multiple
 
 inpainters = pytest.mark.parametrize(
@@ -120,3 +121,8 @@ def test_importing_synthesis_imports_no_heavy_package():
     code = f"import sys, metauas.synthesis; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_recipe_can_say_that_a_file_is_trusted():
+    with pytest.raises(InputError, match="trusted"):
+        check_options("lama:big-lama.pt", {"trusted": True})

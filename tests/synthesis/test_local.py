@@ -225,3 +225,9 @@ def test_the_embedded_pairs_are_as_before_augmentation(monkeypatch):
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         LocalChange(DrawnTextures(), **settings)
+
+
+def test_an_image_that_is_no_square_is_refused():
+    change = LocalChange(DrawnTextures())
+    with pytest.raises(InputError, match="64 × 48; crop a square"):
+        change(np.zeros((48, 64, 3), np.float32), rng=rng_for(0))

@@ -82,3 +82,10 @@ def test_what_does_not_fit_is_named(folders, tmp_path):
         write_png(masks / f"{stem}.png", LABELS[:40])
     with pytest.raises(InputError, match=r"masks.*differ in size.*40.*50"):
         MaskedFolder(images, masks, split="all").draw(rng_for(0), size=40)
+
+
+def test_a_grey_mask_with_transparency_is_grey(tmp_path):
+    grey = np.zeros((8, 8), np.uint8)
+    grey[2:4, 2:4] = 7
+    Image.merge("LA", [Image.fromarray(grey), Image.new("L", (8, 8), 255)]).save(tmp_path / "mask.png")
+    assert (read_labels(tmp_path / "mask.png") == grey).all()

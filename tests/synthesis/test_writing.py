@@ -2,6 +2,7 @@
 
 import multiprocessing
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -292,6 +293,15 @@ def test_row_groups_are_found_by_number(tmp_path, monkeypatch):
     assert all(torch.equal(WrittenPairs(tmp_path)[index].mask, made[index].mask) for index in range(18))
 
 
+def test_pairs_written_anew_to_the_same_place_are_read_anew(tmp_path):
+    first, second = (read_recipe(**{**SMALL, "seed": seed}) for seed in (0, 1))
+    write_pairs(first, tmp_path / "pairs", workers=0)
+    before = WrittenPairs(tmp_path / "pairs")[0]
+    shutil.rmtree(tmp_path / "pairs")
+    write_pairs(second, tmp_path / "pairs", workers=0)
+    assert not torch.equal(WrittenPairs(tmp_path / "pairs")[0].query, before.query)
+
+
 def test_the_loader_takes_written_pairs_in_processes_too(written):
     alone, together = (list(pair_loader(WrittenPairs(written), batch_size=4, workers=n)) for n in (0, 1))
     assert [len(batch.kinds) for batch in alone] == [4, 4, 4, 4, 2]
@@ -434,6 +444,8 @@ def test_pushing_sends_shards_card_and_reports_to_a_private_data_set(written):
     offered = [*shards(written), SUMMARY_NAME, "train/.tmp-1.parquet", "notes.txt"]
     sent = list(filter_repo_objects(offered, allow_patterns=upload["allow_patterns"]))
     assert sorted(sent) == sorted([*shards(written), SUMMARY_NAME])
+    old = ["train/pairs-00000-of-00099.parquet", "README.md", "notes.txt"]
+    assert list(filter_repo_objects(old, allow_patterns=upload["delete_patterns"])) == old[:1]
 
 
 def test_pushing_refuses_what_is_not_finished_and_explains_the_hub_s_refusal(written, tmp_path):

@@ -11,7 +11,7 @@ from metauas.errors import InputError, check_choice
 from metauas.eval.layouts.folders import FolderLayout
 from metauas.eval.layouts.problems import Problems
 from metauas.eval.layouts.realiad import list_realiad
-from metauas.eval.layouts.samples import GOOD, Benchmark, Category, Sample, load_sample, mask_files
+from metauas.eval.layouts.samples import GOOD, Benchmark, Category, Sample, load_mask, load_sample, mask_files
 from metauas.eval.layouts.visa import SPLIT, list_visa
 from metauas.files import require_folder
 
@@ -97,6 +97,7 @@ __all__ = [
     "Problems",
     "Sample",
     "list_benchmark",
+    "load_mask",
     "load_sample",
     "mask_files",
     "read_benchmark",

@@ -1,5 +1,6 @@
 """What a benchmark is made of, whatever its layout on disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.images import list_images, read_mask, resize_mask, stack_images
+
+ResizeMask = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
 #: Name of the kind of test image that has no defect, in every layout.
 GOOD = "good"
@@ -57,18 +60,26 @@ def mask_files(sample: Sample) -> list[Path]:
 
 
 def load_sample(sample: Sample, size: int) -> tuple[Float[Tensor, "3 size size"], Bool[np.ndarray, "size size"]]:
-    """Read the image, float32 in [0, 1], and the mask of a sample, both resized to ``size`` × ``size``.
+    """Read the image, float32 in [0, 1], and the mask of a sample (``load_mask``), both resized to ``size`` × ``size``.
+
+    Raises:
+        InputError: naming the file that cannot be read, or a sample whose masks have vanished.
+    """
+    return stack_images([sample.path], size=size)[0], load_mask(sample, size)
+
+
+def load_mask(sample: Sample, size: int, *, resize: ResizeMask = resize_mask) -> Bool[np.ndarray, "size size"]:
+    """Read the mask of a sample, resized to ``size`` × ``size``.
 
     Several masks are united; without any, the mask is empty.
 
     Raises:
         InputError: naming the file that cannot be read, or a sample whose masks have vanished.
     """
-    image = stack_images([sample.path], size=size)[0]
     mask = np.zeros((size, size), dtype=bool)
     files = mask_files(sample)
     if sample.mask_path is not None and not files:
         raise InputError(f"{sample.mask_path} holds no mask any more; it belongs to {sample.path}")
     for path in files:
-        mask |= resize_mask(read_mask(path), (size, size))
-    return image, mask
+        mask |= resize(read_mask(path), (size, size))
+    return mask

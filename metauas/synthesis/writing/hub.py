@@ -45,6 +45,7 @@ def push_pairs(folder: str | Path, repo_id: str, *, private: bool = True, api: "
             folder_path=source,
             commit_message="Upload change pairs",
             allow_patterns=["*/pairs-*.parquet", CARD_NAME, SUMMARY_NAME, SKIPPED_NAME],
+            delete_patterns=["*/pairs-*.parquet"],  # those of an earlier push would be read beside these
         ).commit_url
     except (OSError, HTTPError, ValueError) as error:
         raise InputError(f"cannot push {source} to {repo_id!r}: {error}; {_LOG_IN}") from error

@@ -49,7 +49,7 @@ class WrittenPairs(Dataset[ChangePair]):
         row = index - (int(self._ends[shard - 1]) if shard else 0)
         file = self.files[shard]
         with _explained(file):
-            group = _read_group(file, row // ROWS_A_GROUP)
+            group = _read_group(file, row // ROWS_A_GROUP, file.stat().st_mtime_ns)
             return pair_of(group.slice(row % ROWS_A_GROUP, 1).to_pylist()[0], origin=f"{file} row {row}")
 
 
@@ -158,6 +158,6 @@ def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:
 
 
 @lru_cache(maxsize=1)
-def _read_group(file: Path, group: int) -> pa.Table:
+def _read_group(file: Path, group: int, written: int) -> pa.Table:  # written: a file of the same name may be another
     with pq.ParquetFile(file) as shard:
         return shard.read_row_group(group, use_threads=False)
