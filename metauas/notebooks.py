@@ -85,10 +85,9 @@ def copy_suite(out: str | Path) -> Path:
 
 def _current_suite() -> Path | None:
     here = Path.cwd()
-    for suite in (here, here.parent):
-        if (here == suite or here.name == "notebooks") and all((suite / name).is_dir() for name in SUITE):
-            return suite if list((suite / "notebooks").glob(PATTERN)) else None
-    return None
+    suite = here.parent if here.name == "notebooks" else here
+    is_whole = all((suite / name).is_dir() for name in SUITE) and any((suite / "notebooks").glob(PATTERN))
+    return suite if is_whole else None
 
 
 def _own_suite() -> Path:

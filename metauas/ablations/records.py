@@ -34,8 +34,8 @@ def check_alike(folders: Sequence[Path]) -> None:
 
 
 def _without_seed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a run's stages, and its code, under their names."""
+    """Return what each parameter is in training and in evaluation, and the version of the code."""
     training = record.get("after") or {}
     stages = [training.get("parameters", {}), record.get("parameters", {})]
-    values = {name: value for stage in stages for name, value in stage.items() if name not in _OF_A_SEED}
-    return {**values, "code": record.get("code")}
+    names = {name: None for stage in stages for name in stage if name not in _OF_A_SEED}
+    return {**{name: [stage.get(name) for stage in stages] for name in names}, "code": record.get("code")}

@@ -108,10 +108,10 @@ PRESETS = {
     ),
 }
 
-#: What takes the place of the U-Net's numbers when a preset is given the FPN: 256 and 128 are the author's, those of
+#: What takes the place of the U-Net's numbers when a preset is given the FPN: 256 and 256 are the author's, those of
 #: ``nano`` and ``micro`` make the FPN about as large as their U-Net.
 _FPN_CHOICES: dict[str, dict[str, object]] = {
-    "b4": {"decoder_channels": (256, 128), "decoder_attention": "none"},
+    "b4": {"decoder_channels": (256, 256), "decoder_attention": "none"},
     "nano": {"decoder_channels": (128, 64), "decoder_attention": "none"},
     "micro": {"decoder_channels": (192, 96), "decoder_attention": "none"},
 }

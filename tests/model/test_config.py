@@ -43,7 +43,7 @@ def test_the_fpn_brings_its_own_numbers(preset):
 
 
 def test_the_fpn_of_b4_is_the_authors():
-    assert model_config("b4", decoder="fpn").decoder_channels == (256, 128)
+    assert model_config("b4", decoder="fpn").decoder_channels == (256, 256)
 
 
 def test_a_configuration_does_not_change():
