@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from metauas.errors import InputError, check_choice
 from metauas.files import require_folder
-from metauas.images import read_image, resize_mask, to_tensor
+from metauas.images import read_image, to_tensor
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
 from metauas.synthesis.safe_pickle import read_npy, read_pickle
@@ -112,7 +112,8 @@ class CywsPairs(Dataset[ChangePair]):
         """Give either side its own pose and light, and the mask the query's pose."""
         margin = 0 if self.variation is None else math.ceil(self.size * _MARGIN)
         canvas = self.size + 2 * margin
-        cover = resize_mask(mask, (canvas, canvas)).astype(np.float32)
+        # as the images are, so that it covers all that the resizing mixes with what has changed
+        cover = (_resized(mask * np.uint8(255), canvas) > 0).astype(np.float32)
         sides = [_resized(image, canvas) for image in images]
         if self.variation is not None:
             poses = [view_matrix(rng, self.variation, canvas=canvas, size=self.size) for _ in sides]
@@ -241,6 +242,6 @@ def _kind(*, query: int, prompt: int) -> str:
     return "disappearance" if query & ~prompt else "appearance"
 
 
-def _resized(image: np.ndarray, side: int) -> Float32[np.ndarray, "s s 3"]:
+def _resized(image: np.ndarray, side: int) -> Float32[np.ndarray, "s s *c"]:
     flag = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (side, side), interpolation=flag), dtype=np.float32) / np.float32(255)
