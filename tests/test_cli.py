@@ -1,5 +1,6 @@
 """The command line and the README that describes it."""
 
+import math
 import re
 import shlex
 import shutil
@@ -299,6 +300,16 @@ def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_
     result = run("train", "--params", file, "--out", tmp_path / "other")
     assert "did you mean 'steps'" in str(result.exception)
     assert not (tmp_path / "other").exists()
+
+
+def test_a_loss_that_is_no_number_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("metauas.train.learner.Learner._gradients", lambda self, *part, **how: torch.tensor(math.nan))
+    file = tmp_path / "mine.yaml"
+    file.write_text("steps: 1\nsize: 32\nbatch_size: 2\nvalidation_pairs: 8\n")
+    result = run("train", "--params", file, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "lower learning_rate" in result.output
 
 
 def test_synthesize_writes_pairs_and_goes_on_only_with_the_same_settings(tmp_path):

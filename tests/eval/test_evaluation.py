@@ -256,6 +256,7 @@ def test_training_mode_is_refused(tiny_benchmark):
         ),
         ({"shots": 0}, "shots=0: .*greater than or equal to 1"),
         ({"seeds": ()}, r"seeds=\(\): .*at least 1"),
+        ({"seeds": (1, -3)}, r"seeds\.1=-3: .*greater than or equal to 0"),
         ({"size": 8}, "size=8: .*greater than or equal to 32"),
         ({"rotation": (90.0,)}, "rotation is not known, did you mean 'rotations'"),
     ],

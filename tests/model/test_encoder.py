@@ -222,6 +222,15 @@ def test_without_a_network_the_ways_out_are_named_at_once(offline):
     assert monotonic() - start < 10
 
 
+def test_b4_asks_for_the_weights_of_the_paper(monkeypatch):
+    asked = []
+    monkeypatch.setattr(pretrained, "_ask_hub", asked.append)
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: asked.append(name) or nn.Identity())
+    pretrained.create_timm("tf_efficientnet_b4", weights="imagenet")
+    assert asked == ["tf_efficientnet_b4.aa_in1k"] * 2
+    assert asked[0] in timm.list_pretrained("tf_efficientnet_b4*")
+
+
 def test_a_name_that_cannot_be_resolved_is_asked_for_once(monkeypatch, tmp_path):
     asked = []
 
