@@ -11,7 +11,7 @@ from torch import Tensor
 from metauas.eval.conditions import shifted, turned
 from metauas.eval.regions import Region, enlarge_map, find_regions
 from metauas.images import resize_images, to_tensor
-from metauas.model import ALIGNMENTS, MetaUAS, look_of, with_alignment
+from metauas.model import MetaUAS, look_of, possible_alignments, with_alignment
 
 Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size
 
@@ -95,8 +95,8 @@ class Session:
 
     @property
     def alignments(self) -> tuple[str, ...]:
-        """The alignments that can be asked for; a network that was trained without one has no φ to compare by."""
-        return ("none",) if self._trained.config.alignment == "none" else ALIGNMENTS
+        """The alignments that can be asked for."""
+        return possible_alignments(self._trained)
 
     @property
     def trained_alignment(self) -> str:

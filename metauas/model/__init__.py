@@ -8,6 +8,7 @@ from metauas.model.description import (
     describe_parameters,
     describe_stages,
     look_of,
+    possible_alignments,
     residual_of,
     with_alignment,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "load_official",
     "look_of",
     "model_config",
+    "possible_alignments",
     "residual_of",
     "save_checkpoint",
     "with_alignment",

@@ -14,7 +14,7 @@ def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
     """Return one row an encoder stage: stride, channels, grid at ``size`` pixels, and whether it is aligned."""
     strides, channels = model.encoder.strides, model.encoder.channels
     first = len(strides) - len(model.alignments)
-    padded = -(-size // strides[-1]) * strides[-1]  # as the network pads what its last stride does not divide
+    padded = size + -size % strides[-1]  # as the network pads what its last stride does not divide
     rows = [
         {"stage": i + 1, "stride": s, "channels": c, "grid": f"{padded // s} × {padded // s}", "aligned": i >= first}
         for i, (s, c) in enumerate(zip(strides, channels, strict=True))
@@ -96,7 +96,7 @@ def residual_of(
     Raises:
         InputError: the alignment is not known, the network has no φ to compare by, or the stage is not aligned.
     """
-    check_has_tokens(model, alignment)
+    _check_possible(model, alignment)
     own, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
     channels = query_feature.shape[1]
     align = FeatureAlignment(channels, alignment=alignment, similarity=own.similarity).to(query_feature)
@@ -110,7 +110,7 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     Raises:
         InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
     """
-    check_has_tokens(model, alignment)
+    _check_possible(model, alignment)
     config = model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"})
     changed = MetaUAS(config)
     own = model.state_dict()
@@ -118,14 +118,19 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     return changed.to(model.normalise.mean.device).eval()
 
 
-def check_has_tokens(model: MetaUAS, alignment: str) -> None:
-    """Check that a network can align in some way.
+def possible_alignments(model: MetaUAS) -> tuple[str, ...]:
+    """Return the alignments that a network can be given; one that was trained without has no φ to compare by."""
+    return ("none",) if model.config.alignment == "none" else ALIGNMENTS
+
+
+def _check_possible(model: MetaUAS, alignment: str) -> None:
+    """Check that a network can be given an alignment.
 
     Raises:
         InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
     """
     check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
-    if model.config.alignment == "none" and alignment != "none":
+    if alignment not in possible_alignments(model):
         raise InputError(
             f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
             "take one trained with 'soft' or 'hard'"

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.model import attention_of, create_model, describe_stages, look_of, residual_of, with_alignment
+from metauas.model import (
+    attention_of,
+    create_model,
+    describe_stages,
+    look_of,
+    possible_alignments,
+    residual_of,
+    with_alignment,
+)
 
 STAGE = 3  # of stride 8
 
@@ -76,6 +84,7 @@ def test_a_stage_that_is_not_aligned_is_refused():
 def test_a_network_without_tokens_has_no_residual_of_an_alignment():
     model = create_model("nano", alignment="none")
     image = torch.rand(3, 64, 64)
+    assert possible_alignments(model) == ("none",)
     assert residual_of(model, image, image, stage=5, alignment="none").sum() == 0
     with pytest.raises(InputError, match="has no φ to compare by"):
         residual_of(model, image, image, stage=5, alignment="soft")
