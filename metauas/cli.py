@@ -46,6 +46,7 @@ Scheduler = Annotated[
     str | None,
     typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786, or its scheduler file."),
 ]
+Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell may take; by default no limit.")]
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
 
 
@@ -145,10 +146,7 @@ def run(
     params: Params = None,
     out: Out = Path("runs/quick"),
     only: Annotated[list[str] | None, typer.Option(help="Run just this notebook (repeatable), e.g. 03_train.")] = None,
-    timeout: Annotated[
-        int | None,
-        typer.Option(min=1, help="Seconds that one cell may take; by default no limit."),
-    ] = None,
+    timeout: Timeout = None,
 ) -> None:
     """Run the five notebooks in order with papermill, and make a page that shows what came out."""
     from metauas.ablations.report import write_index
@@ -187,10 +185,7 @@ def sweep(
         int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
     ] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
-    timeout: Annotated[
-        int | None,
-        typer.Option(min=1, help="Seconds that one cell may take; by default no limit."),
-    ] = None,
+    timeout: Timeout = None,
     report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,
 ) -> None:
     """Run ablations: papermill runs of every file under every seed, on this machine or any Dask cluster.

@@ -75,7 +75,7 @@ def to_uint8(image: np.ndarray | Tensor) -> UInt8[np.ndarray, "h w 3"]:
     return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
 
 
-def resize_images(images: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 h2 w2"]:
+def resize_images(images: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
     """Resize to ``size`` (height, width) as the official code does: bilinear, corners aligned, no antialiasing."""
     if tuple(images.shape[-2:]) == tuple(size):
         return images
@@ -102,7 +102,7 @@ def resize_mask_official(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -
     On shrinking to less than half, thin defects may be lost; ``resize_mask`` keeps them.
     """
     values = torch.from_numpy(mask.astype(np.float32))[None, None]
-    return F.interpolate(values, size=tuple(size), mode="bilinear", align_corners=True)[0, 0].numpy() > 0
+    return resize_images(values, size)[0, 0].numpy() > 0
 
 
 def write_png(path: str | Path, image: np.ndarray | Tensor) -> Path:

@@ -36,7 +36,9 @@ def collect_metrics(*folders: str | Path) -> pd.DataFrame:
         InputError: if a folder is missing or none holds metrics, a file has another form, or the seeds of a variant
             were run with different parameters.
     """
-    rows = [row for file in metrics_files(*folders) for row in _rows(file)]
+    files = metrics_files(*folders)
+    check_alike([file.parents[1] for file in files])
+    rows = [row for file in files for row in _rows(file)]
     if not rows:
         where = ", ".join(map(str, folders))
         raise InputError(f"no metrics in {where}; it should hold <factor>/<variant>/seed-<seed>/{METRICS_FILE}")
@@ -54,11 +56,8 @@ def metrics_files(*folders: str | Path) -> list[Path]:
         for file in require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"):
             of_factor.setdefault(file.parts[-5], []).append(file)
         found = of_factor | found
-    files = sorted(
-        chain.from_iterable(found.values()), key=lambda file: [natural_key(part) for part in file.parts[-5:-2]]
-    )
-    check_alike([file.parents[1] for file in files])
-    return files
+    files = chain.from_iterable(found.values())
+    return sorted(files, key=lambda file: [natural_key(part) for part in file.parts[-5:-2]])
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

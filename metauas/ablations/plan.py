@@ -90,7 +90,7 @@ def plan_runs(
     runs = []
     for file in map(Path, files):
         own = _by_stem(read_for_notebooks(file, _notebooks()))
-        given = {stem: located({**base[stem], **own[stem], **top[stem]}) for stem in (TRAIN, EVAL)}
+        given = {stem: {**located(base[stem] | own[stem]), **top[stem]} for stem in (TRAIN, EVAL)}
         name = f"{file.resolve().parent.name}/{file.stem}"
         trains = bool(own[TRAIN])
         runs += [Run(name, seed, _evaluation(name, given, seed=seed, trains=trains, code=code)) for seed in seeds]

@@ -31,10 +31,15 @@ def names_in_split(names: Sequence[str], split: str) -> list[str]:
     Raises:
         InputError: an unknown split.
     """
-    chosen = {name for name in names if in_split(name, split)}
-    held_out = {name for name in names if in_split(name, "validation")}
-    if split != "all" and len(names) > 1 and len(held_out) in (0, len(names)):
-        ranked = sorted(names, key=lambda name: (zlib.crc32(name.encode()), name))
-        alone = ranked[0] if not held_out else ranked[-1]
-        chosen = {alone} if (split == "validation") == (not held_out) else set(names) - {alone}
-    return [name for name in names if name in chosen]
+    check_choice(name="split", value=split, choices=FILE_SPLITS)
+    distinct = set(names)
+    held_out = {name for name in distinct if in_split(name, "validation")}
+    if len(distinct) > 1 and not held_out:
+        held_out = {min(distinct, key=_rank)}
+    elif len(distinct) > 1 and held_out == distinct:
+        held_out = distinct - {max(distinct, key=_rank)}
+    return [name for name in names if split == "all" or (name in held_out) == (split == "validation")]
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return zlib.crc32(name.encode()), name

@@ -50,7 +50,7 @@ class MaskedFolder:
         self.void = void
         found = list_images(require_folder(images))
         have_mask = [file for file in found if self._mask_of(file).is_file()]
-        chosen = set(names_in_split(sorted({file.stem for file in have_mask}), split))
+        chosen = set(names_in_split([file.stem for file in have_mask], split))
         self.files = tuple(file for file in have_mask if file.stem in chosen)
         if not self.files:
             raise InputError(

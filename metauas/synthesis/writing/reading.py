@@ -38,6 +38,7 @@ class WrittenPairs(Dataset[ChangePair]):
     def __init__(self, folder: str | Path, *, split: str = "train") -> None:
         self.files = list_shards(folder, split=split)
         self._ends = np.cumsum([_count_rows(file) for file in self.files])
+        self._written = [file.stat().st_mtime_ns for file in self.files]
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -49,7 +50,7 @@ class WrittenPairs(Dataset[ChangePair]):
         row = index - (int(self._ends[shard - 1]) if shard else 0)
         file = self.files[shard]
         with _explained(file):
-            group = _read_group(file, row // ROWS_A_GROUP, file.stat().st_mtime_ns)
+            group = _read_group(file, row // ROWS_A_GROUP, self._written[shard])
             return pair_of(group.slice(row % ROWS_A_GROUP, 1).to_pylist()[0], origin=f"{file} row {row}")
 
 
