@@ -102,6 +102,23 @@ GOODS = {
     },
 }
 
+#: ``goods``, but a quarter are reliefs in two lights, and no kind of picture is rare.
+RELIEFS = {
+    **GOODS,
+    "mixture": {"appearance": 0.04, "disappearance": 0.15, "exchange": 0.17, "local": 0.4, "unchanged": 0.24},
+    "pictures": {
+        "photographs": 0.08,
+        "drawn_scenes": 0.02,
+        "drawn_textures": 0.03,
+        "drawn_products": 0.14,
+        "drawn_materials": 0.13,
+        "drawn_assemblies": 0.11,
+        "drawn_surfaces": 0.12,
+        "drawn_goods": 0.12,
+        "drawn_reliefs": 0.25,
+    },
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "offline": {},
     "paper": PAPER,
@@ -111,4 +128,5 @@ PRESETS: dict[str, dict[str, Any]] = {
     "items": ITEMS,
     "surfaces": SURFACES,
     "goods": GOODS,
+    "reliefs": RELIEFS,
 }
