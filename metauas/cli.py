@@ -50,6 +50,11 @@ Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell 
 Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
 
 
+def _complain(text: str) -> None:
+    """Print in red, to standard error, what went wrong."""
+    Console(stderr=True, highlight=False).print(text, style="bold red", markup=False, soft_wrap=True)
+
+
 def app() -> None:
     """Run the command line; a mistake in what was given ends with one clear sentence and exit status 2.
 
@@ -156,7 +161,7 @@ def run(
     try:
         run_suite(params and suite_file(params), out, only=only, timeout=timeout)
     except NotebookFailedError as error:
-        Console(stderr=True, highlight=False).print(str(error), style="bold red", markup=False, soft_wrap=True)
+        _complain(str(error))
         sys.exit(1)
     _console.print(f"\nLook at [bold]{write_index(out)}[/]: notebooks, pictures and tables.", soft_wrap=True)
 
@@ -216,7 +221,7 @@ def sweep(
             print(f"report: {write_report(folder)}")
     except (NotebookFailedError, KeyboardInterrupt) as error:
         told = str(error) or f"stopped\nWhat is finished stays in {folder}; the same command goes on from there."
-        Console(stderr=True, highlight=False).print(told, style="bold red", markup=False, soft_wrap=True)
+        _complain(told)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
     print(f"runs: {folder}")
     if (runs["status"] == "failed").any():
@@ -250,7 +255,7 @@ def train(
     try:
         result = train_network(TrainSettings.parse(values, origin="training settings"), out=out, resume=resume)
     except (SavingError, FloatingPointError) as error:
-        Console(stderr=True, highlight=False).print(str(error), style="bold red", markup=False, soft_wrap=True)
+        _complain(str(error))
         sys.exit(1)
     if is_main_process():
         print(f"checkpoint: {result.checkpoint}")
@@ -285,7 +290,7 @@ def synthesize(
     except (ShardsFailedError, KeyboardInterrupt) as error:
         told = str(error) or "stopped"
         message = f"{told}\nWhat is finished stays in {out}; the same command goes on from there."
-        Console(stderr=True, highlight=False).print(message, style="bold red", markup=False, soft_wrap=True)
+        _complain(message)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
     print(f"{summary['pairs']} pairs, {summary['last run']['pairs per second']:.1f} a second: {out}")
 

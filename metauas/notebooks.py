@@ -53,6 +53,11 @@ def notebooks_folder() -> Path:
     return folder.resolve()
 
 
+def suite_folder() -> Path:
+    """Return the folder that holds the notebooks' folder, parameter files and recipes."""
+    return notebooks_folder().parent
+
+
 def suite_file(path: str | Path) -> Path:
     """Return ``path``, or where nothing is there the file of that path beside the notebooks' folder.
 
@@ -61,7 +66,7 @@ def suite_file(path: str | Path) -> Path:
     given = Path(path)
     if given.exists():
         return given
-    own = notebooks_folder().parent / given
+    own = suite_folder() / given
     return own if own.is_file() else given
 
 
@@ -74,7 +79,7 @@ def copy_suite(out: str | Path) -> Path:
     """
     if Path(out).exists():
         raise InputError(f"{out} is there already, and may hold changes of yours; give a new folder")
-    suite = notebooks_folder().parent
+    suite = suite_folder()
     for name in SUITE:
         require_folder(suite / name)
     with atomic_folder(out) as draft:

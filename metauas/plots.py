@@ -233,13 +233,12 @@ def show_network(model: Any, *, size: int) -> Figure:
     """
     figure, axis = plt.subplots(figsize=(8.6, 3.6), layout="constrained")
     strides, channels = model.encoder.strides, model.encoder.channels
-    first = len(strides) - len(model.alignments)
     places = np.arange(len(strides)) * 1.15
     for stage, (x, stride, width) in enumerate(zip(places, strides, channels, strict=True)):
         grid = size // stride
         _box(axis, x, 2.3, grid, width, colour="#4c72b0", text=f"{width}\n{grid}²")
         _box(axis, x, 0.5, grid, width, colour="#55a868", text=f"{width}\n{grid}²")
-        if stage >= first:
+        if stage >= model.first_aligned:
             axis.annotate("", (x, 1.72), (x, 1.08), arrowprops={"arrowstyle": "->", "color": "#c44e52"})
             axis.text(x + 0.06, 1.4, "FAM", fontsize=7, color="#c44e52", va="center")
     _decoder_boxes(axis, model, size=size, start=places[-1] + 1.5)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metauas.errors import InputError, did_you_mean
-from metauas.notebooks import notebooks_folder, suite_file
+from metauas.notebooks import suite_file, suite_folder
 
 #: The folder of ``params/`` that holds no factor: what all runs of a sweep have in common.
 SCALES = "scales"
@@ -13,7 +13,7 @@ SCALES = "scales"
 
 def params_folder() -> Path:
     """Return the folder ``params/`` beside the notebooks."""
-    return notebooks_folder().parent / "params"
+    return suite_folder() / "params"
 
 
 def factors() -> list[str]:

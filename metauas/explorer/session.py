@@ -106,9 +106,8 @@ class Session:
     @property
     def stages(self) -> dict[int, int]:
         """The stages that are aligned, each with its stride in pixels."""
-        strides = self._trained.encoder.strides
-        first = len(strides) - len(self._trained.alignments)
-        return {number: stride for number, stride in enumerate(strides, start=1) if number > first}
+        first, strides = self._trained.first_aligned, self._trained.encoder.strides
+        return dict(enumerate(strides[first:], start=first + 1))
 
     def ask(self, question: Question) -> Answer:
         """Segment the question's query by its prompt.

@@ -12,8 +12,7 @@ from metauas.model.network import MetaUAS
 
 def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
     """Return one row an encoder stage: stride, channels, grid at ``size`` pixels, and whether it is aligned."""
-    strides, channels = model.encoder.strides, model.encoder.channels
-    first = len(strides) - len(model.alignments)
+    strides, channels, first = model.encoder.strides, model.encoder.channels, model.first_aligned
     padded = size + -size % strides[-1]  # as the network pads what its last stride does not divide
     rows = [
         {"stage": i + 1, "stride": s, "channels": c, "grid": f"{padded // s} × {padded // s}", "aligned": i >= first}
@@ -138,7 +137,7 @@ def _check_possible(model: MetaUAS, alignment: str) -> None:
 
 
 def _at_stage(model: MetaUAS, query: Tensor, prompt: Tensor, *, stage: int) -> tuple[FeatureAlignment, Tensor, Tensor]:
-    first = len(model.encoder.strides) - len(model.alignments)
+    first = model.first_aligned
     if not first < stage <= len(model.encoder.strides):
         raise InputError(f"stage {stage} is not aligned; those from {first + 1} to {len(model.encoder.strides)} are")
     align = model.alignments[stage - 1 - first]

@@ -173,7 +173,7 @@ def require_onnx(*packages: str) -> None:
 def prepared_names(model: MetaUAS, *, size: int) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8_reduced2``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
-    strides = model.encoder.strides[-len(model.alignments) :]
+    strides = model.encoder.strides[model.first_aligned :]
     free, near = split(views_of(torch.empty(0, 3, size, size), model.config))
     names = [f"{part}_stride{stride}{view.suffix}" for view in free for stride in strides for part in parts]
     return [*names, "shown"] if near else names

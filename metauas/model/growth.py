@@ -47,10 +47,10 @@ def grow(model: MetaUAS, config: ModelConfig) -> MetaUAS:
 
 def _fused(larger: MetaUAS, stages: Sequence[Places]) -> Sequence[tuple[int, Places]]:
     """Return how many channels the decoder is handed of each stage, and which of them the smaller network knows."""
-    aligned = len(stages) - len(larger.alignments)
     handed = []
     for stage, (channels, places) in enumerate(zip(larger.encoder.channels, stages, strict=True)):
-        groups = larger.fusion.channels(1) if stage >= aligned else 1  # such as the query's, then what differs
+        # such as the query's, then what differs
+        groups = larger.fusion.channels(1) if stage >= larger.first_aligned else 1
         handed.append((groups * channels, [g * channels + place for g in range(groups) for place in places]))
     return handed
 

@@ -63,6 +63,11 @@ class MetaUAS(HubMixin):
         if config.freeze_encoder:
             self.encoder.requires_grad_(False)
 
+    @property
+    def first_aligned(self) -> int:
+        """Index of the shallowest stage that is aligned; so many before it are not."""
+        return len(self.encoder.strides) - len(self.alignments)
+
     def train(self, mode: bool = True) -> "MetaUAS":
         """Switch to training; a frozen encoder's batch norms stay in evaluation."""
         if mode:
@@ -164,8 +169,7 @@ class MetaUAS(HubMixin):
 
     def _decode(self, query: Tensor, prompt: EncodedPrompt, *, view: View) -> Tensor:
         features = list(self.encode(query, view=view))
-        first = len(features) - len(self.alignments)
-        for stage, align in enumerate(self.alignments, start=first):
+        for stage, align in enumerate(self.alignments, start=self.first_aligned):
             shown = _as_many(prompt[stage], features[stage])
             features[stage] = self.fusion(
                 features[stage], _aligned(align, features[stage], shown, near=view.near), shown
