@@ -370,8 +370,10 @@ def evaluate(
     with alone_in(out):
         evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=take)
         curves, cases = gatherer.curves, gatherer.cases
-        report = write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
-        paths = [*write_results(evaluation, out), report]
+        paths = list(write_results(evaluation, out))  # before the report, which may fail
+        paths.append(
+            write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
+        )
     _print_evaluation(evaluation)
     for path in [*paths, *([out / "maps"] if maps else [])]:
         print(f"written: {path}")
@@ -519,7 +521,8 @@ def _names(text: str) -> list[str]:
 
 def _print_evaluation(evaluation: "Evaluation") -> None:
     """Print a table for each definition of the metrics: MetaUAS in each category, then every method's mean."""
-    from metauas.eval.results import MEAN, OURS
+    from metauas.eval.layouts.samples import MEAN
+    from metauas.eval.results import OURS
 
     for definition in evaluation.definitions():
         cells = evaluation.table(definition=definition)

@@ -82,7 +82,13 @@ def error_of(future: Any) -> BaseException | None:
     # asking a future that has ended well for its exception is a round trip that Ctrl-C cannot leave cleanly
     if future.status == "finished":
         return None
-    return future.exception() or RuntimeError(f"the cluster gave it up ({future.status})")
+    error = future.exception() or RuntimeError(f"the cluster gave it up ({future.status})")
+    if isinstance(error, distributed().scheduler.KilledWorker):
+        return InputError(
+            f"all workers that tried died over it ({error.last_worker.address} at last), mostly for want of memory; "
+            "start fewer of them on a machine, and those of your own with `dask worker --memory-limit 0`"
+        )
+    return error
 
 
 @contextmanager
@@ -106,8 +112,14 @@ def open_client(
         environment: variables of the processes here; by default Dask gives each one thread (``OMP_NUM_THREADS``).
 
     Raises:
-        InputError: there is no scheduler at that address, or none in that file.
+        InputError: there is no scheduler at that address, or none in that file; or several workers here are to have a
+            GPU, which would all be the same one.
     """
+    if gpu and scheduler is None and (workers or 1) > 1:
+        raise InputError(
+            f"{workers} workers here would share one GPU; give one, or start `dask worker` for each GPU by yourself, "
+            "with CUDA_VISIBLE_DEVICES, and name its scheduler (docs/cluster.md)"
+        )
     if scheduler is not None:
         with _connect(scheduler) as client:
             yield client
@@ -132,6 +144,7 @@ def local_cluster(
         return package.LocalCluster(
             n_workers=workers or (1 if gpu else None),
             threads_per_worker=1,
+            memory_limit=0,  # a share of the machine's for each would kill those that read a large data set
             processes=processes,
             protocol="tcp://",
             host="127.0.0.1",

@@ -1,6 +1,7 @@
 """Files that are complete or absent, never half written."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -133,6 +134,23 @@ def require_file(path: str | Path, *, hint: str = "") -> Path:
 def require_folder(path: str | Path, *, hint: str = "") -> Path:
     """Return ``path`` as a Path if it is a folder, else raise InputError naming it and, if given, the way out."""
     return _require(Path(path), Path.is_dir, "folder", hint)
+
+
+def content_digest(path: str | Path) -> str:
+    """Return a hash of a file, or of all files in a folder, with their names.
+
+    Raises:
+        InputError: there is nothing at ``path``.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise InputError(f"{root} does not exist (looked in {root.absolute().parent})")
+    files = [root] if root.is_file() else sorted(file for file in root.rglob("*") if file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(f"\0{file.relative_to(root)}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
+    return digest.hexdigest()
 
 
 def _require(path: Path, is_there: Callable[[Path], bool], what: str, hint: str) -> Path:

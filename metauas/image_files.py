@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from metauas.errors import InputError
 from metauas.files import require_file
@@ -34,6 +35,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _TO_RGB = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa", "CMYK", "YCbCr")
+_SAYS_ORIENTATION = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")  # of a PNG, all before its pixels
+_TIFF_SIZE = (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength)
 _TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change places
 
 
@@ -49,9 +52,14 @@ def open_image(path: str | Path, *, data: bytes | None = None, what: str = "an i
     Raises:
         InputError: naming the file if it is missing, truncated, too large, or no image of ``FORMATS``.
     """
-    source = io.BytesIO(data) if data is not None else require_file(path)
+    if data is None:
+        require_file(path)
     try:
-        with Image.open(source, formats=FORMATS) as image:
+        # no path for Pillow: of raw TIFFs, which it would map into memory, it turns some twice
+        with (
+            Path(path).open("rb") if data is None else io.BytesIO(data) as source,
+            Image.open(source, formats=FORMATS) as image,
+        ):
             _check_size(image)
             yield image
     except InputError as error:
@@ -83,9 +91,11 @@ def upright_size(path: str | Path) -> tuple[int, int]:
     """
     with open_image(path) as image:
         # Pillow would decode a whole PNG to look for EXIF behind the pixels, where nobody puts it
-        known = image.format != "PNG" or "exif" in image.info
+        known = image.format != "PNG" or any(key in image.info for key in _SAYS_ORIENTATION)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
         width, height = image.size
+        if isinstance(image, TiffImageFile):  # whose size is turned already; its tags are not
+            width, height = (image.tag_v2[tag] for tag in _TIFF_SIZE)
     return (height, width) if orientation in _TURNED else (width, height)
 
 

@@ -36,7 +36,7 @@ def alone_in(folder: str | Path) -> Iterator[Path]:
     """Keep a second run out of the folder, which is made if it is missing, and clear away what a killed one left.
 
     The system lets go of the folder however this process ends, and nothing is written for it. On Windows, and on
-    shared file systems without locks, runs are not kept apart.
+    shared file systems without locks, runs are not kept apart; on NFS, only those of one machine are.
 
     Raises:
         OutputError: another run is writing into the folder, or it cannot be made.

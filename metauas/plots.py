@@ -122,7 +122,7 @@ def picture_grid(
     """
     across = max(1, min(across, len(rows)))
     columns = len(headings)
-    lines = -(-len(rows) // across)
+    lines = max(1, -(-len(rows) // across))  # of nothing an empty figure
     figure, axes = plt.subplots(
         lines,
         across * columns,

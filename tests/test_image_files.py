@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from metauas import image_files
 from metauas.errors import InputError
@@ -122,6 +122,30 @@ def test_every_orientation_is_turned_upright_and_so_is_the_size(tmp_path, orient
     assert upright_size(file) == turned.shape[1::-1]
     assert sorted(turned.reshape(-1, 3).tolist()) == sorted(COLOURS.reshape(-1, 3).tolist())
     assert (turned.shape[:2] == (17, 12)) == (orientation >= 5)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+def test_tiffs_are_turned_once_whatever_their_compression(tmp_path, mode, compression, orientation):
+    """Pillow maps some raw TIFFs into memory when it is handed their path, and turns those twice."""
+    deep = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 256)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"exif": exif, "compression": compression}
+    file = saved(tmp_path, deep if mode == "I;16" else PICTURE.convert(mode), "a.tif", **options)
+    shown = GREY.convert("RGB") if mode in ("L", "I;16") else PICTURE
+    turned = read_image(saved(tmp_path, shown, "a.png", exif=exif))
+    np.testing.assert_array_equal(read_image(file), turned)
+    assert upright_size(file) == upright_size(tmp_path / "a.png") == turned.shape[1::-1]
+
+
+def test_an_orientation_that_a_png_has_in_its_xmp_counts(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    about = '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    info.add_itxt("XML:com.adobe.xmp", about)
+    file = saved(tmp_path, PICTURE, "a.png", pnginfo=info)
+    assert upright_size(file) == read_image(file).shape[1::-1] == (12, 17)
 
 
 def test_of_several_pages_the_first_is_read(tmp_path):

@@ -205,3 +205,8 @@ def test_the_gallery_shows_four_pictures_a_case():
     image, heat = np.full((8, 8, 3), 200, dtype=np.uint8), np.full((8, 8), 0.5, dtype=np.float32)
     case = SimpleNamespace(title="bottle: crack", prompt=image, truth=image, map=heat, found=image)
     assert [picture.ndim for picture in shown(plots.show_gallery([case, case]))] == [3, 3, 2, 3] * 2
+
+
+def test_of_nothing_an_empty_figure_is_drawn():
+    """As of a benchmark without a defective image, so that a notebook goes on."""
+    assert shown(plots.show_examples([])) == shown(plots.show_gallery([])) == []

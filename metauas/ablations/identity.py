@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from metauas.errors import InputError
 from metauas.notebooks import declared_parameters, notebooks_folder, read_cells
 
 #: Parameters that say where a run lies and do not change what comes out; what lies at a checkpoint is counted itself.
@@ -46,20 +45,3 @@ def stage_digest(stem: str, given: Mapping[str, Any], *, code: str, before: str)
     counted = {name: value for name, value in resolved.items() if name not in PLACES}
     text = json.dumps([stem, counted, code, before], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def content_digest(path: str | Path) -> str:
-    """Return a hash of a file, or of all files in a folder, with their names.
-
-    Raises:
-        InputError: there is nothing at ``path``.
-    """
-    root = Path(path)
-    if not root.exists():
-        raise InputError(f"checkpoint {root} does not exist (looked in {root.absolute().parent})")
-    files = [root] if root.is_file() else sorted(file for file in root.rglob("*") if file.is_file())
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(f"\0{file.relative_to(root)}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
-    return digest.hexdigest()

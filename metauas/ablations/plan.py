@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from metauas.ablations.factors import scale_file
-from metauas.ablations.identity import code_digest, content_digest, stage_digest
+from metauas.ablations.identity import code_digest, stage_digest
 from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
+from metauas.contents import contents_of
 from metauas.errors import InputError
+from metauas.files import content_digest
 from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder
 from metauas.released import resolve_checkpoint
 
@@ -117,7 +119,8 @@ def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) 
 def _training(given: Given, *, seed: int | None, code: str) -> Stage:
     parameters = given[TRAIN] | ({} if seed is None else _declared(TRAIN, {"seed": seed}))
     start = parameters.get("init_from")
-    before = content_digest(resolve_checkpoint(start)) if start else ""
+    contents = [content_digest(resolve_checkpoint(start))] if start else []
+    before = "\0".join([*contents, *(f"{name} {digest}" for name, digest in contents_of(parameters).items())])
     digest = stage_digest(TRAIN, parameters, code=code, before=before)
     return Stage(TRAIN, f"{TRAINED}/{digest[:16]}", parameters, digest, code)
 

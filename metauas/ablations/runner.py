@@ -56,6 +56,7 @@ def run_notebook(
             _start(source, temporary, given, timeout)
         except Exception as error:
             cell = _failed_cell(temporary)
+            temporary.chmod(0o644)  # as what succeeds has: not for its owner alone
             temporary.replace(failed)
             raise NotebookFailedError(f"{source.name} failed in {cell}: {_last_line(error)}; see {failed}") from error
     return target

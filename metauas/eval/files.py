@@ -65,13 +65,15 @@ def segment_files(
             gives no verdict. See ``calibrate``.
 
     Raises:
-        InputError: naming a file that cannot be read, or two queries of one name, whose overlays would collide.
+        InputError: naming a file that cannot be read, two queries of one name, whose overlays would collide, or an
+            overlay that would be written over a query or the prompt.
     """
     paths = [Path(query) for query in queries]
     check_queries(paths)
+    _check_targets([overlay_path(out, path) for path in paths], images=[*paths, Path(prompt)])
     for path, image, anomaly_map in segment_each(model, prompt=prompt, queries=paths, size=size):
         enlarged = enlarge_map(anomaly_map, (image.shape[0], image.shape[1]))
-        target = Path(out) / f"{path.stem}_overlay.png"
+        target = overlay_path(out, path)
         score = float(anomaly_map.max())
         if threshold is None:
             write_png(target, overlay(image, enlarged))
@@ -102,6 +104,18 @@ def segment_each(
         if not np.isfinite(anomaly_map).all():
             raise InputError(f"the network's map of {path} is not a number somewhere; its weights may be damaged")
         yield path, image, anomaly_map
+
+
+def overlay_path(out: str | Path, query: Path) -> Path:
+    """Return where the overlay of a query goes."""
+    return Path(out) / f"{query.stem}_overlay.png"
+
+
+def _check_targets(targets: Sequence[Path], *, images: Sequence[Path]) -> None:
+    given = {image.resolve() for image in images}
+    for target in targets:
+        if target.resolve() in given:
+            raise InputError(f"{target} would take the place of an image that was given; choose another folder")
 
 
 def check_queries(paths: Sequence[Path]) -> None:

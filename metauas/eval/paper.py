@@ -3,17 +3,21 @@
 from collections.abc import Collection
 from functools import cache
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metauas.errors import check_choice
 from metauas.eval.layouts import Benchmark
-from metauas.eval.results import EXACT, MEAN, OFFICIAL, OURS, Evaluation
+from metauas.eval.layouts.problems import is_there
+from metauas.eval.layouts.samples import MEAN
+from metauas.eval.results import EXACT, OFFICIAL, OURS, Evaluation
 from metauas.metrics import METRICS
 
 #: The columns' names in ``beside_paper``.
 PAPER = "paper"
+_LAYOUTS = ("mvtec", "visa", "goods")  # of what was published; VisA may also be arranged as MVTec AD
 #: The paper's variants: one prompt at random, and (★) the one most similar to each query.
 RANDOM_PROMPT, MATCHED_PROMPT = "MetaUAS", "MetaUAS★"
 
@@ -58,8 +62,11 @@ def paper_size(dataset: str) -> int:
 def find_dataset(benchmark: Benchmark) -> str | None:
     """Return which of the paper's benchmarks this is, by the names of its categories; None if it is none of them.
 
-    All categories in the folder count, not only those opened: Miniature has a ``bottle``, too, and is no MVTec AD.
+    All categories in the folder count, not only those opened: Miniature has a ``bottle``, too, and is no MVTec AD. So
+    does the layout: Real-IAD has a ``toothbrush``, and a folder of your own may have anything.
     """
+    if benchmark.layout not in _LAYOUTS:
+        return None
     published = _published()
     names = {category.name for category in benchmark.categories} | _category_folders(benchmark)
     for dataset, rows in published.groupby("dataset", sort=False):
@@ -69,7 +76,7 @@ def find_dataset(benchmark: Benchmark) -> str | None:
 
 
 def _category_folders(benchmark: Benchmark) -> set[str]:
-    return {folder.name for folder in benchmark.root.iterdir() if (folder / "train").is_dir()}
+    return {folder.name for folder in benchmark.root.iterdir() if is_there(folder / "train", Path.is_dir)}
 
 
 def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | None = None) -> pd.DataFrame:

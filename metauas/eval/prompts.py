@@ -14,6 +14,7 @@ from metauas.errors import InputError, check_choice
 from metauas.eval.layouts import Category
 from metauas.eval.queries import pieces
 from metauas.images import stack_images
+from metauas.memory import halving_batches
 from metauas.seeding import rng_for
 
 PROMPTS = ("random", "nearest", "pool", "defective")
@@ -116,7 +117,7 @@ class NearestPrompts:
         embed: turns images (B, 3, H, W) in [0, 1] into vectors (B, D), on any device.
         pool: normal images of each category.
         size: height and width in pixels to which the pool is resized, those of the queries.
-        batch_size: images embedded at once.
+        batch_size: images embedded at once; halved as often as memory runs out.
 
     Raises:
         InputError: if there is no category, one without images, or an embedding that is not finite.
@@ -137,7 +138,11 @@ class NearestPrompts:
         for name, paths in pool.items():
             self._rows[name] = slice(len(self._paths), len(self._paths) + len(paths))
             self._paths += paths
-        self._vectors = _embed_files(embed, self._paths, size=size, batch_size=batch_size)
+        self._vectors = halving_batches(
+            lambda length: _embed_files(embed, self._paths, size=size, batch_size=length),
+            batch_size=batch_size,
+            advice=f"lower size={size}, or choose another device",
+        )
 
     def select(self, queries: Float[Tensor, "b 3 h w"], *, category: str | None = None, shots: int = 1) -> list[Prompt]:
         """Return the ``shots`` most similar normal images for each query, of ``category`` if given, else of all.

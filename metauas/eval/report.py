@@ -19,8 +19,9 @@ from PIL import Image
 from metauas.eval.curves import Curves
 from metauas.eval.gallery import Case, failures_first
 from metauas.eval.layouts import Benchmark
+from metauas.eval.layouts.samples import MEAN
 from metauas.eval.paper import PAPER, beside_paper, find_dataset, paper_method, paper_size
-from metauas.eval.results import EXACT, MEAN, OFFICIAL, OURS, Evaluation
+from metauas.eval.results import EXACT, OFFICIAL, OURS, Evaluation
 from metauas.files import write_text
 from metauas.images import to_uint8
 from metauas.metrics import METRICS
@@ -93,13 +94,18 @@ def _about(evaluation: Evaluation, benchmark: Benchmark, checkpoint: str | Path 
     settings = evaluation.settings
     tests = [sample for category in benchmark.categories for sample in category.test]
     defective = sum(sample.label for sample in tests)
+    seeds = evaluation.values["seed"].unique()  # those that made a difference
+    own = (
+        ""
+        if settings.prompt == "defective"
+        else f"; {evaluation.right_class:.0%} of the prompts show the query's own class"
+    )
     facts = {
         "Benchmark": f"{benchmark.root}: {_count(len(benchmark.categories), 'category', 'categories')}, "
         f"{len(tests) - defective} good and {defective} defective test images",
         "Checkpoint": str(checkpoint) if checkpoint is not None else "",
         "Prompts": f"{settings.prompt}, {_count(settings.shots, 'shot', 'shots')}, "
-        f"seeds {', '.join(map(str, settings.seeds))}; "
-        f"{evaluation.right_class:.0%} of the prompts show the query's own class",
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}{own}",
         "Image side": f"{settings.size} pixels",
         "Conditions": ", ".join(evaluation.conditions()) if len(evaluation.conditions()) > 1 else "",
         "Versions": ", ".join(

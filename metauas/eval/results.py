@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from metauas.errors import InputError
+from metauas.eval.layouts.samples import MEAN
 from metauas.eval.settings import EvalSettings
 from metauas.files import write_json, write_text
 from metauas.metrics import METRICS
 
 OURS = "MetaUAS"
-MEAN = "mean"
 #: The metrics' own definitions, and those of the author's evaluation script, for comparison with published numbers.
 EXACT, OFFICIAL = "exact", "official"
 

@@ -42,6 +42,14 @@ class EvalSettings(Settings):
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
     batch_size: Annotated[int, Field(ge=1)] = 16
 
+    @field_validator("seeds")
+    @classmethod
+    def _is_without_repetition(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            wrong = "{twice} given more than once, which would make deviations too small; give each seed once"
+            raise PydanticCustomError("seeds", wrong, {"twice": ", ".join(map(str, twice))})
+        return seeds
+
     @field_validator("prompt")
     @classmethod
     def _is_strategy_or_file(cls, prompt: str) -> str:

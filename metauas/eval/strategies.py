@@ -20,6 +20,7 @@ from metauas.eval.prompts import (
 )
 from metauas.eval.queries import Queries
 from metauas.eval.settings import SEED_FIELD, EvalSettings
+from metauas.memory import halving_batches
 
 
 @runtime_checkable
@@ -105,9 +106,14 @@ class NearestStrategy:
         """Return the prompt of each query, in their order."""
         nearest = self._nearest_of(seed)
         own = None if self._whole else queries.category.name
-        batches = queries.batches(self._settings.batch_size)
         shots = self._settings.shots
-        return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
+
+        def select(batch_size: int) -> list[Prompt]:
+            batches = queries.batches(batch_size)
+            return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
+
+        advice = f"lower size={self._settings.size}, or choose another device"
+        return halving_batches(select, batch_size=self._settings.batch_size, advice=advice)
 
 
 class DefectiveStrategy:

@@ -83,7 +83,10 @@ def auroc(ranking: Ranking) -> float:
         return float("nan")
     # twice the negatives below: a negative at the same score is counted by one of the two terms only
     below = 2 * ranking.n_negatives - ranking.negatives_from - ranking.negatives_above
-    return int(ranking.positives_at @ below) / (2 * ranking.n_positives * ranking.n_negatives)
+    pairs = 2 * ranking.n_positives * ranking.n_negatives
+    if pairs > np.iinfo(np.int64).max:  # from some hundred billion pixels on
+        return int(ranking.positives_at.astype(object) @ below.astype(object)) / pairs
+    return int(ranking.positives_at @ below) / pairs
 
 
 def average_precision(ranking: Ranking) -> float:

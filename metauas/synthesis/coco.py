@@ -1,4 +1,4 @@
-"""Photographs with outlines of their objects: COCO, or anything in its format (LVIS, SA-1B, your own)."""
+"""Photographs with outlines of their objects: COCO, or your own in its format."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -122,7 +122,8 @@ def split_photographs(folder: str | Path | None, *, split: str) -> Photographs:
     if len(names) < 2:
         raise InputError(f"folder {folder} holds one image; give at least two, as one is held out for validation")
     held_out = names[:: min(20, len(names))]
-    return Photographs(names=held_out if split == "validation" else tuple(n for n in names if n not in held_out))
+    left_out = set(held_out)
+    return Photographs(names=held_out if split == "validation" else tuple(n for n in names if n not in left_out))
 
 
 def pair_loader(dataset: Dataset[ChangePair], *, batch_size: int, workers: int = 0) -> "DataLoader[ChangePair]":

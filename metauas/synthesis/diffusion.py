@@ -302,4 +302,5 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
         return PRECISIONS[check_choice(name="dtype", value=name, choices=["auto", *PRECISIONS])]
     if device.type == "cpu":
         return torch.float32
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16

@@ -180,7 +180,7 @@ def perceptual_hash(image: Float[Tensor, "3 h w"]) -> int:
     """
     grey = cv2.cvtColor(np.ascontiguousarray(image.numpy().transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
     waves = cv2.dct(cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA))[:8, :8].ravel()[1:]
-    return int("".join("01"[int(wave > np.median(waves))] for wave in waves), 2)
+    return int("".join("01"[strong] for strong in (waves > np.median(waves)).astype(int)), 2)
 
 
 def find_duplicates(hashes: UInt64[np.ndarray, "n k"], digests: Sequence[bytes]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from metauas.train.examples import MAPS_NAME, changed_pairs, maps_of, remove_map
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
 from metauas.train.record import begin_record, end_record
-from metauas.train.rescue import BATCH_NAME, rescued
+from metauas.train.rescue import BATCH_NAMES, batch_name, rescued
 from metauas.train.selection import is_exhausted, kept_row
 from metauas.train.settings import TrainSettings
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
@@ -91,7 +91,8 @@ class _Run:
         self.shown = changed_pairs(held_out, count=_SHOWN) if self.is_main else []
         self.held_out = pair_loader(
             Subset(held_out, own),  # type: ignore[arg-type]
-            batch_size=settings.batch_size,
+            # as many at once as a part of a step, for which there is memory
+            batch_size=max(1, settings.batch_size // (self.accelerator.num_processes * settings.accumulate)),
             workers=settings.workers,
         )
         seed_everything(settings.seed)
@@ -114,8 +115,9 @@ class _Run:
 
     def _remove_results(self) -> None:
         """Remove what another run left, which would pass for this one's until its first validation."""
-        for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAME):
-            (self.folder / name).unlink(missing_ok=True)
+        for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAMES):
+            for file in self.folder.glob(name):
+                file.unlink(missing_ok=True)
         start = self.settings.init_from
         if start is None or not Path(start).resolve().is_relative_to(self.folder.resolve()):  # else it is still needed
             shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
@@ -126,10 +128,11 @@ class _Run:
         if is_exhausted(progress.history, patience=self.settings.patience):
             return
         steps = range(progress.step, self.settings.steps)
+        name = batch_name(process=self.accelerator.process_index, processes=self.accelerator.num_processes)
         quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # else what TQDM_DISABLE says holds
         bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training", **quiet)
         for step, parts in zip(bar, self._batches(start=progress.step), strict=True):
-            with rescued(parts, folder=self.folder, step=step):
+            with rescued(parts, file=self.folder / name, step=step):
                 progress.recent.append(self.learner.step(parts, step=step))
             progress.step = step + 1
             validates = progress.step % self.settings.validate_every == 0 or progress.step == self.settings.steps

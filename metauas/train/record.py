@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from metauas.contents import contents_of
 from metauas.files import read_json, write_json
 from metauas.model.checkpoint import weights_file
 from metauas.train.settings import TrainSettings
@@ -34,7 +35,8 @@ def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelera
     }
     start = settings.init_from and {"path": settings.init_from, "sha256": _digest(settings.init_from)}
     values = settings.model_dump()
-    write_json(path, {"seed": settings.seed, "settings": values, "init_from": start, "sessions": [*earlier, session]})
+    named = {"init_from": start, "contents": contents_of(values)}
+    write_json(path, {"seed": settings.seed, "settings": values, **named, "sessions": [*earlier, session]})
 
 
 def end_record(folder: Path, *, kept: Mapping[str, Any], keep: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metauas.contents import contents_of
 from metauas.errors import InputError
 from metauas.model.checkpoint import load_state, read_tensors, write_tensors
 from metauas.train.settings import TrainSettings
@@ -65,6 +66,7 @@ def save_state(
         "history": progress.history,
         "recent": progress.recent,
         "settings": settings.model_dump(),
+        "contents": contents_of(settings.model_dump()),
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
     write_tensors(Path(folder) / STATE_NAME, tensors, header=header)
@@ -84,13 +86,14 @@ def load_progress(
     Without a state file the run starts at step 0.
 
     Raises:
-        InputError: the state belongs to a run with other settings; names them.
+        InputError: the state belongs to a run with other settings, or what they name has changed; says which.
     """
     path = Path(folder) / STATE_NAME
     if not path.exists():
         return Progress(step=0, history=[])
     header, tensors = read_tensors(path)
     _check_same(header["settings"], settings, path=path)
+    _check_contents(header.get("contents", {}), settings, path=path)
     load_state(model, _part(tensors, "model."), origin=str(path))
     if average is not None:
         load_state(average, _part(tensors, "average."), origin=str(path))
@@ -126,3 +129,13 @@ def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path
             f"{path} belongs to a run with other settings: {'; '.join(differ)}; "
             "give the same settings, another output folder, or resume=False to start anew"
         )
+
+
+def _check_contents(saved: Mapping[str, str], settings: TrainSettings, *, path: Path) -> None:
+    now = contents_of(settings.model_dump())
+    for name in saved.keys() & now.keys():
+        if saved[name] != now[name]:
+            raise InputError(
+                f"{path} belongs to a run whose {name}, {getattr(settings, name)}, was changed since; put back what it "
+                "was, give another output folder, or resume=False to start anew"
+            )

@@ -139,3 +139,19 @@ def test_paths_in_files_are_those_of_where_the_sweep_is_started(suite, write, tm
     monkeypatch.chdir(tmp_path)
     (run,) = plan_runs([write("alignment/none.yaml", "alignment: data/mine")], seeds=[1])
     assert planned(run)["03_train"]["alignment"] == str(tmp_path / "data/mine")
+
+
+@pytest.mark.parametrize("name", ["recipe", "encoder_weights", "pairs"])
+def test_what_a_training_names_counts_with_its_content(suite, write, make_notebook, tmp_path, name):
+    make_notebook("03_train.ipynb", f"run_dir = ''\nseed = 0\n{name} = None\nalignment = 'soft'")
+    named = tmp_path / "named"
+    if name == "pairs":
+        named.mkdir()
+    content = named / "summary.json" if name == "pairs" else named
+
+    def digest(text):
+        content.write_text(f'{{"digest": "{text}"}}')
+        (run,) = plan_runs([write("alignment/none.yaml", "alignment: none")], seeds=[1], overrides={name: str(named)})
+        return run.evaluation.after.digest
+
+    assert digest("first") == digest("first") != digest("second")

@@ -40,6 +40,7 @@ def test_a_failure_keeps_what_was_done_and_names_the_cell(suite, tmp_path):
         "03_train.parameters.json",
         "times-run.txt",
     ]
+    assert (out / "03_train.failed.ipynb").stat().st_mode & 0o777 == 0o644, "others may look at it"
     executed = nbformat.read(out / "03_train.failed.ipynb", as_version=4)
     assert sum(cell.get("execution_count") is not None for cell in executed.cells) == 7
 

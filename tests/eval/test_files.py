@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -96,6 +97,19 @@ def test_no_query_and_queries_of_one_name_are_refused(images):
         check_queries([])
     with pytest.raises(InputError, match="2 queries are named 'one'"):
         check_queries([images[1], images[1].parent / "elsewhere" / "one.png"])
+
+
+@pytest.mark.parametrize("given", ["query", "prompt"])
+def test_no_overlay_takes_the_place_of_an_image_that_was_given(model, images, tmp_path, given):
+    """As with ``*.png`` in the folder of the overlays, the second time."""
+    query, overlay = tmp_path / "one.png", tmp_path / "one_overlay.png"
+    shutil.copy(images[1], query)
+    shutil.copy(images[2], overlay)
+    before = overlay.read_bytes()
+    prompt, queries = (images[0], [query, overlay]) if given == "query" else (overlay, [query])
+    with pytest.raises(InputError, match=r"one_overlay\.png would take the place of an image that was given"):
+        list(segment_files(model, prompt=prompt, queries=queries, out=tmp_path / "." / ".", size=SIZE))
+    assert overlay.read_bytes() == before
 
 
 def has_caption(picture, verdict):

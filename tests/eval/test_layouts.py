@@ -6,6 +6,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from metauas.errors import InputError
+from metauas.eval import find_dataset
 from metauas.eval.layouts import LAYOUTS, load_sample, read_mvtec
 from metauas.images import write_png
 
@@ -191,3 +192,24 @@ def test_real_pictures():
         for category in read_mvtec(group).categories:
             assert {sample.label for sample in category.test} == {True, False}
             assert all(load_sample(s, 64)[1].any() == s.label for s in category.test[:3])
+
+
+def test_a_folder_that_may_not_be_entered_is_no_category(root, monkeypatch):
+    """Such as ``lost+found`` where a disk is mounted."""
+    (root / "lost+found").mkdir()
+    is_dir = Path.is_dir
+
+    def guarded(path, **options):
+        if "lost+found" in path.parent.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path, **options)
+
+    monkeypatch.setattr(Path, "is_dir", guarded)
+    benchmark = read_mvtec(root)
+    assert [category.name for category in benchmark.categories] == ["bottle", "cable"]
+    assert find_dataset(benchmark) == "mvtec"
+
+
+def test_no_category_can_be_called_as_the_mean_over_categories_is(root):
+    (root / "bottle").rename(root / "mean")
+    assert "a category is called 'mean', as the mean over categories is in every table; rename" in message(root)

@@ -85,3 +85,12 @@ def test_a_benchmark_is_known_by_all_categories_in_its_folder(tiny_benchmark, tm
     own = replace(tiny_benchmark, root=tmp_path, categories=[bottle])
     assert find_dataset(own) == "mvtec"
     assert find_dataset(replace(own, categories=[replace(bottle, name="pcb1")])) is None
+
+
+@pytest.mark.parametrize("layout", ["real-iad", "btad", "loco", "folder"])
+def test_what_has_the_papers_names_and_another_layout_is_not_its_benchmark(tiny_benchmark, tmp_path, layout):
+    """Real-IAD has a toothbrush, too."""
+    category = replace(tiny_benchmark.categories[0], name="toothbrush")
+    named = replace(tiny_benchmark, root=tmp_path, categories=[category])
+    assert find_dataset(named) == "mvtec"
+    assert find_dataset(replace(named, layout=layout)) is None

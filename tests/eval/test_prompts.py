@@ -167,6 +167,18 @@ def test_batch_size_changes_nothing(pool):
     assert chosen[0] == chosen[1] == chosen[2]
 
 
+def test_out_of_memory_smaller_batches_choose_the_same(pool):
+    def embed(images):
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return mean_colour(images)
+
+    query = stack_images(pool["cool"], size=SIZE)
+    with pytest.warns(RuntimeWarning, match="going on with batch_size=1"):
+        prompts = NearestPrompts(embed, pool, size=SIZE, batch_size=2)
+    assert prompts.select(query) == NearestPrompts(mean_colour, pool, size=SIZE).select(query)
+
+
 def test_no_gradient_is_kept(pool):
     layer = torch.nn.Linear(3, 4)
     prompts = NearestPrompts(lambda images: layer(mean_colour(images)), pool, size=SIZE)

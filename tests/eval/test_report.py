@@ -65,6 +65,20 @@ def test_failures_come_first(page, found):
     assert len(captions) == len(found[1].cases)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said", "unsaid"),
+    [
+        ({"prompt": "nearest", "seeds": (1, 3)}, "nearest, 1 shot, seed 1; 100% of the prompts", "seeds 1"),
+        ({"prompt": "defective", "seeds": (1, 3)}, "defective, 1 shot, seeds 1, 3", "own class"),
+    ],
+)
+def test_it_says_only_what_was_so_of_prompts(model, tiny_benchmark, tmp_path, settings, said, unsaid):
+    evaluation = evaluate(model, tiny_benchmark, EvalSettings(size=32, **settings), baselines=False)
+    text = Page(write_report(tmp_path, evaluation, benchmark=tiny_benchmark)).text
+    assert said in text
+    assert unsaid not in text
+
+
 def test_numbers_alone_make_a_report_too(found, tiny_benchmark, tmp_path):
     page = Page(write_report(tmp_path, found[0], benchmark=tiny_benchmark))
     assert not page.of("img")

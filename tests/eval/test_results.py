@@ -107,3 +107,8 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
     with pytest.raises(InputError, match="may not be written"):
         check_out(tmp_path / "new" / "folder")
+
+
+def test_no_seed_counts_twice():
+    with pytest.raises(InputError, match=r"seeds=\[1, 3, 3\]: 3 given more than once, which would make"):
+        EvalSettings.parse({"seeds": [1, 3, 3]}, origin="evaluation settings")

@@ -113,3 +113,15 @@ def test_a_defective_prompt_is_never_its_own_query(tiny_benchmark, bottle):
     assert len(drawn) > 1
     with pytest.raises(InputError, match="shots=2: a defective prompt is one image"):
         create(tiny_benchmark, prompt="defective", shots=2)
+
+
+def test_out_of_memory_queries_are_embedded_in_smaller_batches(tiny_benchmark, bottle):
+    def embed(images):
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return mean_colour(images)
+
+    whole = create(tiny_benchmark, prompt="nearest", batch_size=4).choose(bottle, seed=1)
+    strategy = create(tiny_benchmark, embed=embed, prompt="nearest", batch_size=4)
+    with pytest.warns(RuntimeWarning, match="going on with batch_size=2"):
+        assert strategy.choose(bottle, seed=1) == whole

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from metauas.metrics import EXTRAS, METRICS, compute_metrics
 from metauas.metrics.pro import AUPIMO_RATES, aupimo, image_shares, overlap_at_levels
-from metauas.metrics.ranking import rank
+from metauas.metrics.ranking import Ranking, auroc, rank
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "metrics"
 
@@ -160,3 +160,18 @@ def test_undefined_without_a_mask_or_a_normal_image(masked):
     maps = np.linspace(0, 1, masks.size, dtype=np.float32).reshape(masks.shape)
     found = compute_metrics(maps, masks, masks.any(axis=(1, 2)), extras=True)
     assert all(math.isnan(found[name]) for name in EXTRAS)
+
+
+@pytest.mark.parametrize("times", [1, 10**6, 10**11])
+def test_auroc_counts_more_pairs_than_an_integer_of_64_bits(times):
+    """As of all pixels of a large benchmark: the share of pairs in the right order, not their number."""
+    found = auroc(
+        Ranking(
+            levels=np.array([0.2, 0.8]),
+            positives_at=np.array([1, 3]) * times,
+            negatives_from=np.array([3, 1]) * times,
+            negatives_above=np.array([2, 1]) * times,
+            n_negatives=4 * times,
+        )
+    )
+    assert found == ((1 + 0.5 * 1) * 1 + 3 * 3) / 16

@@ -33,7 +33,9 @@ from metauas.synthesis import (
     stream_pairs,
     write_pairs,
 )
+from metauas.synthesis.writing import reading
 from metauas.synthesis.writing.card import size_category
+from metauas.synthesis.writing.record import make_record
 from metauas.synthesis.writing.report import SKIPPED_NAME, SUMMARY_NAME
 from metauas.synthesis.writing.rows import make_row
 from metauas.synthesis.writing.shards import plan_shards, row_schema
@@ -475,3 +477,33 @@ def test_what_must_be_installed_is_named(monkeypatch):
         patch.setitem(sys.modules, "pyarrow", None)
         with pytest.raises(InputError, match=r"WrittenPairs needs pyarrow.*metauas\[data\]"):
             synthesis.__getattr__("WrittenPairs")
+
+
+def test_a_model_folder_is_recorded_with_its_content(tmp_path):
+    model = tmp_path / "sd"
+    model.mkdir()
+    settings = read_recipe(**SMALL).model_copy(update={"inpainter": f"diffusers:{model}"})
+
+    def record(weights):
+        (model / "weights.safetensors").write_bytes(weights)
+        return make_record(settings)["inpainter"]
+
+    assert record(b"one") == record(b"one") != record(b"two")
+    assert record(b"one").startswith("diffusers: sd, ")
+
+
+def test_groups_at_the_end_of_a_shard_are_read_once(tmp_path, monkeypatch):
+    """A block of pairs that are drawn together, in an order of their own, may lie in three of them."""
+    write_pairs(read_recipe(**{**SMALL, "validation_share": 0.2}), tmp_path, workers=0)
+    pairs, read = WrittenPairs(tmp_path), []
+    group = reading.pq.ParquetFile.read_row_group
+
+    def counted(shard, number, **options):
+        read.append(number)
+        return group(shard, number, **options)
+
+    monkeypatch.setattr(reading.pq.ParquetFile, "read_row_group", counted)
+    reading._read_group.cache_clear()
+    for index in (0, 4, 8, 1, 5, 9, 2, 6, 10):  # of three shards in turns
+        pairs[index]
+    assert len(read) == 3

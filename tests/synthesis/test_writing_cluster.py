@@ -8,12 +8,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import distributed
 import psutil
 import pytest
 
-from metauas.cluster import local_cluster, open_client, run_on_cluster
+from metauas.cluster import error_of, local_cluster, open_client, run_on_cluster
 from metauas.errors import InputError
 from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
 
@@ -98,6 +99,18 @@ def test_a_gpu_is_asked_for(cluster, expected, tmp_path):
     assert shards(tmp_path) == expected
 
 
+def test_several_workers_here_cannot_share_a_gpu(tmp_path):
+    with pytest.raises(InputError, match="8 workers here would share one GPU; give one, or start `dask worker` for"):
+        write_pairs(SETTINGS, tmp_path, workers=8, gpu=True)
+
+
+def test_workers_that_die_over_a_task_are_told_in_words():
+    died = distributed.scheduler.KilledWorker("prepare", SimpleNamespace(address="tcp://127.0.0.1:5"), 3)
+    error = error_of(SimpleNamespace(status="error", exception=lambda: died))
+    assert isinstance(error, InputError)
+    assert "all workers that tried died over it (tcp://127.0.0.1:5 at last), mostly for want of memory; " in str(error)
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "somewhere"])
 def test_a_scheduler_that_does_not_answer_is_named(address, tmp_path, monkeypatch):
     monkeypatch.setattr("metauas.cluster.PATIENCE", "0.2s")
@@ -135,7 +148,8 @@ def test_nothing_listens_to_other_machines(processes):
     listening = [c.laddr for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
     assert len(listening) >= 3, "a scheduler and two workers"
     assert {address.ip for address in listening} == {"127.0.0.1"}
-    assert {info["nthreads"] for info in processes.scheduler_info()["workers"].values()} == {1}
+    workers = processes.scheduler_info()["workers"].values()
+    assert {(info["nthreads"], info["memory_limit"]) for info in workers} == {(1, 0)}
 
 
 def configuration():

@@ -280,6 +280,16 @@ def test_parts_of_a_step_are_taken_one_after_the_other(easy_task, tmp_path):
     assert history["P-AP"].iloc[-1] > 0.9
 
 
+def test_no_more_is_validated_at_once_than_a_part_of_a_step(monkeypatch, tiny, tmp_path):
+    sizes = []
+    count = loop.count
+    monkeypatch.setattr(
+        loop, "count", lambda model, pairs, **options: sizes.append(pairs.batch_size) or count(model, pairs, **options)
+    )
+    train(tiny.model_copy(update={"steps": 1, "batch_size": 4, "accumulate": 2}), out=tmp_path)
+    assert sizes == [2]
+
+
 # --- which network is kept
 
 

@@ -7,7 +7,9 @@ from metauas.errors import InputError
 from metauas.model.checkpoint import read_tensors
 from metauas.synthesis import PairBatch
 from metauas.train import train
-from metauas.train.rescue import BATCH_NAME, rescued
+from metauas.train.rescue import batch_name, rescued
+
+BATCH_NAME = "failed-batch.safetensors"
 
 
 def batch(kind):
@@ -18,7 +20,7 @@ def test_the_pairs_on_which_the_loss_became_no_number_are_kept(tmp_path):
     parts = [batch("local"), batch("exchange")]
     with (
         pytest.raises(FloatingPointError, match=r"lower learning_rate; the pairs of this step are in .*failed-batch"),
-        rescued(parts, folder=tmp_path, step=6),
+        rescued(parts, file=tmp_path / BATCH_NAME, step=6),
     ):
         raise FloatingPointError("the loss is nan at step 7; lower learning_rate")
     header, tensors = read_tensors(tmp_path / BATCH_NAME)
@@ -29,13 +31,18 @@ def test_the_pairs_on_which_the_loss_became_no_number_are_kept(tmp_path):
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_out_of_memory_says_what_to_lower(tmp_path, error):
     message = r"out of memory at step 1 \(.*\); lower batch_size, or size"
-    with pytest.raises(InputError, match=message), rescued([batch("local")], folder=tmp_path, step=0):
+    with pytest.raises(InputError, match=message), rescued([batch("local")], file=tmp_path / BATCH_NAME, step=0):
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
+def test_each_of_several_processes_keeps_its_own_share():
+    names = [batch_name(process=i, processes=n) for i, n in ((0, 1), (0, 8), (7, 8))]
+    assert names == [BATCH_NAME, "failed-batch-0.safetensors", "failed-batch-7.safetensors"]
+
+
 def test_other_errors_stay_as_they_are(tmp_path):
-    with pytest.raises(RuntimeError, match="shapes"), rescued([batch("local")], folder=tmp_path, step=0):
+    with pytest.raises(RuntimeError, match="shapes"), rescued([batch("local")], file=tmp_path / BATCH_NAME, step=0):
         raise RuntimeError("shapes differ")
 
 

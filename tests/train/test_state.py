@@ -83,6 +83,18 @@ def test_other_settings_are_refused_by_name(tmp_path, tiny):
     assert "steps" not in message
 
 
+def test_a_recipe_that_was_changed_since_is_refused(tmp_path, tiny):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("preset: items")
+    named = tiny.model_copy(update={"recipe": str(recipe)})
+    save(tmp_path, 1, named)
+    model, optimizer = trained(0)
+    assert load_progress(tmp_path, model=model, optimizer=optimizer, settings=named).step == 1
+    recipe.write_text("preset: draem")
+    with pytest.raises(InputError, match=r"whose recipe, .*mine\.yaml, was changed since; put back what it was"):
+        load_progress(tmp_path, model=model, optimizer=optimizer, settings=named)
+
+
 def test_workers_may_change(tmp_path, tiny):
     save(tmp_path, 1, tiny)
     model, optimizer = trained(0)

@@ -41,7 +41,7 @@ def list_benchmark(
         read = lister(folder, categories, problems)
     except InputError as error:
         raise InputError(f"{error}{_other_layout(folder, layout)}") from error
-    return Benchmark(name=folder.resolve().name, root=folder, categories=read), problems
+    return Benchmark(name=folder.resolve().name, root=folder, categories=read, layout=layout), problems
 
 
 def read_benchmark(root: str | Path, categories: Sequence[str] | None = None, *, layout: str) -> Benchmark:

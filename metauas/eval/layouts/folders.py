@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metauas.errors import InputError
-from metauas.eval.layouts.problems import Problems, check_image, check_mask, known_names
+from metauas.eval.layouts.problems import Problems, check_image, check_mask, is_there, known_names
 from metauas.eval.layouts.samples import GOOD, Category, Sample
 from metauas.images import list_images
 
@@ -114,7 +114,7 @@ class FolderLayout:
 
 
 def _is_category(folder: Path) -> bool:
-    return (folder / "train").is_dir() or (folder / "test").is_dir()
+    return any(is_there(folder / part, Path.is_dir) for part in ("train", "test"))
 
 
 def _masks_by_stem(folder: Path) -> dict[str, Path]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metauas.errors import InputError, did_you_mean
+from metauas.eval.layouts.samples import MEAN
 from metauas.image_files import upright_size
 from metauas.images import list_images
 
@@ -35,6 +36,8 @@ class Problems(list[Problem]):
 
 def known_names(categories: Sequence[str] | None, found: list[str], problems: Problems) -> list[str]:
     """Return the categories asked for that are there, each once and in that order; by default all that are there."""
+    if MEAN in found:
+        problems.add(f"a category is called {MEAN!r}, as the mean over categories is in every table; rename its folder")
     if categories is None:
         return found
     wanted = [categories] if isinstance(categories, str) else list(dict.fromkeys(categories))
@@ -49,7 +52,7 @@ def known_names(categories: Sequence[str] | None, found: list[str], problems: Pr
 
 def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, int] | None:
     """Return the size of an image as ``upright_size`` does; one that is missing or no image is a problem and None."""
-    if not _is(path, Path.is_file):
+    if not is_there(path, Path.is_file):
         problems.add(f"{path} is missing", category=category, path=path)
         return None
     try:
@@ -59,10 +62,11 @@ def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, 
         return None
 
 
-def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+def is_there(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Return what ``kind``, such as ``Path.is_dir``, says of a path; False where nobody can tell."""
     try:
         return kind(path)
-    except OSError:  # of a name that is too long for any file, which a list may hold
+    except OSError:  # of a name too long for any file, which a list may hold, or a folder that may not be entered
         return False
 
 
@@ -71,7 +75,7 @@ def check_mask(mask: Path, image: Path, problems: Problems, *, category: str, si
 
     Another number of pixels is no problem, since both are resized; another shape would shift the mask.
     """
-    files = list_images(mask) if _is(mask, Path.is_dir) else [mask]
+    files = list_images(mask) if is_there(mask, Path.is_dir) else [mask]
     if not files:
         problems.add(f"{mask} holds no mask; it belongs to {image}", category=category, path=mask)
     for path in files:

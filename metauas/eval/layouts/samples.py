@@ -15,6 +15,8 @@ ResizeMask = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
 #: Name of the kind of test image that has no defect, in every layout.
 GOOD = "good"
+#: What no category may be called: the mean over categories stands among them under this name.
+MEAN = "mean"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +47,12 @@ class Category:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Categories under one root, in the order asked for, else sorted by name."""
+    """Categories under one root, in the order asked for, else sorted by name; ``layout`` is how they were read."""
 
     name: str
     root: Path
     categories: list[Category]
+    layout: str = "mvtec"
 
 
 def mask_files(sample: Sample) -> list[Path]:

@@ -158,7 +158,7 @@ def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:
     )
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)  # pairs that are drawn together may lie in two groups or three, at the end of a shard
 def _read_group(file: Path, group: int, written: int) -> pa.Table:  # written: a file of the same name may be another
     with pq.ParquetFile(file) as shard:
         return shard.read_row_group(group, use_threads=False)

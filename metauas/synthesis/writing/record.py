@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metauas.errors import InputError
+from metauas.files import content_digest
 from metauas.images import IMAGE_SUFFIXES
 from metauas.synthesis.recipe import PATHS, SynthesisSettings
 
@@ -41,7 +42,7 @@ def make_record(settings: SynthesisSettings) -> Record:
     paths = {name: _fingerprint(Path(values[name])) for name in PATHS if values[name] is not None}
     kind, _, model = settings.inpainter.partition(":")
     if Path(model).exists() and model:
-        paths["inpainter"] = f"{kind}: {_fingerprint(Path(model))}"
+        paths["inpainter"] = f"{kind}: {Path(model).name}, {content_digest(model)[:16]}"
     return {"metauas": version("metauas"), **values, **paths}
 
 

@@ -1,0 +1,22 @@
+"""What the parameters of a training name on disk, where the content decides as much as the name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metauas.files import content_digest, read_json
+
+_SUMMARY = "summary.json"  # of written pairs
+
+
+def contents_of(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return a hash of what lies at the recipe, the encoder's weights and the written pairs, where these are on disk.
+
+    Of written pairs it is the digest in their summary: settings, pictures and models that they were made of.
+    """
+    paths = {name: Path(str(parameters[name])) for name in ("recipe", "encoder_weights") if parameters.get(name)}
+    found = {name: content_digest(path) for name, path in paths.items() if path.is_file()}
+    summary = Path(str(parameters.get("pairs"))) / _SUMMARY
+    if parameters.get("pairs") and summary.is_file():
+        found["pairs"] = str(read_json(summary).get("digest"))
+    return found
