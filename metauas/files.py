@@ -136,15 +136,15 @@ def require_folder(path: str | Path, *, hint: str = "") -> Path:
     return _require(Path(path), Path.is_dir, "folder", hint)
 
 
-def content_digest(path: str | Path) -> str:
+def content_digest(path: str | Path, *, what: str = "path") -> str:
     """Return a hash of a file, or of all files in a folder, with their names.
 
     Raises:
-        InputError: there is nothing at ``path``.
+        InputError: there is nothing at ``path``, which is called ``what`` then.
     """
     root = Path(path)
     if not root.exists():
-        raise InputError(f"{root} does not exist (looked in {root.absolute().parent})")
+        raise InputError(f"{what} {root} does not exist (looked in {root.absolute().parent})")
     files = [root] if root.is_file() else sorted(file for file in root.rglob("*") if file.is_file())
     digest = hashlib.sha256()
     for file in files:

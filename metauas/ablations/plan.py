@@ -109,7 +109,7 @@ def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) 
         parameters |= _declared(EVAL, {"seed": seed, "seeds": [seed]})
     if training is None:
         start = resolve_checkpoint(checkpoint)
-        parameters["checkpoint"], before = str(start.resolve()), content_digest(start)
+        parameters["checkpoint"], before = str(start.resolve()), content_digest(start, what="checkpoint")
     else:
         before = training.digest
     digest = stage_digest(EVAL, parameters, code=code, before=before)
@@ -119,7 +119,7 @@ def _evaluation(name: str, given: Given, *, seed: int, trains: bool, code: str) 
 def _training(given: Given, *, seed: int | None, code: str) -> Stage:
     parameters = given[TRAIN] | ({} if seed is None else _declared(TRAIN, {"seed": seed}))
     start = parameters.get("init_from")
-    contents = [content_digest(resolve_checkpoint(start))] if start else []
+    contents = [content_digest(resolve_checkpoint(start), what="checkpoint")] if start else []
     before = "\0".join([*contents, *(f"{name} {digest}" for name, digest in contents_of(parameters).items())])
     digest = stage_digest(TRAIN, parameters, code=code, before=before)
     return Stage(TRAIN, f"{TRAINED}/{digest[:16]}", parameters, digest, code)

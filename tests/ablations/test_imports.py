@@ -21,6 +21,7 @@ def test_the_room_knows_neither_torch_nor_the_other_rooms():
     package = Path(metauas.__file__).parent
     room = sorted((package / "ablations").glob("*.py"))
     ground = [
+        package / "contents.py",
         package / "errors.py",
         package / "files.py",
         package / "cluster.py",
