@@ -42,7 +42,7 @@ def make_record(settings: SynthesisSettings) -> Record:
     paths = {name: _fingerprint(Path(values[name])) for name in PATHS if values[name] is not None}
     kind, _, model = settings.inpainter.partition(":")
     if Path(model).exists() and model:
-        paths["inpainter"] = f"{kind}: {Path(model).name}, {content_digest(model)[:16]}"
+        paths["inpainter"] = f"{kind}: {_model_fingerprint(Path(model))}"
     return {"metauas": version("metauas"), **values, **paths}
 
 
@@ -65,6 +65,11 @@ def _fingerprint(path: Path) -> str:
     images = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES]
     lines = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in images]
     return f"{path.name}, {len(images)} images, {_digest(chr(10).join(lines))}"
+
+
+def _model_fingerprint(path: Path) -> str:
+    """Name and content of a model's file, or of all files in its folder: other weights may be of the same length."""
+    return _fingerprint(path) if path.is_file() else f"{path.name}, {content_digest(path)[:16]}"
 
 
 def _digest(text: str) -> str:
