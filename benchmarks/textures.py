@@ -11,7 +11,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -19,6 +18,7 @@ from metauas.images import list_images, read_image
 from metauas.model import load_checkpoint
 from metauas.seeding import rng_for
 from metauas.synthesis import PairSynthesizer, Picture, Variation, pair_loader
+from metauas.synthesis.crops import resize_view
 from metauas.synthesis.recipe import build_synthesizer, read_recipe
 from metauas.train import validate
 from metauas.train.validation import SHOWN_METRICS
@@ -41,7 +41,7 @@ def _square(file: Path, *, size: int) -> np.ndarray:
     side = min(image.shape[:2])
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     square = image[top : top + side, left : left + side].astype(np.float32) / np.float32(255)
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
+    return resize_view(square, size=size, flip=False)
 
 
 def materials(folder: Path) -> dict[str, Material]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from metauas.files import content_digest, read_json
 
-_SUMMARY = "summary.json"  # of written pairs
+#: In a folder of written pairs: what they are, and how many.
+SUMMARY_NAME = "summary.json"
 
 
 def contents_of(parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -16,7 +17,7 @@ def contents_of(parameters: Mapping[str, Any]) -> dict[str, str]:
     """
     paths = {name: Path(str(parameters[name])) for name in ("recipe", "encoder_weights") if parameters.get(name)}
     found = {name: content_digest(path) for name, path in paths.items() if path.is_file()}
-    summary = Path(str(parameters.get("pairs"))) / _SUMMARY
+    summary = Path(str(parameters.get("pairs"))) / SUMMARY_NAME
     if parameters.get("pairs") and summary.is_file():
         found["pairs"] = str(read_json(summary).get("digest"))
     return found

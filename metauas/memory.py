@@ -36,6 +36,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
+def lower_size(size: int) -> str:
+    """Return what to do where memory does not suffice for a single image of ``size`` pixels a side."""
+    return f"lower size={size}, or choose another device"
+
+
 def halving_batches(work: Callable[[int], Result], *, batch_size: int, advice: str) -> Result:
     """Return ``work(batch_size)``, begun anew with half the batch as often as memory runs out.
 

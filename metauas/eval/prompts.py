@@ -14,7 +14,7 @@ from metauas.errors import InputError, check_choice
 from metauas.eval.layouts import Category
 from metauas.eval.queries import pieces
 from metauas.images import stack_images
-from metauas.memory import halving_batches
+from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
 
 PROMPTS = ("random", "nearest", "pool", "defective")
@@ -141,7 +141,7 @@ class NearestPrompts:
         self._vectors = halving_batches(
             lambda length: _embed_files(embed, self._paths, size=size, batch_size=length),
             batch_size=batch_size,
-            advice=f"lower size={size}, or choose another device",
+            advice=lower_size(size),
         )
 
     def select(self, queries: Float[Tensor, "b 3 h w"], *, category: str | None = None, shots: int = 1) -> list[Prompt]:

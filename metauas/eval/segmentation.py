@@ -14,7 +14,7 @@ from metauas.eval.network import PromptedNetwork
 from metauas.eval.prompts import Prompt
 from metauas.eval.queries import Queries, pieces
 from metauas.images import stack_images
-from metauas.memory import halving_batches
+from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
 
 
@@ -77,7 +77,7 @@ def segment_queries(
     return halving_batches(
         lambda size: _segment_in_batches(method, queries, prompts, read=read, batch_size=size),
         batch_size=batch_size,
-        advice=f"lower size={queries.size}, or choose another device",
+        advice=lower_size(queries.size),
     )
 
 

@@ -20,7 +20,7 @@ from metauas.eval.prompts import (
 )
 from metauas.eval.queries import Queries
 from metauas.eval.settings import SEED_FIELD, EvalSettings
-from metauas.memory import halving_batches
+from metauas.memory import halving_batches, lower_size
 
 
 @runtime_checkable
@@ -112,7 +112,7 @@ class NearestStrategy:
             batches = queries.batches(batch_size)
             return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
 
-        advice = f"lower size={self._settings.size}, or choose another device"
+        advice = lower_size(self._settings.size)
         return halving_batches(select, batch_size=self._settings.batch_size, advice=advice)
 
 

@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from torch.utils.data import Subset
 
+from metauas.contents import contents_of
 from metauas.errors import OutputError
 from metauas.files import remove_unfinished, write_json, write_text
 from metauas.locks import alone_in
@@ -100,15 +101,16 @@ class _Run:
 
     def begin(self, *, resume: bool) -> Progress:
         """Return how far the run is, and write down what it is made of."""
-        progress = Progress(step=0, history=[])
         if resume:
             progress = load_progress(self.folder, **self._state(), settings=self.settings)
+        else:
+            progress = Progress(step=0, history=[], contents=contents_of(self.settings.model_dump()))
         if self.is_main:
             if not resume:
                 self._remove_results()
             remove_unfinished(self.folder, self.folder / "checkpoint", self.folder / MAPS_NAME)
             write_json(self.folder / "settings.json", self.settings.model_dump())
-            begin_record(self.folder, self.settings, accelerator=self.accelerator, step=progress.step)
+            begin_record(self.folder, self.settings, accelerator=self.accelerator, progress=progress)
         about = {name: value if isinstance(value, int | float) else str(value) for name, value in self.settings}
         self.accelerator.init_trackers("metauas", config=about)
         return progress

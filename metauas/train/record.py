@@ -13,29 +13,29 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from metauas.contents import contents_of
 from metauas.files import read_json, write_json
 from metauas.model.checkpoint import weights_file
 from metauas.train.settings import TrainSettings
+from metauas.train.state import Progress
 
 RECORD_NAME = "run.json"
 _PACKAGES = ("metauas", "accelerate", "timm", "numpy", "opencv-python-headless", "scikit-image")
 
 
-def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelerator, step: int) -> None:
+def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelerator, progress: Progress) -> None:
     """Write down settings, versions, commit and hardware; a run that goes on adds where and on what it does so."""
     path = folder / RECORD_NAME
-    earlier = read_json(path)["sessions"] if step and path.exists() else []
+    earlier = read_json(path)["sessions"] if progress.step and path.exists() else []
     session = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "from step": step,
+        "from step": progress.step,
         "versions": versions(),
         "commit": commit_of(Path(__file__).parent),
         "hardware": hardware(accelerator),
     }
     start = settings.init_from and {"path": settings.init_from, "sha256": _digest(settings.init_from)}
     values = settings.model_dump()
-    named = {"init_from": start, "contents": contents_of(values)}
+    named = {"init_from": start, "contents": progress.contents}
     write_json(path, {"seed": settings.seed, "settings": values, **named, "sessions": [*earlier, session]})
 
 

@@ -26,11 +26,13 @@ class Progress:
         step: steps done.
         history: one row of numbers for each record so far.
         recent: losses of the steps since the last row.
+        contents: hashes of what the settings name on disk, as it was when the run began (``contents_of``).
     """
 
     step: int
     history: list[dict[str, Any]]
     recent: list[float] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)
 
 
 def save_state(
@@ -66,7 +68,7 @@ def save_state(
         "history": progress.history,
         "recent": progress.recent,
         "settings": settings.model_dump(),
-        "contents": contents_of(settings.model_dump()),
+        "contents": progress.contents,
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
     write_tensors(Path(folder) / STATE_NAME, tensors, header=header)
@@ -88,19 +90,20 @@ def load_progress(
     Raises:
         InputError: the state belongs to a run with other settings, or what they name has changed; says which.
     """
-    path = Path(folder) / STATE_NAME
+    path, contents = Path(folder) / STATE_NAME, contents_of(settings.model_dump())
     if not path.exists():
-        return Progress(step=0, history=[])
+        return Progress(step=0, history=[], contents=contents)
     header, tensors = read_tensors(path)
     _check_same(header["settings"], settings, path=path)
-    _check_contents(header.get("contents", {}), settings, path=path)
+    _check_contents(header.get("contents", {}), contents, settings=settings, path=path)
     load_state(model, _part(tensors, "model."), origin=str(path))
     if average is not None:
         load_state(average, _part(tensors, "average."), origin=str(path))
     if scaler is not None and header.get("scaler"):
         scaler.load_state_dict(header["scaler"])
     optimizer.load_state_dict(optimizer.state_dict() | {"state": _slots(tensors)})
-    return Progress(step=int(header["step"]), history=list(header["history"]), recent=list(header.get("recent", ())))
+    history, recent = list(header["history"]), list(header.get("recent", ()))
+    return Progress(step=int(header["step"]), history=history, recent=recent, contents=contents)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -131,8 +134,7 @@ def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path
         )
 
 
-def _check_contents(saved: Mapping[str, str], settings: TrainSettings, *, path: Path) -> None:
-    now = contents_of(settings.model_dump())
+def _check_contents(saved: Mapping[str, str], now: Mapping[str, str], *, settings: TrainSettings, path: Path) -> None:
     for name in saved.keys() & now.keys():
         if saved[name] != now[name]:
             raise InputError(

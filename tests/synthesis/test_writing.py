@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+from metauas.contents import SUMMARY_NAME
 from metauas.errors import InputError
 from metauas.files import read_json
 from metauas.images import write_png
@@ -36,7 +37,7 @@ from metauas.synthesis import (
 from metauas.synthesis.writing import reading
 from metauas.synthesis.writing.card import size_category
 from metauas.synthesis.writing.record import make_record
-from metauas.synthesis.writing.report import SKIPPED_NAME, SUMMARY_NAME
+from metauas.synthesis.writing.report import SKIPPED_NAME
 from metauas.synthesis.writing.rows import make_row
 from metauas.synthesis.writing.shards import plan_shards, row_schema
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from metauas.contents import contents_of
 from metauas.errors import InputError
 from metauas.model import checkpoint
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
@@ -24,7 +25,7 @@ def trained(steps, *, seed=0):
 
 def save(folder, steps, settings, history=()):
     model, optimizer = trained(steps)
-    progress = Progress(step=steps, history=list(history))
+    progress = Progress(step=steps, history=list(history), contents=contents_of(settings.model_dump()))
     save_state(folder, model=model, optimizer=optimizer, progress=progress, settings=settings)
     return model, optimizer
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metauas.contents import SUMMARY_NAME
 from metauas.errors import InputError
 from metauas.files import require_file
 from metauas.synthesis.writing.card import CARD_NAME
 from metauas.synthesis.writing.reading import list_shards
-from metauas.synthesis.writing.report import SKIPPED_NAME, SUMMARY_NAME
+from metauas.synthesis.writing.report import SKIPPED_NAME
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -9,7 +9,6 @@ from metauas.synthesis.pairs import KINDS
 from metauas.synthesis.writing.record import Record, digest_of
 from metauas.synthesis.writing.shards import ShardContent
 
-SUMMARY_NAME = "summary.json"
 SKIPPED_NAME = "skipped.json"
 
 #: Libraries of which another version may make other pixels or other bytes.

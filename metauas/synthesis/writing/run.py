@@ -8,13 +8,14 @@ from time import perf_counter
 from typing import Any
 
 from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
+from metauas.contents import SUMMARY_NAME
 from metauas.files import read_json, write_json, write_text
 from metauas.locks import alone_in, clear_unfinished
 from metauas.progress import tqdm
 from metauas.synthesis.recipe import SynthesisSettings
 from metauas.synthesis.writing.card import CARD_NAME, make_card
 from metauas.synthesis.writing.record import Record, absolute_paths, make_record
-from metauas.synthesis.writing.report import SKIPPED_NAME, SUMMARY_NAME, list_skipped, summarise
+from metauas.synthesis.writing.report import SKIPPED_NAME, list_skipped, summarise
 from metauas.synthesis.writing.shards import (
     Shard,
     Synthesizers,
