@@ -4,7 +4,6 @@ Leather, cloth, plaster, foil, cast or rolled metal: what a photograph shows of 
 when the light comes from another side, which is no defect, while a scratch is shaded by the same light as all the rest.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -14,7 +13,7 @@ from jaxtyping import Float32
 from metauas.synthesis.local import REGIONS
 from metauas.synthesis.noise import fractal_noise, stretch
 from metauas.synthesis.pictures import Picture
-from metauas.synthesis.textures import PATTERNS
+from metauas.synthesis.textures import PATTERNS, Pattern, draw_pattern
 
 _STEADY = 0.6  # share of the materials whose pictures are taken under one lamp, moved a little
 _ALBEDO = 0.4  # share of the materials that have a pattern of their own beside their relief
@@ -139,9 +138,9 @@ def draw_finish(rng: np.random.Generator) -> Finish:
 
 def _height(rng: np.random.Generator, *, size: int, steepness: float) -> Float32[np.ndarray, "s s"]:
     """A pattern, or two, as heights in pixels, whose slopes deviate by ``steepness``."""
-    pattern = _RELIEFS[str(rng.choice(list(_RELIEFS)))](rng, size)
+    pattern = draw_pattern(rng, _RELIEFS, size=size)
     if rng.random() < 0.5:
-        pattern = pattern + np.float32(rng.uniform(0.1, 0.8)) * _RELIEFS[str(rng.choice(list(_RELIEFS)))](rng, size)
+        pattern = pattern + np.float32(rng.uniform(0.1, 0.8)) * draw_pattern(rng, _RELIEFS, size=size)
     pattern = cv2.GaussianBlur(pattern, (0, 0), rng.uniform(0.6, 1.5))
     slope = max(float(cv2.Sobel(pattern, cv2.CV_32F, 1, 0, scale=1 / 8).std()), 1e-6)
     return np.asarray(pattern * np.float32(steepness / slope))
@@ -150,7 +149,7 @@ def _height(rng: np.random.Generator, *, size: int, steepness: float) -> Float32
 def _albedo(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s"]:
     if rng.random() >= _ALBEDO:
         return np.ones((size, size), np.float32)
-    pattern = PATTERNS[str(rng.choice(list(PATTERNS)))](rng, size)
+    pattern = draw_pattern(rng, PATTERNS, size=size)
     return np.float32(1) - np.float32(rng.uniform(0.05, 0.35)) * pattern
 
 
@@ -167,7 +166,7 @@ def _pores(rng: np.random.Generator, size: int) -> Float32[np.ndarray, "s s"]:
     return stretch(-np.maximum(noise / noise.std() - np.float32(rng.uniform(0.5, 2.0)), 0))
 
 
-_RELIEFS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+_RELIEFS: dict[str, Pattern] = {
     "folds": _folds,
     "pores": _pores,
     **{name: PATTERNS[name] for name in ("fractal", "grain", "brushed", "grating", "weave", "voronoi", "tiles")},
