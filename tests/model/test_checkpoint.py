@@ -5,14 +5,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from metauas.errors import InputError
-from metauas.model import checkpoint, create_model, load_checkpoint, model_config, save_checkpoint
-from metauas.model.checkpoint import read_tensors, write_tensors
+from metauas.model import create_model, load_checkpoint, model_config, save_checkpoint, tensor_files
+from metauas.model.tensor_files import read_tensors, write_tensors
 from metauas.released import released_names, resolve_checkpoint
 
 
 @pytest.fixture
-def saved(nano, tmp_path):
-    return save_checkpoint(nano, tmp_path / "checkpoint")
+def saved(lite, tmp_path):
+    return save_checkpoint(lite, tmp_path / "checkpoint")
 
 
 def rewrite(folder, change):
@@ -22,30 +22,30 @@ def rewrite(folder, change):
     write_tensors(folder / "model.safetensors", tensors, header=header)
 
 
-def test_what_is_written_is_read(nano, saved):
+def test_what_is_written_is_read(lite, saved):
     loaded = load_checkpoint(saved)
-    assert loaded.config == nano.config
+    assert loaded.config == lite.config
     assert not loaded.training
-    expected, found = nano.state_dict(), loaded.state_dict()
+    expected, found = lite.state_dict(), loaded.state_dict()
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_folder_and_file_are_the_same(nano, saved):
+def test_folder_and_file_are_the_same(lite, saved):
     folder, file = load_checkpoint(saved), load_checkpoint(str(saved / "model.safetensors"))
     assert all(torch.equal(a, b) for a, b in zip(folder.parameters(), file.parameters(), strict=True))
 
 
-def test_the_configuration_can_be_read_by_people(nano, saved):
+def test_the_configuration_can_be_read_by_people(lite, saved):
     config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
-    assert config["preset"] == "nano"
-    assert config["alignment"] == nano.config.alignment
+    assert config["preset"] == "lite"
+    assert config["alignment"] == lite.config.alignment
     assert len((saved / "config.json").read_text(encoding="utf-8").splitlines()) > len(config)
 
 
 def test_the_weights_file_is_complete_by_itself(saved):
     (saved / "config.json").unlink()
-    assert load_checkpoint(saved).config.preset == "nano"
+    assert load_checkpoint(saved).config.preset == "lite"
 
 
 def test_loading_needs_no_pretrained_weights(tmp_path):
@@ -59,14 +59,14 @@ def test_loading_needs_no_pretrained_weights(tmp_path):
 
 
 def test_networks_in_channels_last_can_be_saved(tmp_path):
-    model = create_model("nano").to(memory_format=torch.channels_last)
+    model = create_model("lite").to(memory_format=torch.channels_last)
     loaded = load_checkpoint(save_checkpoint(model, tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), loaded.parameters(), strict=True))
 
 
 def test_the_right_preset_may_be_asked_for(saved):
-    assert load_checkpoint(saved, preset="nano").config.preset == "nano"
-    with pytest.raises(InputError, match="is of preset 'nano', not 'b4'; set pr"):
+    assert load_checkpoint(saved, preset="lite").config.preset == "lite"
+    with pytest.raises(InputError, match="is of preset 'lite', not 'b4'; set pr"):
         load_checkpoint(saved, preset="b4")
 
 
@@ -81,7 +81,7 @@ def test_missing_files(tmp_path):
 def test_truncated_files(saved, share):
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(InputError, match=r"model\.safetensors cannot be read as safetensors .* copy it anew"):
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read as safetensors .* copy it again"):
         load_checkpoint(saved)
 
 
@@ -124,34 +124,34 @@ def test_all_that_does_not_fit_is_named_at_once(saved):
         load_checkpoint(saved)
 
 
-def test_a_failing_save_leaves_the_old_checkpoint(monkeypatch, nano, saved):
+def test_a_failing_save_leaves_the_old_checkpoint(monkeypatch, lite, saved):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
     def half_a_file(tensors, path, metadata):
         path.write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", half_a_file)
+    monkeypatch.setattr(tensor_files, "save_file", half_a_file)
     with pytest.raises(OSError, match="no space left"):
-        save_checkpoint(create_model("nano"), saved)
+        save_checkpoint(create_model("lite"), saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     monkeypatch.undo()
-    assert torch.equal(load_checkpoint(saved).decoder.head.weight, nano.decoder.head.weight)
+    assert torch.equal(load_checkpoint(saved).decoder.head.weight, lite.decoder.head.weight)
 
 
-def test_a_failing_first_save_leaves_nothing(monkeypatch, nano, tmp_path):
+def test_a_failing_first_save_leaves_nothing(monkeypatch, lite, tmp_path):
     def fail(tensors, path, metadata):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", fail)
+    monkeypatch.setattr(tensor_files, "save_file", fail)
     with pytest.raises(OSError, match="no space left"):
-        save_checkpoint(nano, tmp_path / "new")
+        save_checkpoint(lite, tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_other_tools_can_read_the_weights(nano, saved):
+def test_other_tools_can_read_the_weights(lite, saved):
     tensors = load_file(saved / "model.safetensors")
-    assert tensors.keys() == nano.state_dict().keys()
+    assert tensors.keys() == lite.state_dict().keys()
 
 
 @pytest.mark.parametrize("name", released_names())

@@ -54,18 +54,10 @@ def test_the_first_stage_of_b4_is_the_stem_after_norm_and_activation(b4, random_
         torch.testing.assert_close(b4.encoder(images)[0], x * x.sigmoid(), rtol=0, atol=1e-5)
 
 
-def test_nano_hands_on_the_image_at_every_stage(nano, random_images):
-    images = random_images(2, 64, 96)
-    stages = nano.encoder(images)
-    for stage, channels, stride in zip(stages, nano.encoder.channels, nano.encoder.strides, strict=True):
-        assert stage.shape == (2, channels, 64 // stride, 96 // stride)
-        torch.testing.assert_close(stage[:, -3:], nn.functional.avg_pool2d(images, stride), rtol=0, atol=1e-6)
-
-
 def test_normalise_takes_images_to_mean_zero_and_deviation_one():
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     images = torch.cat([mean, mean + std, mean - 2 * std]).expand(3, 3, 2, 2)
-    found = Normalise()(images)
+    found = Normalise(mean=IMAGENET_MEAN, std=IMAGENET_STD)(images)
     expected = torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
@@ -73,14 +65,17 @@ def test_normalise_takes_images_to_mean_zero_and_deviation_one():
 def test_another_family_of_timm_works(random_images):
     torch.manual_seed(0)
     widths = (32, 16, 16, 8, 8)
-    model = create_model("nano", encoder="resnet18", aligned_stages=3, decoder_channels=widths).eval()
+    model = create_model(
+        "lite", encoder="resnet18", encoder_weights="random", aligned_stages=3, decoder_channels=widths
+    ).eval()
     assert model.encoder.channels == (64, 64, 128, 256, 512)
     assert model.encoder.strides == (2, 4, 8, 16, 32)
     assert model.segment(random_images(2, 64, 96), random_images(1, 64, 64)).shape == (2, 1, 64, 96)
 
 
 def test_a_family_without_stride_two_works(random_images):
-    model = create_model("nano", encoder="test_convnext", aligned_stages=3, decoder_channels=(16, 8, 8, 8)).eval()
+    choices = {"encoder": "test_convnext", "encoder_weights": "random", "decoder_channels": (16, 8, 8, 8)}
+    model = create_model("lite", **choices).eval()
     assert model.encoder.strides == (4, 8, 16, 32)
     assert model.segment(random_images(1, 64, 64), random_images(1, 64, 64)).shape == (1, 1, 64, 64)
 
@@ -107,20 +102,21 @@ def test_models_without_usable_stages(name):
 
 def test_too_many_aligned_stages():
     with pytest.raises(InputError, match="aligned_stages=4: encoder 'test_convnext' allows 1 to 3"):
-        create_model("nano", encoder="test_convnext", aligned_stages=4, decoder_channels=(8, 8, 8, 8))
+        create_model(
+            "lite",
+            encoder="test_convnext",
+            encoder_weights="random",
+            aligned_stages=4,
+            decoder_channels=(8, 8, 8, 8),
+        )
 
 
-@pytest.mark.parametrize(("name", "meant"), [("resnet118", "resnet18"), ("nanno", "nano")])
+@pytest.mark.parametrize(
+    ("name", "meant"), [("resnet118", "resnet18"), ("tf_efficientnet_lit0", "tf_efficientnet_lite0")]
+)
 def test_unknown_names(name, meant):
     with pytest.raises(InputError, match=f"encoder '{name}' is not known to timm, did you mean '{meant}'"):
         create_encoder(name)
-
-
-def test_nano_has_no_weights_of_its_own():
-    with pytest.raises(
-        InputError, match=r"nano encoder has no weights of its own \('imagenet'\); use weights='random'"
-    ):
-        create_model("nano", encoder_weights="imagenet")
 
 
 # --- weights from a file
@@ -202,7 +198,7 @@ def test_files_that_hold_something_else(tmp_path, value):
 
 
 def test_a_missing_file_names_the_ways_out(tmp_path):
-    with pytest.raises(InputError, match=r"gone\.pth does not exist .* or use the preset 'nano'"):
+    with pytest.raises(InputError, match=r"gone\.pth does not exist .* or use the preset 'lite'"):
         create_encoder("test_resnet", weights=str(tmp_path / "gone.pth"))
 
 
@@ -210,7 +206,7 @@ def test_a_missing_file_names_the_ways_out(tmp_path):
 
 
 def check_ways_out(error):
-    for way in ("encoder_weights to the path of a weights file", "'random'", "'nano'"):
+    for way in ("encoder_weights to the path of a weights file", "hub's cache", "PyPI", "'lite'"):
         assert way in str(error.value)
 
 
@@ -286,7 +282,7 @@ def test_a_download_that_fails(monkeypatch, offline, error):
 
 def test_a_model_without_imagenet_weights():
     name = next(n for n in timm.list_models("*resnet*") if not timm.models.get_pretrained_cfg(n).has_weights)
-    with pytest.raises(WeightsUnavailableError, match=f"encoder '{name}': No pretrained weights exist"):
+    with pytest.raises(WeightsUnavailableError, match=f"encoder '{name}': .*No pretrained weights exist"):
         create_encoder(name, weights="imagenet")
 
 
