@@ -14,31 +14,35 @@ from metauas.model.description import (
 )
 from metauas.model.export import export_model
 from metauas.model.fast import fast_copy
-from metauas.model.growth import grow
-from metauas.model.network import EncodedPrompt, MetaUAS
+from metauas.model.network import Features, MetaUAS
 from metauas.model.official import load_official
 from metauas.model.onnx_runtime import OnnxSegmenter
-from metauas.model.visual_similarity import MetaUASPlus, VisualSimilarity
+from metauas.model.plus import PLUS, MetaUASPlus, with_plus
+from metauas.model.scales import SCALES, ScaleAverage
+from metauas.model.visual_similarity import EncoderSimilarity, TowerSimilarity
 
 __all__ = [
     "ALIGNMENTS",
     "FUSIONS",
+    "PLUS",
     "PRESETS",
+    "SCALES",
     "SIMILARITIES",
-    "EncodedPrompt",
+    "EncoderSimilarity",
     "FeatureAlignment",
+    "Features",
     "MetaUAS",
     "MetaUASPlus",
     "ModelConfig",
     "OnnxSegmenter",
-    "VisualSimilarity",
+    "ScaleAverage",
+    "TowerSimilarity",
     "attention_of",
     "create_model",
     "describe_parameters",
     "describe_stages",
     "export_model",
     "fast_copy",
-    "grow",
     "load_checkpoint",
     "load_official",
     "look_of",
@@ -47,14 +51,15 @@ __all__ = [
     "residual_of",
     "save_checkpoint",
     "with_alignment",
+    "with_plus",
 ]
 
 
-def create_model(preset: str = "nano", **changes: object) -> MetaUAS:
-    """Create a network from a preset (``b4``, ``nano``, ``micro``), with choices of ``ModelConfig`` changed by keyword.
+def create_model(preset: str = "lite", **changes: object) -> MetaUAS:
+    """Create a network from a preset (``lite``, ``b4``), with choices of ``ModelConfig`` changed by keyword.
 
     Raises:
         InputError: a preset, choice or value that is not known.
-        WeightsUnavailableError: ``b4`` without a network; says the ways out.
+        WeightsUnavailableError: ``b4`` without its weights in the hub's cache and without a network.
     """
     return MetaUAS(model_config(preset, **changes))

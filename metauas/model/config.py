@@ -8,56 +8,49 @@ from pydantic_core import PydanticCustomError
 from metauas.errors import InputError, did_you_mean
 from metauas.settings import Settings
 
+#: Choices by which a network is told from its preset in tables.
+_LABELLED = ("encoder", "freeze_encoder", "alignment", "similarity", "fusion", "aligned_stages", "decoder")
+
 
 class ModelConfig(Settings):
     """The choices that make up a network.
 
     Attributes:
         preset: the preset this started from.
-        encoder: ``nano``, ``micro`` or the name of any timm model with feature stages.
+        encoder: the name of any timm model with feature stages.
         encoder_weights: ``random``, ``imagenet`` or the path of a weights file; used when a network is created, not
             when a checkpoint is loaded.
         freeze_encoder: keep the encoder as it is (the paper does).
         alignment: ``none``, ``hard``, ``soft``.
         similarity: ``dot`` (official) or ``cosine``.
-        fusion: ``concat`` (official), ``add``, ``absdiff``, ``contrast``, ``contrast-place``.
+        fusion: ``concat`` (official), ``add``, ``absdiff``, ``contrast``.
         aligned_stages: how many of the deepest stages are aligned.
         decoder: ``unet`` (official) or ``fpn``.
         decoder_channels: ``unet``: channels of its blocks, deep to shallow; with fewer than the encoder has stages the
             map is enlarged bilinearly at the end. ``fpn``: two numbers, of the pyramid and of its segmentation blocks.
         decoder_attention: ``none`` or ``scse``, which belongs to the U-Net.
         decoder_merge: how the FPN's levels are merged, ``sum`` or ``concat``.
-        reductions: whole numbers, ascending, by which images are reduced before they are segmented; the logits of all
-            that leave 32 pixels or more are averaged, in training as in use.
-        views: in use, not in training, the logits of these views of query and prompt are averaged: ``one``;
-            ``mirrored``, the four mirror images, in four times the time; ``mirrored-centred``, the same, two of them
-            brought to one mean colour, for queries and prompts in different light; ``registered``, the same, and for
-            two of them the prompt is turned, scaled and shifted to lie as the query does, and each place compared with
-            what is near the same place, for parts that are missing or misplaced, in a third more time; these two
-            count as far as query and prompt are alike then, so not for textures.
     """
 
-    preset: str
+    preset: Literal["lite", "b4"]
     encoder: str
     encoder_weights: str = "random"
     freeze_encoder: bool = False
     alignment: Literal["none", "hard", "soft"] = "soft"
     similarity: Literal["dot", "cosine"] = "dot"
-    fusion: Literal["concat", "add", "absdiff", "contrast", "contrast-place"] = "concat"
+    fusion: Literal["concat", "add", "absdiff", "contrast"] = "concat"
     aligned_stages: Annotated[int, Field(ge=1, le=4)] = 3
     decoder: Literal["unet", "fpn"] = "unet"
     decoder_channels: tuple[Annotated[int, Field(ge=1)], ...]
     decoder_attention: Literal["none", "scse"] = "none"
     decoder_merge: Literal["sum", "concat"] = "sum"
-    reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=8)], ...], Field(min_length=1)] = (1,)
-    views: Literal["one", "mirrored", "mirrored-centred", "registered"] = "one"
 
-    @field_validator("reductions")
-    @classmethod
-    def _ascend(cls, reductions: tuple[int, ...]) -> tuple[int, ...]:
-        if list(reductions) != sorted(set(reductions)):
-            raise PydanticCustomError("reductions", "must ascend, such as [1, 2, 4]")
-        return reductions
+    @property
+    def label(self) -> str:
+        """What tables call the network: its preset, and the choices that differ from it."""
+        own = PRESETS[self.preset]
+        changed = [f"{name} {getattr(self, name)}" for name in _LABELLED if getattr(self, name) != getattr(own, name)]
+        return ", ".join([self.preset, *changed])
 
     # info is a ValidationInfo, a protocol that shape checks at run time cannot follow
     @field_validator("decoder_channels")
@@ -81,19 +74,18 @@ class ModelConfig(Settings):
         return value
 
 
-_NANO = ModelConfig(
-    preset="nano",
-    encoder="nano",
-    similarity="cosine",
-    fusion="contrast",
-    aligned_stages=4,
-    decoder_channels=(96, 64, 32, 16),
-)
-
-#: ``b4`` is the paper's network. ``nano`` learns from nothing on a CPU within minutes; cosine similarity and
-#: differences are what lets it leave the plateau early; beside the query's own features they find more (docs/nano.md).
-#: ``micro`` is a larger one, which ``nano`` can grow into.
+#: ``b4`` is the paper's network. ``lite`` has the same form with a smaller encoder, whose weights come by pip; with
+#: cosine similarity and differences beside the query's features it learns within minutes (docs/lite.md).
 PRESETS = {
+    "lite": ModelConfig(
+        preset="lite",
+        encoder="tf_efficientnet_lite0",
+        encoder_weights="imagenet",
+        freeze_encoder=True,
+        similarity="cosine",
+        fusion="contrast",
+        decoder_channels=(160, 96, 64, 32),
+    ),
     "b4": ModelConfig(
         preset="b4",
         encoder="tf_efficientnet_b4",
@@ -102,18 +94,13 @@ PRESETS = {
         decoder_channels=(256, 128, 64, 64, 48),
         decoder_attention="scse",
     ),
-    "nano": _NANO,
-    "micro": _NANO.model_copy(
-        update={"preset": "micro", "encoder": "micro", "decoder_channels": (128, 80, 32, 16)},
-    ),
 }
 
 #: What takes the place of the U-Net's numbers when a preset is given the FPN: 256 and 256 are the author's, those of
-#: ``nano`` and ``micro`` make the FPN about as large as their U-Net.
+#: ``lite`` make the FPN about as large as its U-Net.
 _FPN_CHOICES: dict[str, dict[str, object]] = {
+    "lite": {"decoder_channels": (160, 96), "decoder_attention": "none"},
     "b4": {"decoder_channels": (256, 256), "decoder_attention": "none"},
-    "nano": {"decoder_channels": (128, 64), "decoder_attention": "none"},
-    "micro": {"decoder_channels": (192, 96), "decoder_attention": "none"},
 }
 
 

@@ -2,10 +2,8 @@
 
 A prompt is encoded once and used for many queries, so there are two graphs, for square images of one size:
 
-- ``prompt``: K prompts (K, 3, S, S) → for each view and each aligned stage of M positions, their keys φ(prompt)
-  (K, M, C / 2) and values (K, M, C); with ``alignment="none"``, which compares nothing, their features
-  (K, C, S / stride, S / stride); with views ``registered``, which are not the same for all queries, the prompts
-  themselves at the end;
+- ``prompt``: K prompts (K, 3, S, S) → for each aligned stage of M positions, their keys φ(prompt) (K, M, C / 2) and
+  values (K, M, C); with ``alignment="none"``, which compares nothing, their features (K, C, S / stride, S / stride);
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
 
 B and K are free. All K prompts serve every query: what is aligned to each is averaged, as in the network. Batch norms
@@ -29,8 +27,7 @@ from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path
 from metauas.model.alignment import FeatureAlignment
 from metauas.model.fast import fast_copy
-from metauas.model.network import MetaUAS
-from metauas.model.views import View, average, by_view, split, views_of
+from metauas.model.network import MetaUAS, cropped
 
 if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
     from torch.export import ExportedProgram
@@ -39,8 +36,7 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 METADATA = "metauas"  # the one entry of the files' metadata, as JSON
 INSTALL_ONNX = "install it with: pip install 'metauas[onnx]'"
 
-#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared; and
-#: at last (prompts,) where they are to be registered.
+#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared.
 PreparedPrompt = tuple[tuple[Tensor, ...], ...]
 
 _OPSET = 18  # of 2022, for runtimes old and new; later ones write the same graph
@@ -57,14 +53,8 @@ class PromptGraph(nn.Module):
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
         """Return what queries are compared with, one entry an aligned stage."""
         alignments = self.model.alignments
-        free, near = split(views_of(prompts, self.model.config))
-        seen = (self.model.encode(prompts, view=view) for view in free)
-        prepared = tuple(
-            _prepared(align, stage)
-            for stages in seen
-            for align, stage in zip(alignments, stages[-len(alignments) :], strict=True)
-        )
-        return (*prepared, (prompts.clone(),)) if near else prepared
+        stages = self.model.encode(prompts)[self.model.first_aligned :]
+        return tuple(_prepared(align, stage) for align, stage in zip(alignments, stages, strict=True))
 
 
 class QueryGraph(nn.Module):
@@ -76,23 +66,12 @@ class QueryGraph(nn.Module):
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
-        free, near = split(views_of(queries, self.model.config))
-        both = zip(free, by_view(prepared[:-1] if near else prepared, len(self.model.alignments)), strict=True)
-        logits = [self._logits(queries, seen, view) for view, seen in both]
-        if not near:
-            return average(logits).sigmoid()
-        prompts = prepared[-1][0].expand(queries.shape[0], -1, -1, -1, -1)
-        within, worth = self.model.near_logits(queries, prompts, views=near)
-        return average(logits, near=within, worth=worth).sigmoid()
-
-    def _logits(self, queries: Tensor, prepared: PreparedPrompt, view: View) -> Tensor:
-        features = list(self.model.encode(queries, view=view))
-        first = len(features) - len(prepared)
-        for stage, (align, parts) in enumerate(zip(self.model.alignments, prepared, strict=True), start=first):
+        features = list(self.model.encode(queries))
+        both = zip(self.model.alignments, prepared, strict=True)
+        for stage, (align, parts) in enumerate(both, start=self.model.first_aligned):
             query = features[stage]
-            both = _aligned(align, query, *parts), _in_place(query, parts[-1])
-            features[stage] = self.model.fusion(query, *(feature.expand_as(query) for feature in both))
-        return view.back(self.model.decoder(features), like=queries)
+            features[stage] = self.model.fusion(query, _aligned(align, query, *parts).expand_as(query))
+        return cropped(self.model.decoder(features), like=queries).sigmoid()
 
 
 def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:
@@ -108,12 +87,6 @@ def _aligned(align: nn.Module, query: Tensor, *prepared: Tensor) -> Tensor:
     keys, values = prepared
     picked = align.weights(align.tokens(query)[:, None], keys) @ values  # (B, K, positions, C)
     return picked.mean(dim=1).transpose(1, 2).unflatten(2, query.shape[-2:])
-
-
-def _in_place(query: Tensor, prepared: Tensor) -> Tensor:
-    """Return the mean of the K prompts' features where they are, (1, C, H, W)."""
-    place = prepared.mean(dim=0, keepdim=True)
-    return place if place.dim() == 4 else place.transpose(1, 2).unflatten(2, query.shape[-2:])
 
 
 def _rows(feature: Tensor) -> Tensor:
@@ -142,7 +115,7 @@ def export_model(model: MetaUAS, folder: str | Path, *, size: int, file_format: 
     prompt, query = _trace(still, size=size)
     about = json.dumps(_about(still, size=size))
     if file_format == "onnx":
-        names = prepared_names(still, size=size)
+        names = prepared_names(still)
         files = (
             _onnx_bytes(prompt, about=about, inputs=["prompts"], outputs=names),
             _onnx_bytes(query, about=about, inputs=["queries", *names], outputs=["maps"]),
@@ -170,13 +143,11 @@ def require_onnx(*packages: str) -> None:
         raise InputError(f"{' and '.join(missing)} needed for ONNX and not installed; {INSTALL_ONNX}")
 
 
-def prepared_names(model: MetaUAS, *, size: int) -> list[str]:
-    """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8_reduced2``."""
+def prepared_names(model: MetaUAS) -> list[str]:
+    """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
     strides = model.encoder.strides[model.first_aligned :]
-    free, near = split(views_of(torch.empty(0, 3, size, size), model.config))
-    names = [f"{part}_stride{stride}{view.suffix}" for view in free for stride in strides for part in parts]
-    return [*names, "shown"] if near else names
+    return [f"{part}_stride{stride}" for stride in strides for part in parts]
 
 
 @torch.no_grad()
@@ -242,8 +213,8 @@ def _onnx_bytes(program: "ExportedProgram", *, about: str, inputs: list[str], ou
 def _simplify(exported: torch.onnx.ONNXProgram) -> None:
     """Fold what is constant and keep one of what is there twice.
 
-    The exporter's own optimisation also tries some hundred rewritings on each of ten thousand nodes, which takes
-    minutes for views ``registered`` and saves no time in use: maps are the same to the bit.
+    The exporter's own optimisation also tries some hundred rewritings on each node, which takes longer than the rest of
+    the export and saves no time in use: maps are the same to the bit.
     """
     from onnx_ir.passes import Sequential, common
     from onnxscript.optimizer import fold_constants

@@ -59,6 +59,11 @@ class OnnxSegmenter:
         self.config = ModelConfig.parse(about["config"], origin=f"configuration in {paths[0]}")
         self.size = int(about["size"])
 
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return f"{self.config.label} (ONNX Runtime)"
+
     def encode_prompt(self, prompt: Tensor | np.ndarray) -> OnnxPrompt:
         """Encode a prompt (1, 3, S, S) once, to be used for many queries.
 

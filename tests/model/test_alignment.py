@@ -62,32 +62,6 @@ def test_hard_takes_the_most_similar_position(similarity):
         assert torch.equal(aligned[b, :, y, x], prompt[b, :, row, column])
 
 
-@similarities
-def test_near_is_a_gaussian_prior_around_the_same_place(similarity):
-    module, query, prompt = make("soft", similarity), features(2, 5, 4), features(2, 5, 4, seed=1)
-    y, x = torch.arange(5.0)[:, None], torch.arange(4.0)
-    away = (y[..., None, None] - y).square() + (x[..., None, None] - x).square()  # (5, 4, 5, 4)
-    expected = softly(module, query, prompt, prior=-away / (2 * 0.7**2))
-    torch.testing.assert_close(module(query, prompt, near=True), expected, rtol=0, atol=1e-5)
-    half = module.bfloat16()(query.bfloat16(), prompt.bfloat16(), near=True)
-    assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), expected, rtol=0, atol=0.1)
-
-
-def test_near_and_hard_looks_next_door_at_most():
-    module, query = identity_reduction(make("hard", channels=4)), torch.zeros(1, 4, 1, 6)
-    query[0, 0], prompt = 1.0, torch.zeros(1, 4, 1, 6)
-    prompt[0, 0, 0, 5], prompt[0, 3] = 3.0, torch.arange(6.0)  # the best place is the last one, by 3
-    places = module(query, prompt, near=True)[0, 3, 0]
-    assert module(query, prompt)[0, 3, 0].tolist() == [5.0] * 6
-    assert places.tolist() == [0.0, 1.0, 2.0, 3.0, 5.0, 5.0]
-
-
-def test_near_needs_a_prompt_that_was_laid_on_the_query():
-    with pytest.raises(InputError, match=r"\(3, 4\) and \(3, 3\)"):
-        make("soft")(features(1, 3, 3), features(1, 3, 4), near=True)
-
-
 def test_similarities_differ():
     """The plain product prefers long vectors, the cosine does not."""
     query = torch.tensor([1.0, 0, 0, 0]).view(1, 4, 1, 1)
@@ -158,25 +132,18 @@ def test_unknown_choices(wrong, message):
 
 
 def test_fusion_values_and_channels():
-    query, aligned, prompt = (features(2, 3, 4, seed=seed) for seed in range(3))
+    query, aligned = (features(2, 3, 4, seed=seed) for seed in range(2))
     expected = {
         "concat": torch.cat([query, aligned], dim=1),
         "add": query + aligned,
         "absdiff": F.relu(query - aligned) + F.relu(aligned - query),
         "contrast": torch.cat([query, F.relu(query - aligned) + F.relu(aligned - query)], dim=1),
-        "contrast-place": torch.cat([query, (query - aligned).abs(), (query - prompt).abs()], dim=1),
     }
     assert set(expected) == set(FUSIONS)
     for mode, value in expected.items():
         fusion = Fusion(mode)
-        assert torch.equal(fusion(query, aligned, prompt), value)
+        assert torch.equal(fusion(query, aligned), value)
         assert fusion.channels(CHANNELS) == value.shape[1]
-
-
-def test_a_prompt_of_another_grid_is_enlarged_to_the_query_s_places():
-    query, prompt = torch.zeros(1, CHANNELS, 4, 6), torch.ones(1, CHANNELS, 2, 3)
-    fused = Fusion("contrast-place")(query, query, prompt)
-    assert torch.equal(fused[:, -CHANNELS:], torch.ones_like(query))
 
 
 def test_unknown_fusion():

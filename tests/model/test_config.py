@@ -21,13 +21,13 @@ def test_b4_is_the_papers():
 
 
 def test_changes_leave_the_preset_alone():
-    changed = model_config("nano", alignment="hard")
+    changed = model_config("lite", alignment="hard")
     assert changed.alignment == "hard"
-    assert changed.model_copy(update={"alignment": PRESETS["nano"].alignment}) == PRESETS["nano"]
+    assert changed.model_copy(update={"alignment": PRESETS["lite"].alignment}) == PRESETS["lite"]
 
 
 def test_a_configuration_survives_json():
-    config = model_config("nano", decoder_channels=[8, 8, 8, 8, 8])
+    config = model_config("lite", decoder_channels=[8, 8, 8, 8, 8])
     assert ModelConfig.parse(json.loads(json.dumps(config.model_dump())), origin="test") == config
 
 
@@ -48,25 +48,23 @@ def test_the_fpn_of_b4_is_the_authors():
 
 def test_a_configuration_does_not_change():
     with pytest.raises(ValidationError, match="frozen"):
-        model_config("nano").alignment = "hard"
+        model_config("lite").alignment = "hard"
 
 
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("nani", {}, "preset 'nani' is not known, did you mean 'nano'\\?; presets are b4, nano"),
-        ("nano", {"aligment": "soft"}, "aligment is not known, did you mean 'alignment'"),
-        ("nano", {"alignment": "sotf"}, "alignment='sotf': .*'none', 'hard' or 'soft'"),
-        ("nano", {"aligned_stages": 0}, "aligned_stages=0: .*greater than or equal to 1"),
-        ("nano", {"decoder_channels": (8, "wide")}, "decoder_channels.1='wide': .*integer"),
-        ("nano", {"decoder_channels": (8, 0)}, "decoder_channels.1=0: .*greater than or equal to 1"),
-        ("nano", {"decoder_channels": ()}, "aligned_stages=4 needs a number for each of at least 3 blocks"),
+        ("lita", {}, "preset 'lita' is not known, did you mean 'lite'\\?; presets are lite, b4"),
+        ("lite", {"aligment": "soft"}, "aligment is not known, did you mean 'alignment'"),
+        ("lite", {"alignment": "sotf"}, "alignment='sotf': .*'none', 'hard' or 'soft'"),
+        ("lite", {"aligned_stages": 0}, "aligned_stages=0: .*greater than or equal to 1"),
+        ("lite", {"decoder_channels": (8, "wide")}, "decoder_channels.1='wide': .*integer"),
+        ("lite", {"decoder_channels": (8, 0)}, "decoder_channels.1=0: .*greater than or equal to 1"),
+        ("lite", {"decoder_channels": ()}, "aligned_stages=3 needs a number for each of at least 2 blocks"),
         ("b4", {"decoder_channels": (8,)}, r"=\(8,\): aligned_stages=3 needs a number for each of at least 2 blocks"),
         ("b4", {"aligned_stages": 1, "decoder_channels": ()}, "needs a number for each of at least 1 blocks"),
-        ("nano", {"decoder": "fnp"}, "decoder='fnp': .*'unet' or 'fpn'"),
-        ("nano", {"reductions": (2, 1)}, "reductions=.*must ascend, such as"),
-        ("nano", {"reductions": ()}, "reductions=.*at least 1"),
-        ("nano", {"decoder": "fpn", "decoder_merge": "add"}, "decoder_merge='add': .*'sum' or 'concat'"),
+        ("lite", {"decoder": "fnp"}, "decoder='fnp': .*'unet' or 'fpn'"),
+        ("lite", {"decoder": "fpn", "decoder_merge": "add"}, "decoder_merge='add': .*'sum' or 'concat'"),
         ("b4", {"decoder": "fpn", "decoder_channels": (8,) * 5}, r"'fpn' takes two numbers, \(pyramid, segmentation\)"),
         ("b4", {"decoder": "fpn", "decoder_attention": "scse"}, "='scse': belongs to decoder='unet'; leave it out"),
         ("b4", {"decoder_merge": "concat"}, "decoder_merge='concat': belongs to decoder='fpn'; leave it out"),
@@ -79,4 +77,4 @@ def test_what_is_wrong_is_named(preset, changes, message):
 
 def test_all_that_is_wrong_is_named_at_once():
     with pytest.raises(InputError, match=r"fusion='sum'.*similarty is not known"):
-        model_config("nano", fusion="sum", similarty="dot")
+        model_config("lite", fusion="sum", similarty="dot")

@@ -40,8 +40,8 @@ FAMILIES = [
     {"encoder": "ghostnet_050", "alignment": "none", "fusion": "add", **FPN, "decoder_merge": "concat"},
 ]
 PAPERS = {"preset": "b4", "encoder": "test_efficientnet", "encoder_weights": "random"}  # frozen, scSE
-REDUCED = {"encoder": "nano", "fusion": "contrast-place", "reductions": (1, 2, 4)}
-VARIANTS = [*CHOICES, *FAMILIES, PAPERS, REDUCED]
+LITE = {"preset": "lite"}
+VARIANTS = [*CHOICES, *FAMILIES, PAPERS, LITE]
 
 
 def name_of(variant):
@@ -55,7 +55,8 @@ def images(n, *size, seed=0):
 def lively(variant):
     """A network in evaluation as training might leave it: nothing starts at zero, the logits are about N(0, 1)."""
     torch.manual_seed(zlib.crc32(name_of(variant).encode()))
-    choices = {"preset": "nano", **variant}
+    learning = {"encoder_weights": "random", "freeze_encoder": False} if "preset" not in variant else {}
+    choices = {"preset": "lite", **learning, **variant}
     model = create_model(choices.pop("preset"), **choices).train()
     pair = images(4, 64, 64, seed=8), images(4, 64, 64, seed=9)
     for module in model.modules():

@@ -25,7 +25,7 @@ def images():
 
 @pytest.mark.parametrize("alignment", ["soft", "hard"])
 def test_a_look_is_the_row_of_the_attention(images, alignment):
-    model = create_model("nano", alignment=alignment).eval()
+    model = create_model("lite", alignment=alignment).eval()
     look = look_of(model, *images, stage=STAGE, point=(0.8, 0.3))
     assert look.shape == (8, 8)
     column, row = int(0.8 * 12), int(0.3 * 8)
@@ -35,7 +35,7 @@ def test_a_look_is_the_row_of_the_attention(images, alignment):
 
 def test_without_alignment_a_point_looks_at_its_own_place(images):
     query, _ = images
-    look = look_of(create_model("nano", alignment="none").eval(), query, query.flip(2), stage=STAGE, point=(0.5, 0.9))
+    look = look_of(create_model("lite", alignment="none").eval(), query, query.flip(2), stage=STAGE, point=(0.5, 0.9))
     assert look.sum() == 1
     assert look[7, 6] == 1
 
@@ -43,12 +43,12 @@ def test_without_alignment_a_point_looks_at_its_own_place(images):
 @pytest.mark.parametrize(("point", "place"), [((-3.0, 0.0), (0, 0)), ((1.0, 1.0), (7, 11))])
 def test_a_point_outside_is_moved_to_the_border(images, point, place):
     query, _ = images
-    look = look_of(create_model("nano", alignment="none").eval(), query, query, stage=STAGE, point=point)
+    look = look_of(create_model("lite", alignment="none").eval(), query, query, stage=STAGE, point=point)
     assert look[place] == 1
 
 
 def test_another_alignment_keeps_every_weight(images):
-    model = create_model("nano").eval()
+    model = create_model("lite").eval()
     hard = with_alignment(model, "hard")
     assert hard.config.alignment == "hard"
     assert not hard.training
@@ -59,14 +59,14 @@ def test_another_alignment_keeps_every_weight(images):
 
 
 def test_the_same_alignment_gives_the_same_map(images):
-    model = create_model("nano").eval()
+    model = create_model("lite").eval()
     query, prompt = (image[None] for image in images)
     again = with_alignment(with_alignment(model, "soft"), "soft")
     torch.testing.assert_close(again.segment(query, prompt), model.segment(query, prompt))
 
 
 def test_what_was_never_learnt_cannot_be_had():
-    model = create_model("nano", alignment="none").eval()
+    model = create_model("lite", alignment="none").eval()
     with pytest.raises(InputError, match="no φ to compare by"):
         with_alignment(model, "soft")
     with pytest.raises(InputError, match="alignment='sof' is not known, did you mean 'soft'"):
@@ -74,15 +74,15 @@ def test_what_was_never_learnt_cannot_be_had():
 
 
 def test_a_stage_that_is_not_aligned_is_refused():
-    model = create_model("nano")
+    model = create_model("lite")
     image = torch.rand(3, 64, 64)
     for stage in (0, 1, 6):
-        with pytest.raises(InputError, match=f"stage {stage} is not aligned; those from 2 to 5 are"):
+        with pytest.raises(InputError, match=f"stage {stage} is not aligned; those from 3 to 5 are"):
             attention_of(model, image, image, stage=stage)
 
 
 def test_a_network_without_tokens_has_no_residual_of_an_alignment():
-    model = create_model("nano", alignment="none")
+    model = create_model("lite", alignment="none")
     image = torch.rand(3, 64, 64)
     assert possible_alignments(model) == ("none",)
     assert residual_of(model, image, image, stage=5, alignment="none").sum() == 0
@@ -91,6 +91,6 @@ def test_a_network_without_tokens_has_no_residual_of_an_alignment():
 
 
 def test_grids_are_those_of_the_padded_image():
-    model = create_model("nano")
+    model = create_model("lite")
     sides = [feature.shape[-1] for feature in model.encode(torch.rand(1, 3, 128, 128))]
     assert describe_stages(model, size=100)["grid"].tolist() == [f"{side} × {side}" for side in sides]

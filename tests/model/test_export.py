@@ -21,9 +21,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 SIZE = 64
 TOLERANCE = 1e-4  # float32 sums in another order make 4e-6 here
 VARIANTS = {  # an export takes seconds; those of few stages take fewer
-    "soft": {"preset": "nano", "fusion": "contrast-place", "reductions": (1, 2, 4)},  # cosine
+    "lite": {"preset": "lite"},  # soft, cosine, contrast
     "hard": {
-        "preset": "nano",
+        "preset": "lite",
         "alignment": "hard",
         "similarity": "dot",
         "fusion": "concat",
@@ -31,19 +31,11 @@ VARIANTS = {  # an export takes seconds; those of few stages take fewer
         "decoder_channels": (16, 8),
     },
     "none": {
-        "preset": "nano",
+        "preset": "lite",
         "alignment": "none",
         "fusion": "add",
         "aligned_stages": 2,
         "decoder_channels": (16, 8),
-        "views": "mirrored-centred",
-    },
-    "registered": {
-        "preset": "nano",
-        "aligned_stages": 2,
-        "decoder_channels": (16, 8),
-        "views": "registered",
-        "reductions": (1, 2),
     },
     "paper": {"preset": "b4", "encoder": "test_efficientnet", "encoder_weights": "random"},  # frozen, dot, concat, scSE
 }
@@ -58,7 +50,7 @@ def lively(preset, **changes):
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.8, 1.2)
-    for module in [*model.decoder.modules(), *(model.encoder.modules() if preset == "nano" else ())]:
+    for module in model.decoder.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     return model.eval()
@@ -96,12 +88,12 @@ def small(export_of):
 )
 def test_the_two_halves_are_the_network(alignment, similarity, fusion):
     """At a size that the encoder's stride does not divide."""
-    model = lively("nano", alignment=alignment, similarity=similarity, fusion=fusion).double()
+    model = lively("lite", alignment=alignment, similarity=similarity, fusion=fusion).double()
     queries, prompts = images(2, size=50).double(), images(3, size=50, seed=1).double()
     with torch.no_grad():
         prepared = PromptGraph(model)(prompts)
         maps = QueryGraph(model)(queries, prepared)
-    assert len(export.prepared_names(model, size=SIZE)) == sum(len(parts) for parts in prepared)
+    assert len(export.prepared_names(model)) == sum(len(parts) for parts in prepared)
     torch.testing.assert_close(maps, model.segment(queries, prompts[None]), rtol=0, atol=1e-9)
 
 
@@ -131,7 +123,7 @@ def test_graphs_are_tidy(exported):
 
 
 @pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")  # torch 2.11's own reader
-@pytest.mark.parametrize("variant", ["soft", "none"])
+@pytest.mark.parametrize("variant", ["lite", "none"])
 def test_torch_programs_give_the_networks_maps(variant, tmp_path):
     model = lively(**VARIANTS[variant])
     folder = export_model(model, tmp_path, size=SIZE, file_format="torch")
@@ -222,7 +214,7 @@ def test_files_that_are_no_export(small, tmp_path):
 def test_missing_packages_are_named_with_the_extra(monkeypatch, tmp_path):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     for attempt in (
-        lambda: export_model(create_model("nano"), tmp_path, size=SIZE),
+        lambda: export_model(create_model("lite"), tmp_path, size=SIZE),
         lambda: OnnxSegmenter(tmp_path),
     ):
         with pytest.raises(InputError, match=r"onnx.* not installed; .*pip install 'metauas\[onnx\]'"):
@@ -238,7 +230,7 @@ def test_missing_packages_are_named_with_the_extra(monkeypatch, tmp_path):
 )
 def test_choices_are_checked_at_the_door(choices, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        export_model(create_model("nano"), tmp_path / "out", **choices)
+        export_model(create_model("lite"), tmp_path / "out", **choices)
     assert not (tmp_path / "out").exists()
 
 

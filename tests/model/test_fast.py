@@ -28,9 +28,9 @@ def stirred():
 @pytest.mark.parametrize(
     ("preset", "changes"),
     [
-        ("nano", {}),
-        ("nano", {"encoder": "resnet18"}),
-        ("nano", {"encoder": "mobilenetv3_small_050"}),
+        ("lite", {}),
+        ("lite", {"encoder": "resnet18", "encoder_weights": "random"}),
+        ("lite", {"encoder": "mobilenetv3_small_050", "encoder_weights": "random"}),
         ("b4", {"encoder": "test_efficientnet", "encoder_weights": "random"}),
     ],
 )
@@ -47,19 +47,19 @@ def test_maps_agree_and_no_norm_is_left(random_images, stirred, preset, changes)
     torch.testing.assert_close(model.segment(queries, prompt), expected, rtol=0, atol=0)  # left as it was
 
 
-def test_convolutions_lie_channels_last(nano):
-    weights = [module.weight for module in fast_copy(nano).modules() if isinstance(module, nn.Conv2d)]
+def test_convolutions_lie_channels_last(lite):
+    weights = [module.weight for module in fast_copy(lite).modules() if isinstance(module, nn.Conv2d)]
     assert weights
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
 
-def test_a_copy_cannot_be_saved(nano, tmp_path):
+def test_a_copy_cannot_be_saved(lite, tmp_path):
     with pytest.raises(InputError, match="use the network that it was copied from"):
-        save_checkpoint(fast_copy(nano), tmp_path / "folded")
+        save_checkpoint(fast_copy(lite), tmp_path / "folded")
     assert not (tmp_path / "folded").exists()
 
 
-def test_a_copy_cannot_be_trained(nano):
-    assert not any(parameter.requires_grad for parameter in fast_copy(nano).parameters())
+def test_a_copy_cannot_be_trained(lite):
+    assert not any(parameter.requires_grad for parameter in fast_copy(lite).parameters())
     with pytest.raises(InputError, match="use the network that it was copied from"):
-        fast_copy(nano).train()
+        fast_copy(lite).train()

@@ -69,42 +69,42 @@ def section(card, title):
 # --- folders
 
 
-def test_a_folder_of_save_checkpoint_is_read(nano, tmp_path):
-    loaded = MetaUAS.from_pretrained(save_checkpoint(nano, tmp_path))
+def test_a_folder_of_save_checkpoint_is_read(lite, tmp_path):
+    loaded = MetaUAS.from_pretrained(save_checkpoint(lite, tmp_path))
     assert type(loaded) is MetaUAS
-    assert same(nano, loaded)
-    assert loaded.config == nano.config
+    assert same(lite, loaded)
+    assert loaded.config == lite.config
     assert not loaded.training
 
 
-def test_load_checkpoint_reads_what_save_pretrained_writes(nano, tmp_path):
-    assert same(nano, load_checkpoint(nano.save_pretrained(tmp_path / "new")))
+def test_load_checkpoint_reads_what_save_pretrained_writes(lite, tmp_path):
+    assert same(lite, load_checkpoint(lite.save_pretrained(tmp_path / "new")))
 
 
-def test_the_files_are_those_of_a_checkpoint_and_a_card(nano, tmp_path):
-    ours, theirs = save_checkpoint(nano, tmp_path / "checkpoint"), nano.save_pretrained(tmp_path / "pretrained")
+def test_the_files_are_those_of_a_checkpoint_and_a_card(lite, tmp_path):
+    ours, theirs = save_checkpoint(lite, tmp_path / "checkpoint"), lite.save_pretrained(tmp_path / "pretrained")
     expected = {path.name: path.read_bytes() for path in ours.iterdir()}
     assert {path.name: path.read_bytes() for path in theirs.iterdir() if path.name != "README.md"} == expected
     assert (theirs / "README.md").is_file()
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_text_paths_and_weights_files_are_read(nano, tmp_path, kind):
-    nano.save_pretrained(tmp_path)
+def test_text_paths_and_weights_files_are_read(lite, tmp_path, kind):
+    lite.save_pretrained(tmp_path)
     for place in (tmp_path, tmp_path / "model.safetensors"):
-        assert same(nano, MetaUAS.from_pretrained(kind(place)))
+        assert same(lite, MetaUAS.from_pretrained(kind(place)))
 
 
-def test_a_card_that_is_there_is_left_alone_unless_another_is_given(nano, tmp_path):
+def test_a_card_that_is_there_is_left_alone_unless_another_is_given(lite, tmp_path):
     (tmp_path / "README.md").write_text("mine")
-    nano.save_pretrained(tmp_path)
+    lite.save_pretrained(tmp_path)
     assert (tmp_path / "README.md").read_text() == "mine"
-    nano.save_pretrained(tmp_path, card="yours")
+    lite.save_pretrained(tmp_path, card="yours")
     assert (tmp_path / "README.md").read_text() == "yours"
 
 
 def test_choices_of_the_configuration_come_back(tmp_path):
-    model = create_model("nano", alignment="hard", fusion="concat")
+    model = create_model("lite", alignment="hard", fusion="concat")
     loaded = MetaUAS.from_pretrained(model.save_pretrained(tmp_path))
     assert (loaded.config.alignment, loaded.config.fusion) == ("hard", "concat")
 
@@ -112,13 +112,13 @@ def test_choices_of_the_configuration_come_back(tmp_path):
 # --- the card
 
 
-def test_the_metadata_is_valid(nano):
-    card = ModelCard(model_card(nano, name="me/mine"))
+def test_the_metadata_is_valid(lite):
+    card = ModelCard(model_card(lite, name="me/mine"))
     assert card.data.library_name == "metauas"
     assert card.data.license == "mit"
     assert card.data.pipeline_tag == "image-segmentation"
     assert "anomaly-segmentation" in card.data.tags
-    assert str(card) == model_card(nano, name="me/mine")
+    assert str(card) == model_card(lite, name="me/mine")
 
 
 def test_the_card_tells_the_configuration_and_the_parameters(b4):
@@ -129,9 +129,9 @@ def test_the_card_tells_the_configuration_and_the_parameters(b4):
     assert f"{sum(p.numel() for p in b4.parameters()):,} parameters, {learnt:,} of them learnt" in card
 
 
-def test_the_citation_is_that_of_the_repository(nano):
+def test_the_citation_is_that_of_the_repository(lite):
     paper = yaml.safe_load(CITATION.read_text(encoding="utf-8"))["preferred-citation"]
-    citation = section(model_card(nano, name="me/mine"), "Citation")
+    citation = section(model_card(lite, name="me/mine"), "Citation")
     author = paper["authors"][0]
     for word in (paper["url"], str(paper["year"]), f"{author['family-names']}, {author['given-names']}"):
         assert word in citation
@@ -139,8 +139,8 @@ def test_the_citation_is_that_of_the_repository(nano):
     assert title.replace("{", "").replace("}", "") == paper["title"]
 
 
-def test_the_example_of_the_card_runs(nano, tmp_path, monkeypatch, random_images):
-    nano.save_pretrained(tmp_path / "mine")
+def test_the_example_of_the_card_runs(lite, tmp_path, monkeypatch, random_images):
+    lite.save_pretrained(tmp_path / "mine")
     query, prompt = random_images(2, 40, 40)
     write_png(tmp_path / "query.png", query)
     write_png(tmp_path / "normal.png", prompt)
@@ -156,65 +156,65 @@ def test_the_example_of_the_card_runs(nano, tmp_path, monkeypatch, random_images
 # --- pushing
 
 
-def test_what_is_pushed(nano, hub, tmp_path):
-    url = nano.push_to_hub("me/mine", private=True, token="secret", branch="next", commit_message="Better")
+def test_what_is_pushed(lite, hub, tmp_path):
+    url = lite.push_to_hub("me/mine", private=True, token="secret", branch="next", commit_message="Better")
     assert url == "https://huggingface.co/me/mine/commit/1"
     assert hub.calls == [
         ("login", "secret"),
         ("create", "me/mine", {"private": True, "exist_ok": True}),
         ("upload", "me/mine", {"commit_message": "Better", "revision": "next", "create_pr": False}),
     ]
-    expected = nano.save_pretrained(tmp_path, card=model_card(nano, name="me/mine"))
+    expected = lite.save_pretrained(tmp_path, card=model_card(lite, name="me/mine"))
     assert hub.files == {path.name: path.read_bytes() for path in expected.iterdir()}
-    assert json.loads(hub.files["config.json"])["preset"] == "nano"
+    assert json.loads(hub.files["config.json"])["preset"] == "lite"
 
 
-def test_what_is_pushed_can_be_loaded(nano, hub, tmp_path):
-    nano.push_to_hub("me/mine")
+def test_what_is_pushed_can_be_loaded(lite, hub, tmp_path):
+    lite.push_to_hub("me/mine")
     for name, content in hub.files.items():
         (tmp_path / name).write_bytes(content)
-    assert same(nano, MetaUAS.from_pretrained(tmp_path))
+    assert same(lite, MetaUAS.from_pretrained(tmp_path))
 
 
-def test_the_card_names_the_repository_with_its_owner(nano, hub):
-    nano.push_to_hub("mine")
+def test_the_card_names_the_repository_with_its_owner(lite, hub):
+    lite.push_to_hub("mine")
     assert "from_pretrained('me/mine')" in hub.files["README.md"].decode()
 
 
-def test_a_card_of_ones_own_is_pushed(nano, hub):
-    nano.push_to_hub("me/mine", card="# Mine")
+def test_a_card_of_ones_own_is_pushed(lite, hub):
+    lite.push_to_hub("me/mine", card="# Mine")
     assert hub.files["README.md"] == b"# Mine"
 
 
 @pytest.mark.parametrize("step", ["create_repo", "upload_folder"])
 @pytest.mark.parametrize("error", [HTTPError("401 Unauthorized"), OSError("the line went dead"), ValueError("no name")])
-def test_a_hub_that_refuses(nano, hub, monkeypatch, step, error):
+def test_a_hub_that_refuses(lite, hub, monkeypatch, step, error):
     def fail(*args, **kwargs):
         raise error
 
     monkeypatch.setattr(hub, step, fail)
     with pytest.raises(InputError, match=f"cannot push to 'me/mine': {error}; .* write access .*hf auth login"):
-        nano.push_to_hub("me/mine")
+        lite.push_to_hub("me/mine")
     assert not hub.files
 
 
-def test_pushing_without_a_network(nano, offline):
+def test_pushing_without_a_network(lite, offline):
     with pytest.raises(InputError, match=r"cannot push to 'me/mine': .*offline"):
-        nano.push_to_hub("me/mine")
+        lite.push_to_hub("me/mine")
 
 
 # --- pulling
 
 
-def test_a_repository_that_is_cached_needs_no_network(nano, offline):
+def test_a_repository_that_is_cached_needs_no_network(lite, offline):
     """A cache as huggingface_hub lays it out, read by its own downloader."""
     folder = offline / "models--me--mine"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text("0" * 40)
-    nano.save_pretrained(folder / "snapshots" / ("0" * 40))
-    assert same(nano, MetaUAS.from_pretrained("me/mine"))
-    assert same(nano, MetaUAS.from_pretrained("me/mine", local_files_only=True))
-    assert same(nano, MetaUAS.from_pretrained("me/mine", revision="main", cache_dir=offline))
+    lite.save_pretrained(folder / "snapshots" / ("0" * 40))
+    assert same(lite, MetaUAS.from_pretrained("me/mine"))
+    assert same(lite, MetaUAS.from_pretrained("me/mine", local_files_only=True))
+    assert same(lite, MetaUAS.from_pretrained("me/mine", revision="main", cache_dir=offline))
     with pytest.raises(WeightsUnavailableError, match="me/mine"):
         MetaUAS.from_pretrained("me/mine", revision="other")
 
@@ -263,8 +263,8 @@ def test_a_path_is_never_looked_for_on_the_hub(monkeypatch):
         MetaUAS.from_pretrained(Path("me/mine"))
 
 
-def test_damaged_weights_of_a_folder_are_explained(nano, tmp_path):
-    nano.save_pretrained(tmp_path)
+def test_damaged_weights_of_a_folder_are_explained(lite, tmp_path):
+    lite.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"half")
     with pytest.raises(InputError, match=r"model\.safetensors cannot be read as safetensors"):
         MetaUAS.from_pretrained(tmp_path)
@@ -273,14 +273,14 @@ def test_damaged_weights_of_a_folder_are_explained(nano, tmp_path):
 # --- what the mixin must leave alone
 
 
-def test_networks_can_be_pickled(nano):
-    assert same(nano, pickle.loads(pickle.dumps(nano)))
+def test_networks_can_be_pickled(lite):
+    assert same(lite, pickle.loads(pickle.dumps(lite)))
 
 
-def test_networks_can_be_exported(nano, random_images):
+def test_networks_can_be_exported(lite, random_images):
     query, prompt = random_images(2, 64, 64).split(1)
-    exported = torch.export.export(nano, (query, prompt))
-    torch.testing.assert_close(exported.module()(query, prompt), nano(query, prompt), rtol=0, atol=1e-5)
+    exported = torch.export.export(lite, (query, prompt))
+    torch.testing.assert_close(exported.module()(query, prompt), lite(query, prompt), rtol=0, atol=1e-5)
 
 
 def test_neither_timm_nor_the_hub_nor_onnx_is_imported_with_the_room():

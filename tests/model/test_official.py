@@ -219,12 +219,12 @@ def test_a_checkpoint_is_official_by_its_suffix(save, state):
 
 
 def test_an_official_checkpoint_is_of_preset_b4(save):
-    with pytest.raises(InputError, match=r"metauas-256\.ckpt is of preset 'b4', not 'nano'; set preset='b4'"):
-        load_checkpoint(save({"weight": torch.ones(1)}), preset="nano")
+    with pytest.raises(InputError, match=r"metauas-256\.ckpt is of preset 'b4', not 'lite'; set preset='b4'"):
+        load_checkpoint(save({"weight": torch.ones(1)}), preset="lite")
 
 
-def test_a_folder_may_be_called_like_one(nano, tmp_path):
-    assert load_checkpoint(save_checkpoint(nano, tmp_path / "best.ckpt")).config == nano.config
+def test_a_folder_may_be_called_like_one(lite, tmp_path):
+    assert load_checkpoint(save_checkpoint(lite, tmp_path / "best.ckpt")).config == lite.config
 
 
 def test_what_does_not_fit_is_listed_in_the_files_own_names(save, state):

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError, WeightsUnavailableError
 from metauas.images import to_tensor, to_uint8
-from metauas.model import MetaUASPlus, VisualSimilarity
-from metauas.model.visual_similarity import CLIP_TOWER, CLIP_WEIGHTS
+from metauas.model import EncoderSimilarity, MetaUASPlus, TowerSimilarity, create_model, with_plus
+from metauas.model.encoder import create_encoder
+from metauas.model.visual_similarity import CLIP_TOWER, CLIP_WEIGHTS, check_strides
 
 TINY, SIDE, PATCH = "test_vit", 160, 16  # timm's own test model: 10 × 10 patches, 6 blocks
 GRID = SIDE // PATCH
@@ -23,7 +24,7 @@ PAPER = Path(__file__).parents[2].parent / "shared" / "reference" / "paper"
 
 def create(**options):
     torch.manual_seed(0)
-    return VisualSimilarity("random", name=TINY, **options)
+    return TowerSimilarity("random", name=TINY, **options)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def similarity():
 
 
 @pytest.fixture(scope="module")
-def plus(nano, similarity):
-    return MetaUASPlus(nano, similarity)
+def plus(lite, similarity):
+    return MetaUASPlus(lite, similarity)
 
 
 # --- what the map says
@@ -65,7 +66,7 @@ def test_the_score_is_half_of_one_minus_the_highest_cosine(similarity, random_im
     query, prompt = random_images(2, SIDE, SIDE).split(1)
     with torch.no_grad():  # without the class token
         rows, columns = (
-            similarity.tower.forward_features((image - similarity.mean) / similarity.std)[0, 1:]
+            similarity.tower.forward_features((image - similarity.normalise.mean) / similarity.normalise.std)[0, 1:]
             for image in (query, prompt)
         )
     cosines = F.cosine_similarity(rows[:, None].double(), columns[None].double(), dim=-1)
@@ -171,7 +172,7 @@ def test_images_are_resized_as_clip_does(similarity, monkeypatch):
     )
     similarity.encode_prompt(to_tensor(pixels)[None])
     expected = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    found = to_uint8((seen[0] * similarity.std + similarity.mean)[0])
+    found = to_uint8((seen[0] * similarity.normalise.std + similarity.normalise.mean)[0])
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
 
 
@@ -220,7 +221,7 @@ def test_nothing_learns(random_images):
 @pytest.fixture(scope="module")
 def papers_tower():
     with torch.device("meta"):
-        return VisualSimilarity("random")
+        return TowerSimilarity("random")
 
 
 def test_the_papers_tower(papers_tower):
@@ -251,7 +252,7 @@ def test_weights_from_a_file(tmp_path, similarity, random_images, ending):
     saved, path = similarity.tower.state_dict(), tmp_path / f"tower{ending}"
     save_file(saved, path) if ending == ".safetensors" else torch.save(saved, path)
     torch.manual_seed(1)
-    loaded = VisualSimilarity(path, name=TINY)
+    loaded = TowerSimilarity(path, name=TINY)
     assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.tower.state_dict().items())
     images = random_images(2, 64, 64).split(1)
     assert torch.equal(loaded.segment(*images), similarity.segment(*images))
@@ -261,19 +262,19 @@ def test_weights_of_another_tower(tmp_path):
     path = tmp_path / "other.pth"
     torch.save(timm.create_model("test_resnet").state_dict(), path)
     with pytest.raises(InputError, match=r"other\.pth does not hold the weights of encoder 'test_vit'"):
-        VisualSimilarity(path, name=TINY)
+        TowerSimilarity(path, name=TINY)
 
 
 def test_weights_that_are_not_known_name_those_that_are():
     with pytest.raises(InputError, match=r"openai does not exist .* 'random', or timm's own r160_in1k"):
-        VisualSimilarity("openai", name=TINY)
+        TowerSimilarity("openai", name=TINY)
 
 
 def test_weights_without_a_network(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsUnavailableError) as error:
-        VisualSimilarity()
+        TowerSimilarity()
     for word in (CLIP_WEIGHTS, CLIP_TOWER, "offline", "path of a weights file", "'random'"):
         assert word in str(error.value)
     assert "encoder_weights" not in str(error.value)
@@ -289,7 +290,7 @@ def test_cached_weights_need_no_network(monkeypatch, tmp_path, similarity):
     (folder / "refs" / "main").write_text("0" * 40)
     saved = similarity.tower.state_dict()
     save_file(saved, folder / "snapshots" / ("0" * 40) / "model.safetensors")
-    loaded = VisualSimilarity("r160_in1k", name=TINY).tower.state_dict()
+    loaded = TowerSimilarity("r160_in1k", name=TINY).tower.state_dict()
     assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.items())
 
 
@@ -302,41 +303,41 @@ def test_cached_weights_need_no_network(monkeypatch, tmp_path, similarity):
 )
 def test_other_towers(name, message):
     with pytest.raises(InputError, match=message):
-        VisualSimilarity("random", name=name)
+        TowerSimilarity("random", name=name)
 
 
 # --- both together
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 1.0])
-def test_the_map_is_the_weighted_mean(nano, similarity, random_images, weight):
+def test_the_map_is_the_weighted_mean(lite, similarity, random_images, weight):
     queries, prompt = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
-    first, second = nano.segment(queries, prompt), similarity.segment(queries, prompt)
-    found = MetaUASPlus(nano, similarity, weight=weight).segment(queries, prompt)
+    first, second = lite.segment(queries, prompt), similarity.segment(queries, prompt)
+    found = MetaUASPlus(lite, similarity, weight=weight).segment(queries, prompt)
     torch.testing.assert_close(found, (1 - weight) * first + weight * second, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 2), (3, 2)], ids=str)
-def test_prompts_are_those_of_the_network(plus, nano, random_images, shape):
+def test_prompts_are_those_of_the_network(plus, lite, random_images, shape):
     queries = random_images(3, 64, 64)
     prompts = random_images(int(np.prod(shape)), 64, 64, seed=1).unflatten(0, shape)
     maps = plus.segment(queries, prompts)
-    assert maps.shape == nano.segment(queries, prompts).shape
+    assert maps.shape == lite.segment(queries, prompts).shape
     assert torch.equal(maps, plus.segment(queries, plus.encode_prompt(prompts)))
 
 
-def test_the_network_chooses_the_prompt(plus, nano, random_images):
+def test_the_network_chooses_the_prompt(plus, lite, random_images):
     images = random_images(2, 64, 64)
-    assert torch.equal(plus.embed(images), nano.embed(images))
+    assert torch.equal(plus.embed(images), lite.embed(images))
 
 
-def test_the_mode_is_the_networks(nano, similarity):
-    assert not MetaUASPlus(nano, similarity).training
-    both = MetaUASPlus(nano, similarity).train()
+def test_the_mode_is_the_networks(lite, similarity):
+    assert not MetaUASPlus(lite, similarity).training
+    both = MetaUASPlus(lite, similarity).train()
     assert both.training
     assert not similarity.training
     assert not both.eval().training
-    assert not nano.training
+    assert not lite.training
 
 
 def test_the_map_is_float32_under_autocast(plus, random_images):
@@ -348,6 +349,76 @@ def test_the_map_is_float32_under_autocast(plus, random_images):
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.5])
-def test_weights_that_are_no_share(nano, similarity, weight):
+def test_weights_that_are_no_share(lite, similarity, weight):
     with pytest.raises(InputError, match=f"weight={weight} is no share; give a number from 0"):
-        MetaUASPlus(nano, similarity, weight=weight)
+        MetaUASPlus(lite, similarity, weight=weight)
+
+
+# --- the network's own encoder
+
+
+def nearest_by_hand(model, query, prompt):
+    """½ (1 − the highest cosine), of means over 3 × 3 places of the stages of stride 8 and 16."""
+    maps = []
+    for q, p in zip(model.encode(query)[2:4], model.encode(prompt)[2:4], strict=True):
+        q, p = (F.unfold(F.pad(x, (1, 1, 1, 1)), 3).unflatten(1, (-1, 9)).sum(2)[0].double() for x in (q, p))
+        cosines = F.cosine_similarity(q.T[:, None], p.T[None], dim=-1)
+        side = int(len(q.T) ** 0.5)
+        maps.append(
+            F.interpolate(((1 - cosines.amax(1)) / 2).view(1, 1, side, side), size=query.shape[-2:], mode="bilinear")
+        )
+    return torch.stack(maps).mean(0).float()
+
+
+@pytest.fixture(scope="module")
+def pretrained():
+    return create_model("lite").eval()
+
+
+def test_the_similarity_of_an_encoder_is_the_formula(pretrained, random_images):
+    query, prompt = random_images(1, 64, 64), random_images(1, 64, 64, seed=1)
+    expected = nearest_by_hand(pretrained, query, prompt)
+    assert expected.std() > 1e-3
+    torch.testing.assert_close(EncoderSimilarity().segment(query, prompt), expected, rtol=0, atol=1e-5)
+    half = MetaUASPlus(pretrained, weight=0.5).segment(query, prompt)
+    torch.testing.assert_close(half, (pretrained.segment(query, prompt) + expected) / 2, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (1, 2), (3, 2)], ids=str)
+@pytest.mark.parametrize("size", [(64, 64), (50, 70)], ids=str)
+def test_the_network_s_own_features_are_those_of_its_encoder(pretrained, random_images, shape, size):
+    queries = random_images(3, *size)
+    prompts = random_images(int(np.prod(shape)), *size, seed=1).unflatten(0, shape)
+    alone = EncoderSimilarity().segment(queries, prompts)
+    own = MetaUASPlus(pretrained, weight=1.0)
+    torch.testing.assert_close(own.segment(queries, prompts), alone, rtol=0, atol=1e-5)
+    assert torch.equal(own.segment(queries, own.encode_prompt(prompts)), own.segment(queries, prompts))
+
+
+def test_a_query_passes_the_encoder_once(pretrained, random_images):
+    seen = []
+    hook = pretrained.encoder.register_forward_hook(lambda *_: seen.append(1))
+    plus = MetaUASPlus(pretrained)
+    encoded = plus.encode_prompt(random_images(1, 64, 64))
+    plus.segment(random_images(2, 64, 64), encoded)
+    hook.remove()
+    assert len(seen) == 2, "once for the prompt, once for the queries"
+
+
+def test_labels_say_what_ran(pretrained, similarity):
+    assert MetaUASPlus(pretrained).label == "lite + visual similarity"
+    assert MetaUASPlus(pretrained, similarity).label == "lite + visual similarity (test_vit)"
+    assert EncoderSimilarity("test_resnet", weights="random").label == "visual similarity (test_resnet)"
+
+
+def test_encoders_without_the_stages_that_are_compared():
+    encoder = create_encoder("test_resnet")
+    encoder.strides = (2, 4)
+    with pytest.raises(InputError, match="stages of stride 8 and 16"):
+        check_strides(encoder)
+
+
+def test_plus_by_name(pretrained):
+    assert with_plus(pretrained, "encoder").label == "lite + visual similarity"
+    with pytest.raises(InputError, match="plus='clib' is not known, did you mean 'clip'"):
+        with_plus(pretrained, "clib")

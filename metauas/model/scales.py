@@ -1,0 +1,80 @@
+"""The mean over several image sizes: a wrapper around a network, which sees best at the sizes it was trained at."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metauas.errors import InputError
+from metauas.model.network import Features, MetaUAS
+
+#: Sizes as shares of the images' own: at 256 pixels also 192 and 128.
+SCALES = (1.0, 0.75, 0.5)
+
+
+class ScaleAverage(nn.Module):
+    """A network whose logits are averaged over several sizes of query and prompt.
+
+    It has the network's own methods, so that it can take the network's place.
+
+    Args:
+        model: the network, in evaluation mode.
+        scales: sizes, as shares of the images' own, above 0 and at most 1.
+
+    Raises:
+        InputError: a scale is out of range.
+
+    Example:
+        >>> averaged = ScaleAverage(load_checkpoint("lite"))
+        >>> anomaly_map = averaged.segment(queries, prompt)  # (B, 1, H, W) in [0, 1]
+    """
+
+    def __init__(self, model: MetaUAS, scales: Sequence[float] = SCALES) -> None:
+        super().__init__()
+        if not scales or any(not 0 < scale <= 1 for scale in scales):
+            raise InputError(f"scales={tuple(scales)}: give one or more shares above 0 and at most 1")
+        self.model = model
+        self.scales = tuple(scales)
+        self.train(model.training)
+
+    @property
+    def label(self) -> str:
+        """What tables call it: the network, and how many sizes are averaged."""
+        return f"{self.model.label}, {len(self.scales)} scales"
+
+    @torch.no_grad()
+    def encode_prompt(self, prompt: Float[Tensor, "b *k 3 h w"]) -> tuple[Features, ...]:
+        """Encode a prompt, or K of them, once at each size."""
+        return tuple(self.model.encode_prompt(_scaled(prompt, scale)) for scale in self.scales)
+
+    @torch.no_grad()
+    def segment(
+        self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Features, ...]
+    ) -> Float[Tensor, "b 1 h w"]:
+        """Return the maps of ``queries`` for a prompt image or an encoded one.
+
+        Raises:
+            InputError: the prompts are neither one nor as many as the queries.
+        """
+        encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
+        logits = [
+            F.interpolate(
+                self.model.logits(_scaled(queries, scale), features), size=queries.shape[-2:], mode="bilinear"
+            )
+            for scale, features in zip(self.scales, encoded, strict=True)
+        ]
+        return torch.stack(logits).mean(dim=0).sigmoid()
+
+    def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Return the network's own vectors, of the images' own size (paper, section 3.4)."""
+        return self.model.embed(images)
+
+
+def _scaled(images: Float[Tensor, "b *k 3 h w"], scale: float) -> Float[Tensor, "b *k 3 h2 w2"]:
+    if scale == 1:
+        return images
+    size = [max(1, round(side * scale)) for side in images.shape[-2:]]
+    flat = images.flatten(0, -4)
+    return F.interpolate(flat, size=size, mode="bilinear", antialias=True).unflatten(0, images.shape[:-3])
