@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # what a command needs is imported inside it: torch alone takes seconds, and `--help` should not wait for it
 
-CHECKPOINT = "nano"  # the released weights
+CHECKPOINT = "lite"  # the released weights
 _console = Console(highlight=False)
 
 _app = typer.Typer(
@@ -36,7 +36,7 @@ _app.add_typer(_data, name="data")
 
 Checkpoint = Annotated[
     str,
-    typer.Option(help="`nano`, the released weights; a checkpoint folder, .safetensors file, or the author's .ckpt."),
+    typer.Option(help="`lite`, the released weights; a checkpoint folder, .safetensors file, or the author's .ckpt."),
 ]
 NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal image.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
@@ -342,7 +342,13 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(help="Queries at once; changes no result.")] = 16,
     out: Out = Path("runs/eval"),
     maps: Annotated[bool, typer.Option("--maps", help="Write every anomaly map too, as 16-bit PNG.")] = False,
-    baselines: Annotated[bool, typer.Option(help="Evaluate pixel difference and SSIM as well.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Evaluate methods that learn nothing as well.")] = True,
+    average_scales: Annotated[
+        bool, typer.Option("--average-scales", help="Also evaluate the mean over several image sizes.")
+    ] = False,
+    plus: Annotated[
+        str, typer.Option(help="Also evaluate MetaUAS★+: encoder (features of its own encoder) or clip; or none.")
+    ] = "none",
     official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")] = "auto",
 ) -> None:
@@ -350,7 +356,7 @@ def evaluate(
 
     Writes metrics.json, metrics.csv with a row for every number, and report.html with curves and a gallery of failures.
     """
-    from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, write_report
+    from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, variants_of, write_report
     from metauas.eval import evaluate as evaluate_network
     from metauas.eval.maps import MapWriter
     from metauas.eval.network import choose_device
@@ -359,16 +365,20 @@ def evaluate(
     from metauas.model import load_checkpoint
 
     given = {"prompt": prompt, "shots": shots, "seeds": _integers(seeds, name="--seeds")}
-    settings = EvalSettings.parse({**given, "size": size, "batch_size": batch_size}, origin="evaluation settings")
+    given |= {"size": size, "batch_size": batch_size, "average_scales": average_scales, "plus": plus}
+    settings = EvalSettings.parse(given, origin="evaluation settings")
     place = choose_device(device)
     check_out(out)
     model = load_checkpoint(checkpoint).to(place)
     benchmark = open_benchmark(data, layout=layout, categories=_names(categories))
+    variants = [variant.to(place) for variant in variants_of(model, settings)]
     writer = MapWriter(out / "maps", benchmark) if maps else None
     gatherer = MapGatherer(benchmark, settings, embed=model.embed)
     take = each_of(writer, gatherer)
     with alone_in(out):
-        evaluation = evaluate_network(model, benchmark, settings, baselines=baselines, official=official, on_maps=take)
+        evaluation = evaluate_network(
+            model, benchmark, settings, variants=variants, baselines=baselines, official=official, on_maps=take
+        )
         curves, cases = gatherer.curves, gatherer.cases
         paths = list(write_results(evaluation, out))  # before the report, which may fail
         paths.append(
@@ -520,20 +530,19 @@ def _names(text: str) -> list[str]:
 
 
 def _print_evaluation(evaluation: "Evaluation") -> None:
-    """Print a table for each definition of the metrics: MetaUAS in each category, then every method's mean."""
+    """Print a table for each definition of the metrics: the network in each category, then every method's mean."""
     from metauas.eval.layouts.samples import MEAN
-    from metauas.eval.results import OURS
 
     for definition in evaluation.definitions():
         cells = evaluation.table(definition=definition)
-        categories = [name for name in cells.loc[OURS].index if name != MEAN]
+        categories = [name for name in cells.loc[evaluation.network].index if name != MEAN]
         metrics = list(dict.fromkeys(cells.columns.get_level_values(0)))
-        title = f"{OURS}, percent; {definition} metrics; below the line: means over the categories"
+        title = f"{evaluation.network}, percent; {definition} metrics; below the line: means over the categories"
         table = Table("", title=title, box=box.HORIZONTALS, pad_edge=False)
         for metric in metrics:
             table.add_column(metric, justify="right", no_wrap=True)
         for category in categories:
-            _add_row(table, category, cells.loc[(OURS, category)], metrics)
+            _add_row(table, category, cells.loc[(evaluation.network, category)], metrics)
         table.add_section()
         for method in evaluation.methods():
             _add_row(table, method, cells.loc[(method, MEAN)], metrics)

@@ -16,10 +16,11 @@ from metauas.eval.paper import beside_paper, find_dataset, paper_results
 from metauas.eval.prompts import PROMPTS
 from metauas.eval.regions import Region, find_regions
 from metauas.eval.report import write_report
-from metauas.eval.results import OURS, Evaluation
+from metauas.eval.results import Evaluation
 from metauas.eval.robustness import DISTURBANCES, Robustness, measure_robustness
 from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
 from metauas.eval.sources import open_benchmark
+from metauas.eval.variants import variants_of
 from metauas.metrics import METRICS, compute_metrics
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "DISTURBANCES",
     "LAYOUTS",
     "METRICS",
-    "OURS",
     "PROMPTS",
     "PROMPT_SEEDS",
     "Benchmark",
@@ -62,6 +62,7 @@ __all__ = [
     "read_benchmark",
     "read_calibration",
     "read_mvtec",
+    "variants_of",
     "write_calibration",
     "write_cases",
     "write_miniature",

@@ -1,6 +1,7 @@
-"""What anyone would try first: compare query and prompt pixel by pixel, without learning anything."""
+"""Baselines that learn nothing: compare query and prompt pixel by pixel, or by features of a pretrained encoder."""
 
 from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from metauas.errors import InputError
+from metauas.model import EncoderSimilarity
 
 BLUR = 0.02  # standard deviation as a share of the shorter side: 5 pixels at 256
 SSIM_WINDOW = 7  # scikit-image's default
@@ -41,7 +43,24 @@ def ssim_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 
     return _compare_each(_structural_difference, queries, prompt)
 
 
+def nearest_features(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """Return ½ (1 − the highest cosine with any place of the prompt), of EfficientNet-Lite0's ImageNet features.
+
+    Features are means over 3 × 3 places of the stages of stride 8 and 16; the maps of both stages are averaged. This
+    is PatchCore (Roth et al., CVPR 2022) with one prompt for a memory bank, and WinCLIP's association map (Jeong et
+    al., CVPR 2023) with another encoder. Arguments and result are those of :func:`pixel_difference`; prompts may have
+    another size than the queries.
+    """
+    return _similarity().to(queries.device).segment(queries, prompt).to(queries)
+
+
+@cache
+def _similarity() -> EncoderSimilarity:
+    return EncoderSimilarity()
+
+
 BASELINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "nearest features": nearest_features,
     "pixel difference": pixel_difference,
     "SSIM": ssim_difference,
 }

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from metauas.errors import InputError
 from metauas.eval.baselines import BASELINES
 from metauas.eval.conditions import Condition, check_conditions, turned_prompt
 from metauas.eval.layouts import Benchmark, Category
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts import Prompt, right_class_share
 from metauas.eval.queries import Queries
-from metauas.eval.results import EXACT, OFFICIAL, OURS, Evaluation
+from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
 from metauas.eval.settings import EvalSettings
 from metauas.eval.strategies import create_strategy
@@ -30,12 +31,13 @@ def evaluate(
     benchmark: Benchmark,
     settings: EvalSettings,
     *,
+    variants: Sequence[PromptedNetwork] = (),
     baselines: bool = True,
     official: bool = False,
     conditions: Sequence[Condition] | None = None,
     on_maps: TakeMaps | None = None,
 ) -> Evaluation:
-    """Evaluate a network, and what anyone would try first, on the same prompts.
+    """Evaluate a network, variants of it, and baselines that learn nothing, on the same prompts.
 
     Of several prompts of a query, MetaUAS averages the aligned features, a baseline its maps. Nothing depends on the
     batch size or the order of the images but for rounding in the network.
@@ -44,6 +46,8 @@ def evaluate(
         model: the network, in evaluation mode.
         benchmark: categories with normal images, test images and masks.
         settings: prompts, seeds, size and conditions.
+        variants: further networks, such as ``MetaUASPlus`` around it, under the main condition; prompts are chosen by
+            ``model``. Each has a row under its own label.
         baselines: also evaluate ``BASELINES``, under the main condition.
         official: also compute the metrics as the author's script does, of masks resized as there
             (``compute_metrics_official``).
@@ -54,10 +58,11 @@ def evaluate(
         InputError: the network is still in training mode, a prompt file or the number of shots does not fit, two
             conditions share a name, all before anything is segmented; or an image cannot be read.
     """
-    check_evaluation_mode(model)
+    for network in (model, *variants):
+        check_evaluation_mode(network)
     wanted = check_conditions([*map(turned_prompt, settings.rotations)] if conditions is None else conditions)
     strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
-    runs = _runs(model, wanted, baselines=baselines)
+    runs = _runs(model, wanted, variants=variants, baselines=baselines)
     rows: list[dict[str, Any]] = []
     shares: list[float] = []
     images = sum(len(category.test) for category in benchmark.categories)
@@ -82,10 +87,20 @@ class _Run:
     condition: Condition
 
 
-def _runs(model: PromptedNetwork, conditions: Sequence[Condition], *, baselines: bool) -> list[_Run]:
-    """Return what is evaluated on each category: the network under every condition, the baselines under the first."""
-    ours = network_method(OURS, model)
-    others = [baseline_method(name, compare) for name, compare in BASELINES.items()] if baselines else []
+def _runs(
+    model: PromptedNetwork, conditions: Sequence[Condition], *, variants: Sequence[PromptedNetwork], baselines: bool
+) -> list[_Run]:
+    """Return what is evaluated on each category: the network under every condition, the others under the first.
+
+    Raises:
+        InputError: two methods have one name, under which their numbers could not be told apart.
+    """
+    ours = network_method(model)
+    others = [network_method(variant) for variant in variants]
+    others += [baseline_method(name, compare) for name, compare in BASELINES.items()] if baselines else []
+    names = [method.name for method in (ours, *others)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two methods are called {twice[0]!r}; give each network a label of its own")
     main, *changed = conditions
     return [*(_Run(method, main) for method in (ours, *others)), *(_Run(ours, condition) for condition in changed)]
 

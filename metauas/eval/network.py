@@ -12,10 +12,17 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @runtime_checkable
 class PromptedNetwork(Protocol):
-    """A network that segments queries by normal images: ``MetaUAS``, ``MetaUASPlus``, a ``fast_copy`` or your own.
+    """A network that segments queries by normal images: ``MetaUAS``, a wrapper around it, or your own.
+
+    The package's wrappers are ``MetaUASPlus``, ``ScaleAverage`` and ``fast_copy``'s copies.
 
     Images are float32 RGB in [0, 1] on any device. What ``encode_prompt`` returns is the network's own business.
     """
+
+    @property
+    def label(self) -> str:
+        """Its name in tables, such as ``lite`` or ``lite + visual similarity``."""
+        ...
 
     @property
     def training(self) -> bool:

@@ -12,7 +12,7 @@ from metauas.errors import check_choice
 from metauas.eval.layouts import Benchmark
 from metauas.eval.layouts.problems import is_there
 from metauas.eval.layouts.samples import MEAN
-from metauas.eval.results import EXACT, OFFICIAL, OURS, Evaluation
+from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.metrics import METRICS
 
 #: The columns' names in ``beside_paper``.
@@ -96,7 +96,8 @@ def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | N
         InputError: nothing was published for this dataset or method.
     """
     definitions = [name for name in (EXACT, OFFICIAL) if name in evaluation.definitions()]
-    sources = {f"ours {name}": 100 * _means(evaluation.table(definition=name).loc[OURS]) for name in definitions}
+    ours = {name: evaluation.table(definition=name).loc[evaluation.network] for name in definitions}
+    sources = {f"ours {name}": 100 * _means(table) for name, table in ours.items()}
     if dataset is not None:
         categories = [name for name in sources[f"ours {EXACT}"].index if name != MEAN]
         sources[PAPER] = _paper_rows(dataset, method or paper_method(evaluation), categories=categories)

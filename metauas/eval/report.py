@@ -21,7 +21,7 @@ from metauas.eval.gallery import Case, failures_first
 from metauas.eval.layouts import Benchmark
 from metauas.eval.layouts.samples import MEAN
 from metauas.eval.paper import PAPER, beside_paper, find_dataset, paper_method, paper_size
-from metauas.eval.results import EXACT, OFFICIAL, OURS, Evaluation
+from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.files import write_text
 from metauas.images import to_uint8
 from metauas.metrics import METRICS
@@ -124,7 +124,8 @@ def _summary(evaluation: Evaluation) -> str:
     """Return a table of every method's means, and of the network's under the other conditions."""
     cells = {method: _spreads(evaluation.table().loc[method]) for method in evaluation.methods()}
     for condition in evaluation.conditions()[1:]:
-        cells[f"{OURS}, {condition}"] = _spreads(evaluation.table(condition=condition).loc[OURS])
+        changed = evaluation.table(condition=condition).loc[evaluation.network]
+        cells[f"{evaluation.network}, {condition}"] = _spreads(changed)
     words = "Percent, ± the sample deviation over prompt seeds, by the exact definitions."
     return f"<p>{words} {_missing(evaluation)}</p>\n{_table(pd.DataFrame.from_dict(cells, orient='index'))}"
 

@@ -14,7 +14,6 @@ from metauas.eval.settings import EvalSettings
 from metauas.files import write_json, write_text
 from metauas.metrics import METRICS
 
-OURS = "MetaUAS"
 #: The metrics' own definitions, and those of the author's evaluation script, for comparison with published numbers.
 EXACT, OFFICIAL = "exact", "official"
 
@@ -48,11 +47,11 @@ class Evaluation:
         return wide.loc[order, [(metric, part) for metric in METRICS for part in ("mean", "std")]]
 
     def averaged_over(
-        self, method: str = OURS, *, condition: str | None = None, definition: str = EXACT
+        self, method: str | None = None, *, condition: str | None = None, definition: str = EXACT
     ) -> dict[str, int]:
-        """Return for each metric how many categories have it, and so make up its mean."""
+        """Return for each metric how many categories have it, and so make up its mean; by default the network's."""
         values = self._select(condition, definition)
-        known = values[(values["method"] == method) & values["value"].notna()]
+        known = values[(values["method"] == (method or self.network)) & values["value"].notna()]
         counts = known.groupby("metric")["category"].nunique()
         return {metric: int(counts.get(metric, 0)) for metric in METRICS}
 
@@ -60,8 +59,13 @@ class Evaluation:
         """Return the names of the conditions, the main one first."""
         return list(self.values["condition"].unique())
 
+    @property
+    def network(self) -> str:
+        """Name of the network that was evaluated, such as ``lite``."""
+        return self.methods()[0]
+
     def methods(self) -> list[str]:
-        """Return the names of the methods, MetaUAS first."""
+        """Return the names of the methods, the network first, then its variants, then the baselines."""
         return list(self.values["method"].unique())
 
     def definitions(self) -> list[str]:
@@ -71,15 +75,21 @@ class Evaluation:
     def metrics(self) -> dict[str, Any]:
         """Return what goes into ``metrics.json``.
 
-        ``categories`` and ``mean`` hold MetaUAS under the main condition, as fractions with mean and std over
-        seeds, and ``averaged_over`` how many categories each mean is of; ``methods`` the same for the baselines,
+        ``network`` is the network's name; ``categories`` and ``mean`` are its numbers under the main condition, as
+        fractions with mean and std over seeds, and ``averaged_over`` how many categories each mean is of; ``methods``
+        are the same for all methods,
         ``conditions`` for every condition if there are several, ``official`` by the author's definitions if asked for.
         """
-        result = {**self._block(OURS), "methods": {name: self._block(name) for name in self.methods()}}
+        ours = self.network
+        result = {
+            "network": ours,
+            **self._block(ours),
+            "methods": {name: self._block(name) for name in self.methods()},
+        }
         if len(self.conditions()) > 1:
-            result["conditions"] = {name: self._block(OURS, condition=name) for name in self.conditions()}
+            result["conditions"] = {name: self._block(ours, condition=name) for name in self.conditions()}
         if OFFICIAL in self.definitions():
-            result["official"] = self._block(OURS, definition=OFFICIAL)
+            result["official"] = self._block(ours, definition=OFFICIAL)
         return {**result, "right_class": self.right_class, "settings": self.settings.model_dump()}
 
     def _select(self, condition: str | None, definition: str) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from metauas.eval.layouts import Benchmark
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts import check_defects, draw_defective
 from metauas.eval.queries import Queries
-from metauas.eval.results import OURS
 from metauas.eval.segmentation import network_method, segment_queries
 from metauas.eval.settings import EvalSettings
 from metauas.eval.strategies import create_strategy
@@ -214,7 +213,7 @@ def _defective_prompts(
     strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
     segment = partial(
         segment_queries,
-        network_method(OURS, model),
+        network_method(model),
         read=partial(stack_images, size=settings.size),
         batch_size=settings.batch_size,
     )

@@ -33,14 +33,14 @@ class Method:
     segment: Callable[[Tensor, Any], Tensor]
 
 
-def network_method(name: str, model: PromptedNetwork) -> Method:
+def network_method(model: PromptedNetwork) -> Method:
     """Return a network as a method; K prompts are the network's business, MetaUAS averages their aligned features."""
 
     def encode(prompts: Tensor) -> Any:
         # a single prompt without the axis of several, which not every network knows
         return model.encode_prompt(prompts[:, 0] if prompts.shape[1] == 1 else prompts)
 
-    return Method(name=name, encode=encode, segment=model.segment)
+    return Method(name=model.label, encode=encode, segment=model.segment)
 
 
 def baseline_method(name: str, compare: Callable[[Tensor, Tensor], Tensor]) -> Method:

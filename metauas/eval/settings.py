@@ -1,7 +1,7 @@
 """What an evaluation is made of."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -31,6 +31,9 @@ class EvalSettings(Settings):
             with a pool size; nothing else depends on them.
         size: side to which images and masks are resized, pixels.
         rotations: degrees by which prompts are turned; one condition each, the first is the main one.
+        average_scales: also evaluate the mean over several image sizes (``ScaleAverage``).
+        plus: also evaluate MetaUAS★+, the network with a visual similarity: ``encoder``, that of its own frozen
+            encoder's features, or ``clip``, the paper's.
         batch_size: queries at once.
     """
 
@@ -40,6 +43,8 @@ class EvalSettings(Settings):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = PROMPT_SEEDS
     size: Annotated[int, Field(ge=32, le=4096)] = 256
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
+    average_scales: bool = False
+    plus: Literal["none", "encoder", "clip"] = "none"
     batch_size: Annotated[int, Field(ge=1)] = 16
 
     @field_validator("seeds")

@@ -7,7 +7,7 @@ from metauas.model import MetaUAS, load_checkpoint
 
 #: Environment variable that names a checkpoint where no notebook parameter can, as with ``make demo``.
 VARIABLE = "METAUAS_CHECKPOINT"
-RELEASED = "nano"
+RELEASED = "lite"
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Network:
 
 
 def open_network(checkpoint: str = "") -> Network:
-    """Open ``checkpoint``, else the one that the environment names, else the released ``nano``.
+    """Open ``checkpoint``, else the one that the environment names, else the released ``lite``.
 
     Raises:
         InputError: the checkpoint is missing or damaged.

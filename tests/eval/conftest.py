@@ -22,4 +22,4 @@ def tiny_benchmark(tiny_root):
 def model():
     """A small network with random weights, in evaluation mode."""
     torch.manual_seed(0)
-    return create_model("nano").eval()
+    return create_model("lite").eval()

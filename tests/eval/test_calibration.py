@@ -146,7 +146,7 @@ def test_one_brighter_pixel_is_another_image(prompt, tmp_path):
 
 def test_an_unreadable_image_is_named_before_any_is_segmented(prompt, normal, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
-    refuses_to_segment = create_model("nano").train()
+    refuses_to_segment = create_model("lite").train()
     with pytest.raises(InputError, match="training mode"):
         calibrate(refuses_to_segment, prompt=prompt, normal=normal, false_positive_rate=0.2, size=SIZE)
     with pytest.raises(InputError, match=r"broken\.png cannot be read"):
@@ -180,7 +180,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 
 def test_a_checkpoints_own_calibration_is_found(calibration, tmp_path):
-    folder = save_checkpoint(create_model("nano"), tmp_path / "checkpoint")
+    folder = save_checkpoint(create_model("lite"), tmp_path / "checkpoint")
     assert find_calibration(folder) is None
     write_calibration(calibration_file(folder), calibration)
     assert find_calibration(folder) == find_calibration(folder / "model.safetensors") == calibration
@@ -212,7 +212,7 @@ def test_changed_weights_are_refused(model, prompt, calibration, tmp_path):
 
 
 def test_the_same_weights_aligned_otherwise_are_another_network():
-    soft, hard = (create_model("nano", similarity="dot", alignment=alignment) for alignment in ("soft", "hard"))
+    soft, hard = (create_model("lite", similarity="dot", alignment=alignment) for alignment in ("soft", "hard"))
     hard.load_state_dict(soft.state_dict())
     assert network_digest(soft) != network_digest(hard)
     assert network_digest(hard.bfloat16()) != network_digest(soft.bfloat16())

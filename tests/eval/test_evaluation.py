@@ -12,7 +12,7 @@ from metauas.eval.prompts import random_prompts
 from metauas.eval.queries import Queries
 from metauas.images import stack_images
 from metauas.metrics import compute_metrics_official
-from metauas.model import MetaUASPlus, VisualSimilarity, create_model, fast_copy
+from metauas.model import MetaUASPlus, TowerSimilarity, create_model, fast_copy
 
 SEEDS = (1, 3, 5)
 
@@ -105,7 +105,7 @@ def test_others_can_take_the_networks_place(model, result, tiny_benchmark):
     for metric, cell in result.metrics()["mean"].items():
         assert fast[metric]["mean"] == pytest.approx(cell["mean"], abs=1e-3)  # a tie may break by rounding
     torch.manual_seed(0)
-    similarity = VisualSimilarity("random", name="test_vit")
+    similarity = TowerSimilarity("random", name="test_vit")
     options = {"prompt": "pool", "shots": 2, "baselines": False}
     alone = run(model, tiny_benchmark, **options).values
     assert run(MetaUASPlus(model, similarity, weight=0.0), tiny_benchmark, **options).values.equals(alone)
@@ -240,7 +240,7 @@ def test_what_no_category_has_is_missing_everywhere(model, tiny_benchmark):
 
 
 def test_training_mode_is_refused(tiny_benchmark):
-    network = create_model("nano")
+    network = create_model("lite")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(InputError, match="training mode"):
         run(network, tiny_benchmark)

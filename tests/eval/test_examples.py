@@ -50,4 +50,4 @@ def test_a_category_without_defects_has_no_example(model, tiny_benchmark):
 
 def test_training_mode_is_refused(tiny_benchmark):
     with pytest.raises(InputError, match="training mode"):
-        draw(create_model("nano"), tiny_benchmark)
+        draw(create_model("lite"), tiny_benchmark)

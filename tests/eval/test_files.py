@@ -80,11 +80,11 @@ def test_results_are_written_as_data(model, images, tmp_path):
 
 def test_a_network_in_training_mode_is_refused(images):
     with pytest.raises(InputError, match=r"call model.eval\(\)"):
-        next(segment_each(create_model("nano").train(), prompt=images[0], queries=images[1:], size=SIZE))
+        next(segment_each(create_model("lite").train(), prompt=images[0], queries=images[1:], size=SIZE))
 
 
 def test_a_map_that_is_no_number_is_no_verdict(images, tmp_path):
-    broken = create_model("nano").eval()
+    broken = create_model("lite").eval()
     with torch.no_grad():
         next(iter(broken.decoder.parameters())).fill_(float("nan"))
     with pytest.raises(InputError, match=r"one\.png is not a number"):

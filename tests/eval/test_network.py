@@ -7,7 +7,7 @@ from metauas.model import create_model
 
 
 def test_training_mode_is_refused():
-    network = create_model("nano")
+    network = create_model("lite")
     with pytest.raises(InputError, match=r"training mode; call model\.eval\(\) first"):
         check_evaluation_mode(network)
     check_evaluation_mode(network.eval())

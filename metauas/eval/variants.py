@@ -1,0 +1,16 @@
+"""Variants of a network, each with a row of its own in the tables."""
+
+from metauas.eval.settings import EvalSettings
+from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, with_plus
+
+
+def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | MetaUASPlus]:
+    """Return the variants that an evaluation asks for: the mean over several sizes, and MetaUAS★+.
+
+    Raises:
+        InputError: the network's encoder has no stage that ★+ compares.
+        WeightsUnavailableError: CLIP's weights cannot be had; says what to do without a network.
+    """
+    averaged = [ScaleAverage(model)] if settings.average_scales else []
+    plus = [with_plus(model, settings.plus)] if settings.plus != "none" else []
+    return [*averaged, *plus]
