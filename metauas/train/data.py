@@ -1,6 +1,6 @@
 """The pairs of a run, in an order that is a function of the seed, and each process's share of every step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -49,18 +49,47 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> Training
     """
     if settings.pairs is not None:
         return _written_pairs(settings, split=split)
-    synthesize = _synthesizer(settings, split=split)
     if split == "validation":
+        synthesize = _synthesizer(settings, split=split, size=settings.size)
         return PairDataset(synthesize, length=settings.validation_pairs, seed=settings.seed, split=split)
     length = settings.steps * settings.batch_size
-    return PairDataset(synthesize, length=length, seed=settings.seed, split=split, distinct=settings.distinct_pairs)
+    of_each_size = [
+        PairDataset(
+            _synthesizer(settings, split=split, size=size),
+            length=length,
+            seed=settings.seed,
+            split=split,
+            distinct=settings.distinct_pairs,
+        )
+        for size in settings.sizes or (settings.size,)
+    ]
+    return SizesInTurn(of_each_size, batch_size=settings.batch_size) if len(of_each_size) > 1 else of_each_size[0]
 
 
-def _synthesizer(settings: TrainSettings, *, split: str) -> PairSynthesizer:
+class SizesInTurn(Dataset[ChangePair]):
+    """Pairs of several sizes: all pairs of a step have one size, and each step takes the next one in turn.
+
+    Args:
+        of_each_size: as many pairs of each size; of one number only one is drawn.
+        batch_size: pairs of a step.
+    """
+
+    def __init__(self, of_each_size: Sequence[TrainingPairs], *, batch_size: int) -> None:
+        self.of_each_size, self.batch_size = of_each_size, batch_size
+
+    def __len__(self) -> int:
+        return len(self.of_each_size[0])
+
+    def __getitem__(self, index: int) -> ChangePair:
+        step = index // self.batch_size
+        return self.of_each_size[step % len(self.of_each_size)][index]
+
+
+def _synthesizer(settings: TrainSettings, *, split: str, size: int) -> PairSynthesizer:
     if settings.recipe is not None:
-        return build_synthesizer(_recipe(settings), split=split)
+        return build_synthesizer(_recipe(settings, size=size), split=split)
     return embedded_synthesizer(
-        size=settings.size,
+        size=size,
         split=split,
         kinds=settings.kinds,
         variation=Variation(**_pose(settings)),
@@ -73,11 +102,11 @@ def _pose(settings: TrainSettings) -> dict[str, float]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def _recipe(settings: TrainSettings) -> SynthesisSettings:
+def _recipe(settings: TrainSettings, *, size: int) -> SynthesisSettings:
     """The recipe, with what the run chooses itself."""
     name = str(settings.recipe)
     source = {"preset": name} if name in PRESETS else {"path": Path(name)}
-    recipe = read_recipe(**source, size=settings.size, photographs=settings.photographs)
+    recipe = read_recipe(**source, size=size, photographs=settings.photographs)
     changes: dict[str, object] = {"variation": recipe.variation | _pose(settings)}
     if settings.kinds is not None:
         unknown = [kind for kind in settings.kinds if not recipe.mixture.get(kind)]
@@ -96,6 +125,8 @@ def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
         raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
     written = WrittenPairs(str(settings.pairs), split=split)
     side = written[0].query.shape[-1]
+    if settings.sizes is not None:
+        raise InputError(f"sizes says how large pairs are drawn, but pairs={settings.pairs!r} are written; leave it out")
     if side != settings.size:
         raise InputError(
             f"the pairs in {settings.pairs} have {side} pixels a side; set size={side}, not {settings.size}"

@@ -1,8 +1,7 @@
 """The network while it learns: one optimiser step, the average of its weights, and all that resuming needs."""
 
-import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,12 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model import PRESETS, MetaUAS, grow, load_checkpoint
-from metauas.model.checkpoint import check_preset
+from metauas.model import MetaUAS, load_checkpoint
 from metauas.seeding import rng_for, seed_everything
 from metauas.synthesis import PairBatch
 from metauas.train.norms import synchronise_norms
-from metauas.train.optimizers import new_optimizer
 from metauas.train.schedule import learning_rate
 from metauas.train.settings import TrainSettings
 
@@ -35,12 +32,9 @@ class ChangeLoss(nn.Module):
         self.model = model
         self.image_weight = image_weight
 
-    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor, *, near: bool = False) -> Tensor:
-        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images.
-
-        The logits are of the images as they are, or the mean of these and of what is ``near`` (``View``).
-        """
-        logits = self.model.logits(query, prompt, learn_near=near).float()
+    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
+        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images."""
+        logits = self.model.logits(query, prompt).float()
         loss = F.binary_cross_entropy_with_logits(logits, mask)
         return loss + self.image_weight * image_loss(logits, mask) if self.image_weight else loss
 
@@ -76,41 +70,15 @@ def new_model(settings: TrainSettings) -> MetaUAS:
 
 
 def _warm_start(settings: TrainSettings) -> MetaUAS:
-    model = _loaded(settings)
+    model = load_checkpoint(str(settings.init_from), preset=settings.preset)
     wanted = settings.network_choices()
-    shapeless = ("freeze_encoder", "reductions", "views")  # no weight depends on them: they may change
-    changes = {name: wanted.pop(name) for name in shapeless if name in wanted}
+    freeze = wanted.pop("freeze_encoder", model.config.freeze_encoder)  # no weight depends on it: it may change
     for name, value in wanted.items():
         if (found := getattr(model.config, name)) != value:
             raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {value!r}; leave {name} out")
-    model.config = model.config.model_copy(update=changes)
-    model.encoder.requires_grad_(not model.config.freeze_encoder)
+    model.config = model.config.model_copy(update={"freeze_encoder": freeze})
+    model.encoder.requires_grad_(not freeze)
     return model
-
-
-def _loaded(settings: TrainSettings) -> MetaUAS:
-    """Return the network to start from, grown where the preset is a larger one."""
-    model = load_checkpoint(str(settings.init_from))
-    if (model.config.preset, settings.preset) == ("nano", "micro"):
-        size = {name: getattr(PRESETS["micro"], name) for name in ("preset", "encoder", "decoder_channels")}
-        return grow(model, model.config.model_copy(update=size))
-    check_preset(model.config.preset, wanted=settings.preset, path=str(settings.init_from))
-    return model
-
-
-def _mixed(learnt: MetaUAS, start: Mapping[str, Tensor], *, share: float) -> MetaUAS:
-    """Return a network whose weights are ``share`` parts of the start's and the rest of what was learnt."""
-    mixed = copy.deepcopy(learnt)
-    with torch.no_grad():
-        for name, weight in mixed.state_dict().items():
-            if weight.is_floating_point():  # batch norms also count their batches
-                weight.lerp_(start[name], share)
-    return mixed
-
-
-def is_near(step: int, *, share: float) -> bool:
-    """Whether a step is one of the evenly spread ``share`` of all, the same for every process and after a resume."""
-    return math.floor((step + 1) * share) > math.floor(step * share)
 
 
 class Learner:
@@ -130,16 +98,15 @@ class Learner:
             synchronise_norms(self.model, gpu=accelerator.device.type == "cuda")
         weights = [p for p in self.model.parameters() if p.requires_grad]
         loss = ChangeLoss(self.model, image_weight=settings.image_weight)
-        self.loss, self.optimizer = accelerator.prepare(loss, new_optimizer(weights, settings))
+        optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
         self.average = self._new_average()
-        self.start = copy.deepcopy(self.model.state_dict()) if settings.start_share else None
         self.model.train()
 
     @property
     def shown(self) -> MetaUAS:
-        """The network that is validated and kept: the average if there is one, with the start if that has a share."""
-        learnt = self.model if self.average is None else self.average.module
-        return learnt if self.start is None else _mixed(learnt, self.start, share=self.settings.start_share)
+        """The network that is validated and kept: the average if there is one."""
+        return self.model if self.average is None else self.average.module
 
     def step(self, parts: Sequence[PairBatch], *, step: int) -> float:
         """Take one optimiser step on this process's share, and return the loss over all processes.
@@ -148,8 +115,7 @@ class Learner:
             FloatingPointError: the loss is no longer a number; names the step.
         """
         self._begin(step)
-        near = is_near(step, share=self.settings.near_share)
-        losses = torch.stack([self._gradients(p, number=i, of=len(parts), near=near) for i, p in enumerate(parts)])
+        losses = torch.stack([self._gradients(p, number=i, of=len(parts)) for i, p in enumerate(parts)])
         value = float(self.accelerator.reduce(losses.mean(), reduction="mean"))
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss is {value} at step {step + 1}; lower learning_rate")
@@ -167,12 +133,12 @@ class Learner:
             group["lr"] = learning_rate(self.settings, step)
         self.optimizer.zero_grad()
 
-    def _gradients(self, part: PairBatch, *, number: int, of: int, near: bool) -> Tensor:
+    def _gradients(self, part: PairBatch, *, number: int, of: int) -> Tensor:
         """Add the gradients of one part; processes exchange them with the last one only."""
         moved = part.to(self.accelerator.device)
         with nullcontext() if number + 1 == of else self.accelerator.no_sync(self.loss):
             with self.accelerator.autocast():
-                loss = self.loss(moved.query, moved.prompt, moved.mask, near=near)
+                loss = self.loss(moved.query, moved.prompt, moved.mask)
             self.accelerator.backward(loss / of)
         return loss.detach()
 

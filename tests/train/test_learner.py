@@ -1,13 +1,11 @@
 import math
-from itertools import pairwise
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from metauas.model import create_model
-from metauas.train import TrainSettings, train
-from metauas.train.learner import ChangeLoss, image_loss, is_near
+from metauas.train.learner import ChangeLoss, image_loss
 
 
 def two_maps():
@@ -47,7 +45,7 @@ def test_a_small_image_has_a_score_as_well():
 
 def test_the_loss_of_images_counts_by_its_weight():
     torch.manual_seed(0)
-    model = create_model("nano").eval()
+    model = create_model("lite").eval()
     query, prompt, mask = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
     mask[0, 0, :9] = 1
     with torch.no_grad():
@@ -55,31 +53,3 @@ def test_the_loss_of_images_counts_by_its_weight():
         logits = model.logits(query, prompt)
     torch.testing.assert_close(pixels, F.binary_cross_entropy_with_logits(logits, mask))
     torch.testing.assert_close(both - pixels, 0.5 * image_loss(logits, mask))
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.25, 25), (0.34, 34), (1.0, 100)])
-def test_near_steps_are_as_many_as_asked_for_and_evenly_spread(share, expected):
-    near = [step for step in range(100) if is_near(step, share=share)]
-    assert len(near) == expected
-    if 0 < share < 1:
-        assert max(b - a for a, b in pairwise(near)) <= math.ceil(1 / share)
-
-
-def test_a_near_step_learns_from_the_registered_prompt_beside_the_whole():
-    torch.manual_seed(0)
-    scene = F.interpolate(torch.rand(2, 3, 12, 12), size=(80, 80), mode="bicubic").clamp(0, 1)
-    query, prompt, mask = scene[..., :64, :64], scene[..., 6:70, 3:67], torch.zeros(2, 1, 64, 64)
-    loss = ChangeLoss(create_model("nano", views="registered"))
-    whole, near = (loss(query, prompt, mask, near=choice) for choice in (False, True))
-    assert abs(float((whole - near).detach())) > 1e-4
-    near.backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in loss.parameters() if p.requires_grad)
-
-
-def test_a_run_with_near_steps_differs_in_these_alone(tmp_path, tiny):
-    runs = {
-        share: train(tiny.model_copy(update={"near_share": share}), out=tmp_path / str(share)) for share in (0.0, 0.5)
-    }
-    first = {share: float(run.history["loss"].iloc[0]) for share, run in runs.items()}
-    assert first[0.0] != first[0.5]
-    assert TrainSettings().near_share == 0, "the paper's training"

@@ -87,12 +87,12 @@ def test_the_folder_is_complete(tiny, unbroken):
 
 def test_the_checkpoint_is_the_network(unbroken):
     assert not unbroken.model.training
-    assert same_weights(load_checkpoint(unbroken.checkpoint, preset="nano"), unbroken.model)
+    assert same_weights(load_checkpoint(unbroken.checkpoint, preset="lite"), unbroken.model)
 
 
 def test_the_network_has_learnt_something(tiny, unbroken):
     torch.manual_seed(tiny.seed)
-    assert not same_weights(create_model("nano"), unbroken.model)
+    assert not same_weights(create_model("lite"), unbroken.model)
 
 
 def test_only_the_steps_in_between_are_logged_without_validation(monkeypatch, tiny, tmp_path):
@@ -331,9 +331,9 @@ def test_the_average_is_what_is_kept_and_resumed(monkeypatch, tiny, unbroken, tm
 
 def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
     monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
-    changes = {"init_from": str(unbroken.checkpoint), "reductions": (1, 2), "views": "mirrored", "steps": 1}
+    changes = {"init_from": str(unbroken.checkpoint), "freeze_encoder": False, "steps": 1}
     fine = train(tiny.model_copy(update=changes), out=tmp_path / "fine")
-    assert fine.model.config == unbroken.model.config.model_copy(update={"reductions": (1, 2), "views": "mirrored"})
+    assert fine.model.config == unbroken.model.config.model_copy(update={"freeze_encoder": False})
     pairs = zip(fine.model.parameters(), unbroken.model.parameters(), strict=True)
     assert all(torch.equal(tuned, start) for tuned, start in pairs)
     record = read_json(tmp_path / "fine" / RECORD_NAME)["init_from"]
@@ -341,41 +341,11 @@ def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
     assert len(record["sha256"]) == 64
 
 
-def test_a_nano_grows_into_a_micro(monkeypatch, tiny, unbroken, tmp_path):
-    monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
-    changes = {"init_from": str(unbroken.checkpoint), "preset": "micro", "steps": 1}
-    large = train(tiny.model_copy(update=changes), out=tmp_path / "large")
-    assert (large.model.config.preset, large.model.config.encoder) == ("micro", "micro")
-    again = train(tiny.model_copy(update=changes), out=tmp_path / "again")
-    assert same_weights(large.model, again.model)
-    loaded = large.model.state_dict()
-    for name, start in unbroken.model.named_parameters():
-        if name.startswith("encoder.stages.0"):
-            assert torch.equal(loaded[name], start), name
-
-
-def test_the_start_keeps_its_share_in_what_is_kept(tiny, unbroken, tmp_path):
-    changes = {"init_from": str(unbroken.checkpoint), "steps": 4}
-    tuned = train(tiny.model_copy(update=changes), out=tmp_path / "tuned")
-    mixed = train(tiny.model_copy(update={**changes, "start_share": 0.75}), out=tmp_path / "mixed")
-    assert mixed.history["loss"].tolist() == tuned.history["loss"].tolist(), "it learns as without"
-    assert mixed.history["validation loss"].tolist() != tuned.history["validation loss"].tolist()
-    start, end = unbroken.model.state_dict(), tuned.model.state_dict()
-    for name, found in mixed.model.state_dict().items():
-        expected = 0.75 * start[name] + 0.25 * end[name] if found.is_floating_point() else end[name]
-        torch.testing.assert_close(found, expected)
-
-
-def test_a_share_of_the_start_needs_a_start():
-    with pytest.raises(InputError, match=r"start_share.*is a share of the weights of init_from; give that as well"):
-        TrainSettings.parse({"start_share": 0.5}, origin="settings")
-
-
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
         ({"fusion": "concat"}, "has fusion='contrast', not 'concat'; leave fusion out"),
-        ({"preset": "b4"}, "is of preset 'nano', not 'b4'"),
+        ({"preset": "b4"}, "is of preset 'lite', not 'b4'"),
     ],
     ids=["fusion", "preset"],
 )

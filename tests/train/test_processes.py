@@ -70,7 +70,7 @@ def test_torchrun_starts_the_command_line(drawn, tmp_path):
     done = subprocess.run(command, env=ON_CPU, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("checkpoint:") == 1
-    assert load_checkpoint(tmp_path / "run" / "checkpoint", preset="nano")
+    assert load_checkpoint(tmp_path / "run" / "checkpoint", preset="lite")
     assert read_json(tmp_path / "run" / RECORD_NAME)["sessions"][0]["hardware"]["processes"] == 2
 
 
@@ -143,7 +143,7 @@ def test_trackers_that_are_not_known_or_not_there(monkeypatch):
 
 
 def test_only_norms_that_learn_are_synchronised():
-    model = create_model("nano")
+    model = create_model("lite")
     names = model.state_dict().keys()
     synchronise_norms(model, gpu=False)
     assert {type(m) for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {SyncedBatchNorm2d}

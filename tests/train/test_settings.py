@@ -8,7 +8,7 @@ from metauas.train.settings import NETWORK_CHOICES
 
 
 def test_without_choices_the_network_is_the_preset():
-    for preset in ("nano", "b4"):
+    for preset in ("lite", "b4"):
         assert TrainSettings(preset=preset).network() == model_config(preset)
 
 
@@ -30,7 +30,7 @@ def test_without_choices_the_network_is_the_preset():
 )
 def test_every_choice_reaches_the_network(choice):
     assert set(choice) < set(NETWORK_CHOICES)
-    preset = "b4" if "encoder_weights" in choice else "nano"
+    preset = "b4" if "encoder_weights" in choice else "lite"
     network = TrainSettings(preset=preset, **choice).network()
     assert network == model_config(preset, **choice)
     assert network != model_config(preset)
@@ -51,7 +51,7 @@ def test_a_choice_that_no_network_allows():
         ({"learning_rate": "fast"}, "learning_rate='fast': .*number"),
         ({"shift": 1.5}, "shift=1.5: .*less than or equal to 1"),
         ({"schedule": "cosine"}, "schedule='cosine': .*'one-cycle' or 'constant'"),
-        ({"preset": "b5"}, "preset='b5': .*'nano', 'micro' or 'b4'"),
+        ({"preset": "b5"}, "preset='b5': .*'lite' or 'b4'"),
         ({"mixed_precision": "fp8"}, "mixed_precision='fp8': .*'no', 'bf16' or 'fp16'"),
     ],
 )

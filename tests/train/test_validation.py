@@ -12,7 +12,7 @@ from metauas.train import training_pairs, validate
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return create_model("nano").eval()
+    return create_model("lite").eval()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_perfect_network_is_perfect(monkeypatch, model, batches):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_left_as_it_was(batches, training):
-    model = create_model("nano").train(training)
+    model = create_model("lite").train(training)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     validate(model, batches)
     assert model.training is training
