@@ -33,7 +33,7 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return save_checkpoint(create_model("nano"), tmp_path_factory.mktemp("checkpoint"))
+    return save_checkpoint(create_model("lite"), tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_calibrate_says_how_many_images_a_rate_needs(images, normals, tmp_path):
 
 
 def test_export_writes_both_graphs(tmp_path):
-    model = create_model("nano", alignment="none", aligned_stages=1, decoder_channels=(8,))
+    model = create_model("lite", alignment="none", aligned_stages=1, decoder_channels=(8,))
     checkpoint = save_checkpoint(model, tmp_path / "checkpoint")
     result = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--size", 32, "--format", "torch")
     assert result.exit_code == 0, result.output

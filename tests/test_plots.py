@@ -182,7 +182,7 @@ def test_a_figure_is_written_and_stays_open(tmp_path):
 
 @pytest.mark.parametrize("decoder", ["unet", "fpn"])
 def test_the_network_is_drawn_from_its_live_modules(decoder):
-    model = create_model("nano", decoder=decoder)
+    model = create_model("lite", decoder=decoder)
     figure = plots.show_network(model, size=96)
     shown(figure)
     written = [text.get_text() for text in figure.axes[0].texts]

@@ -40,20 +40,25 @@ DELUNNLI = {
 #: DRAEM (Zavrtanik et al., ICCV 2021): up to 0.8 of the picture shows through; the prompt is the picture itself.
 DRAEM = {**_PUBLISHED, **LOCAL_PRESETS["draem"], "mixture": {"local": 1.0}, "variation": _STILL}
 
-#: What the released weights are trained on: items and places that differ by nature, stronger light and pose, cracks.
-ITEMS = {
-    "mixture": {"appearance": 0.07, "disappearance": 0.2, "exchange": 0.18, "local": 0.4, "unchanged": 0.15},
+#: What the released weights are trained on: two specimens that differ by nature, in other light and pose; a quarter are
+#: whole or broken goods; cracks are most of what is wrong with a place; three tenths are windows of larger pairs.
+GOODS = {
+    "mixture": {"appearance": 0.04, "disappearance": 0.16, "exchange": 0.12, "local": 0.43, "unchanged": 0.25},
+    "zoomed": 0.3,
     "pictures": {
-        "photographs": 0.15,
-        "drawn_scenes": 0.05,
-        "drawn_textures": 0.05,
-        "drawn_products": 0.25,
-        "drawn_materials": 0.25,
-        "drawn_assemblies": 0.25,
+        "photographs": 0.08,
+        "drawn_scenes": 0.02,
+        "drawn_textures": 0.03,
+        "drawn_products": 0.14,
+        "drawn_materials": 0.1,
+        "drawn_assemblies": 0.13,
+        "drawn_surfaces": 0.25,
+        "drawn_goods": 0.25,
     },
     "textures": {"drawn_textures": 0.8, "photographs": 0.2},
-    "regions": (*USUAL_REGIONS, "crack", "crack"),  # twice: thin and dark is what is missed most
-    "fillings": (*USUAL_FILLINGS, "shade", "smooth", "shift", "shade"),
+    "regions": (*USUAL_REGIONS, "stroke", "crack", "crack", "hairline", "hairline", "hairline"),
+    "fillings": (*USUAL_FILLINGS, "smooth", "shift", "shade", "shade", "gap", "gap", "gap"),
+    "opacity": (0.25, 1.0),
     "variation": {
         "rotation": 8.0,
         "scale": 0.06,
@@ -67,66 +72,11 @@ ITEMS = {
     },
 }
 
-#: ``items``, but two fifths are surfaces, and cracks are more than half of what is wrong with a place.
-SURFACES = {
-    **ITEMS,
-    "mixture": {"appearance": 0.05, "disappearance": 0.13, "exchange": 0.12, "local": 0.45, "unchanged": 0.25},
-    "pictures": {
-        "photographs": 0.1,
-        "drawn_scenes": 0.03,
-        "drawn_textures": 0.03,
-        "drawn_products": 0.2,
-        "drawn_materials": 0.1,
-        "drawn_assemblies": 0.14,
-        "drawn_surfaces": 0.4,
-    },
-    "regions": (*USUAL_REGIONS, "stroke", "crack", "crack", "hairline", "hairline", "hairline"),
-    "fillings": (*USUAL_FILLINGS, "smooth", "shift", "shade", "shade", "gap", "gap", "gap"),
-    "opacity": (0.25, 1.0),
-}
-
-#: ``surfaces``, but a quarter are goods, whole or broken, and three tenths of all pairs are windows of larger ones.
-GOODS = {
-    **SURFACES,
-    "zoomed": 0.3,
-    "mixture": {"appearance": 0.04, "disappearance": 0.16, "exchange": 0.12, "local": 0.43, "unchanged": 0.25},
-    "pictures": {
-        "photographs": 0.08,
-        "drawn_scenes": 0.02,
-        "drawn_textures": 0.03,
-        "drawn_products": 0.14,
-        "drawn_materials": 0.1,
-        "drawn_assemblies": 0.13,
-        "drawn_surfaces": 0.25,
-        "drawn_goods": 0.25,
-    },
-}
-
-#: ``goods``, but a quarter are reliefs in two lights, and no kind of picture is rare.
-RELIEFS = {
-    **GOODS,
-    "mixture": {"appearance": 0.04, "disappearance": 0.15, "exchange": 0.17, "local": 0.4, "unchanged": 0.24},
-    "pictures": {
-        "photographs": 0.08,
-        "drawn_scenes": 0.02,
-        "drawn_textures": 0.03,
-        "drawn_products": 0.14,
-        "drawn_materials": 0.13,
-        "drawn_assemblies": 0.11,
-        "drawn_surfaces": 0.12,
-        "drawn_goods": 0.12,
-        "drawn_reliefs": 0.25,
-    },
-}
-
 PRESETS: dict[str, dict[str, Any]] = {
     "offline": {},
     "paper": PAPER,
     "ggoodd": GGOODD,
     "delunnli": DELUNNLI,
     "draem": DRAEM,
-    "items": ITEMS,
-    "surfaces": SURFACES,
     "goods": GOODS,
-    "reliefs": RELIEFS,
 }

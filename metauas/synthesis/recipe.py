@@ -20,7 +20,6 @@ from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixt
 from metauas.synthesis.pictures import MixedSource, PictureSource
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.products import DrawnProducts
-from metauas.synthesis.reliefs import DrawnReliefs
 from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.surfaces import DrawnSurfaces
 from metauas.synthesis.textures_folder import TextureFolder
@@ -42,7 +41,6 @@ PICTURES: dict[str, tuple[str, ...]] = {
     "drawn_assemblies": (),
     "drawn_surfaces": (),
     "drawn_goods": (),
-    "drawn_reliefs": (),
 }
 TEXTURES: dict[str, tuple[str, ...]] = {
     "drawn_textures": (),
@@ -57,7 +55,6 @@ _DRAWN: dict[str, PictureSource] = {
     "drawn_assemblies": DrawnAssemblies(),
     "drawn_surfaces": DrawnSurfaces(),
     "drawn_goods": DrawnGoods(),
-    "drawn_reliefs": DrawnReliefs(),
 }
 #: Settings that name a file or folder; besides, ``inpainter`` may.
 PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))

@@ -52,7 +52,7 @@ def test_a_checkpoint_takes_the_place_of_the_shared_training_alone(suite, write,
 
 
 def test_the_released_weights_are_a_checkpoint_by_name(suite, write):
-    (run,) = plan_runs([write("prompt/pool.yaml", "prompt: pool")], seeds=[1], overrides={"checkpoint": "nano"})
+    (run,) = plan_runs([write("prompt/pool.yaml", "prompt: pool")], seeds=[1], overrides={"checkpoint": "lite"})
     checkpoint = Path(planned(run)["04_eval"]["checkpoint"])
     assert (checkpoint / "model.safetensors").is_file()
 

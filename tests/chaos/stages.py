@@ -79,7 +79,7 @@ def stages(work: Path) -> dict[str, Stage]:
 
     def prepare_evaluation() -> None:
         write_miniature(work / "miniature", seed=0, size=32, counts=Counts(train=1, good=1, defect=1))
-        save_checkpoint(create_model("nano"), work / "checkpoint")
+        save_checkpoint(create_model("lite"), work / "checkpoint")
 
     def evaluate(out: Path) -> None:
         given = {"prompt": "random", "shots": 1, "seeds": "1", "size": 32, "batch_size": 4, "device": "cpu"}

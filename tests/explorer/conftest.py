@@ -26,7 +26,7 @@ PATIENCE = 300  # seconds for a server to start; a few on a quiet machine
 @pytest.fixture(scope="session")
 def network() -> Network:
     seed_everything(0)
-    model = create_model("nano")
+    model = create_model("lite")
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)  # PyTorch's own start gives nearly flat maps

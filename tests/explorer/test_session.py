@@ -66,7 +66,7 @@ def test_alignments_can_be_swapped(session, question):
 
 
 def test_a_network_trained_without_alignment_offers_no_other():
-    assert Session(create_model("nano", alignment="none").eval(), size=SIZE).alignments == ("none",)
+    assert Session(create_model("lite", alignment="none").eval(), size=SIZE).alignments == ("none",)
 
 
 def test_stages_are_those_that_are_aligned(session):

@@ -82,13 +82,13 @@ def _map(folder: Path) -> list[Path]:
 
 def _safetensors(folder: Path) -> list[Path]:
     tensors = {"weight": torch.arange(12.0).reshape(3, 4), "count": torch.tensor(3), "half": torch.ones(2).half()}
-    save_file(tensors, folder / "a.safetensors", metadata={"config": '{"preset": "nano"}', "format": "pt"})
+    save_file(tensors, folder / "a.safetensors", metadata={"config": '{"preset": "lite"}', "format": "pt"})
     return [folder / "a.safetensors"]
 
 
 def _checkpoint(folder: Path) -> list[Path]:
     torch.manual_seed(0)
-    return [save_checkpoint(create_model("nano"), folder) / "model.safetensors"]
+    return [save_checkpoint(create_model("lite"), folder) / "model.safetensors"]
 
 
 def _torch_files(folder: Path) -> list[Path]:
