@@ -1,6 +1,6 @@
 """What a training step on a CPU gains where freed memory is kept, as `metauas train` does, and what it costs.
 
-Steps of ``nano`` on random images, in two fresh processes in turns, as a process cannot be told to give memory back
+Steps of ``lite`` on random images, in two fresh processes in turns, as a process cannot be told to give memory back
 again. Seconds are those of the median step; memory is the most that was resident.
 """
 
@@ -18,14 +18,13 @@ from metauas.memory import keep_freed_memory
 from metauas.model import create_model
 from metauas.train.learner import ChangeLoss
 
-REDUCTIONS = (1, 2, 4, 8)  # as the released weights learn
 WAYS = ("given back", "kept")
 
 
 def step_seconds(*, size: int, batch_size: int, steps: int) -> float:
     """Return the median seconds of a step without its optimiser, after the first two."""
     torch.manual_seed(0)
-    loss, seconds = ChangeLoss(create_model("nano", reductions=REDUCTIONS)), []
+    loss, seconds = ChangeLoss(create_model("lite")), []
     query, prompt = torch.rand(2, batch_size, 3, size, size)
     for _ in range(steps + 2):
         start = time.perf_counter()
@@ -69,7 +68,7 @@ def main() -> None:
         print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         return
     rows = compared([{way: measure(way, sys.argv[1:]) for way in WAYS} for _ in range(given.rounds)])
-    print_table(rows, title=f"training steps of nano, {given.batch_size} pairs of {given.size} px")
+    print_table(rows, title=f"training steps of lite, {given.batch_size} pairs of {given.size} px")
 
 
 if __name__ == "__main__":

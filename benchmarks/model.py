@@ -4,9 +4,11 @@ The plain one encodes query and prompt anew for every pair and aligns by two ein
 turns in one process, so that a noisy machine is noisy for all; the ratio is that of the medians.
 
     python benchmarks/model.py [--sizes 256 512] [--batches 1 8] [--rounds 5] [--threads 2] [--no-onnx]
+        [--presets lite b4]
 """
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ import torch
 from common import medians, print_table
 from torch import Tensor
 
-from metauas.model import MetaUAS, create_model, fast_copy
+from metauas.model import PRESETS, MetaUAS, create_model, fast_copy
 from metauas.model.alignment import FeatureAlignment
 
 
@@ -26,13 +28,15 @@ def plain(model: MetaUAS, queries: Tensor, prompts: Tensor) -> Tensor:
     first = len(features) - len(model.alignments)
     for stage, align in enumerate(model.alignments, start=first):
         aligned = einsum_softmax(align, features[stage], prompt_features[stage])
-        features[stage] = model.fusion(features[stage], aligned, prompt_features[stage])
+        features[stage] = model.fusion(features[stage], aligned)
     return model.decoder(features).sigmoid()
 
 
 def einsum_softmax(align: FeatureAlignment, query: Tensor, prompt: Tensor) -> Tensor:
     """Softly align by the formula as the paper prints it."""
-    scores = torch.einsum("bchw,bcyx->bhwyx", align.reduce(query), align.reduce(prompt))
+    tokens = [align.tokens(x).transpose(1, 2).unflatten(2, x.shape[-2:]) for x in (query, prompt)]
+    sharpness = align.log_sharpness.exp() if align.similarity == "cosine" else 1.0
+    scores = sharpness * torch.einsum("bchw,bcyx->bhwyx", *tokens)
     weights = scores.flatten(3).softmax(dim=-1).view_as(scores)
     return torch.einsum("bhwyx,bcyx->bchw", weights, prompt)
 
@@ -88,6 +92,7 @@ def compare(model: MetaUAS, *, size: int, batch: int, rounds: int, onnx: bool) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", nargs="+", choices=list(PRESETS), default=list(PRESETS))
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=5)
@@ -96,11 +101,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    model = create_model("b4", encoder_weights="random").eval()
-    for size in given.sizes:
-        for batch in given.batches:
-            rows = compare(model, size=size, batch=batch, rounds=given.rounds, onnx=not given.no_onnx)
-            print_table(rows, title=f"b4, {size} px, batch {batch}, {given.threads} threads, float32")
+    for preset, size, batch in itertools.product(given.presets, given.sizes, given.batches):
+        model = create_model(preset, encoder_weights="random").eval()
+        rows = compare(model, size=size, batch=batch, rounds=given.rounds, onnx=not given.no_onnx)
+        print_table(rows, title=f"{preset}, {size} px, batch {batch}, {given.threads} threads, float32")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How good the released weights are, beside the baselines: on Miniature, and on any folders in MVTec AD's layout.
 
-    python benchmarks/released.py [FOLDER …] [--size 256] [--card]
+    python benchmarks/released.py [FOLDER …] [--checkpoint lite] [--size 256] [--card]
 
 ``--card`` puts the tables into the model card, so that no number there is typed by hand.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from metauas.eval import OURS, EvalSettings, Evaluation, evaluate, open_benchmark
+from metauas.eval import EvalSettings, Evaluation, evaluate, open_benchmark, variants_of
 from metauas.files import write_text
 from metauas.metrics import METRICS
 from metauas.model import load_checkpoint
@@ -35,15 +35,16 @@ def rows_of(table: pd.DataFrame, names: dict[str, tuple[str, str]]) -> str:
 def report(title: str, evaluation: Evaluation) -> str:
     table, settings = evaluation.table(), evaluation.settings
     methods = {f"{method}, mean": (method, "mean") for method in evaluation.methods()}
-    categories = [str(c) for c in table.loc[OURS].index if c != "mean"]
+    network = evaluation.network
+    categories = [str(c) for c in table.loc[network].index if c != "mean"]
     return "\n\n".join(
         [
             f"### {title}",
             f"{len(categories)} categories at {settings.size} px, one random normal prompt, mean ± deviation over "
             f"prompt seeds {', '.join(map(str, settings.seeds))}.",
             rows_of(table, methods),
-            f"{OURS} on each category:",
-            rows_of(table, {category: (OURS, category) for category in categories}),
+            f"`{network}` on each category:",
+            rows_of(table, {category: (network, category) for category in categories}),
         ]
     )
 
@@ -51,17 +52,20 @@ def report(title: str, evaluation: Evaluation) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--checkpoint", default="lite")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--card", action="store_true")
     given = parser.parse_args()
-    model, settings = load_checkpoint("nano"), EvalSettings(size=given.size)
+    model = load_checkpoint(given.checkpoint)
+    settings = EvalSettings(size=given.size, average_scales=True, plus="encoder")
     parts = []
     for source in ("miniature", *map(str, given.folders)):
         benchmark = open_benchmark(source, layout="mvtec")
-        parts.append(report(Path(source).name.capitalize(), evaluate(model, benchmark, settings)))
+        found = evaluate(model, benchmark, settings, variants=variants_of(model, settings))
+        parts.append(report(Path(source).name.capitalize(), found))
         print(parts[-1], flush=True)
     if given.card:
-        card = resolve_checkpoint("nano") / CARD
+        card = resolve_checkpoint("lite") / CARD
         before, after = card.read_text(encoding="utf-8").split(START)[0], card.read_text(encoding="utf-8").split(END)[1]
         write_text(card, before + START + "\n" + "\n\n".join(parts) + "\n" + END + after)
 

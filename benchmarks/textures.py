@@ -61,7 +61,7 @@ def synthesizer(material: Material, *, preset: str, size: int) -> PairSynthesize
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("checkpoints", nargs="*", default=["nano"])
+    parser.add_argument("checkpoints", nargs="*", default=["lite"])
     parser.add_argument("--pairs", type=int, default=48)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--preset", default="goods")

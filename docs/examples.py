@@ -18,7 +18,7 @@ def main() -> None:
     miniature = open_benchmark("miniature")
     shown = replace(miniature, categories=tuple(c for c in miniature.categories if c.name in SHOWN))
     plots.notebook_style()
-    examples = draw_examples(load_checkpoint("nano"), shown, size=256, seed=1, per_category=2)
+    examples = draw_examples(load_checkpoint("lite"), shown, size=256, seed=1, per_category=2)
     plots.save_figure(plots.show_examples(examples), Path(__file__).with_suffix(".png"))
 
 

@@ -1,6 +1,6 @@
 """Make the page "What it can and cannot do": numbers and pictures of the package's own benchmark, none typed in.
 
-    python docs/limits.py --checkpoint nano --network 'the released `nano`' --size 256
+    python docs/limits.py --checkpoint lite --network 'the released `lite`' --size 256
 
 writes docs/limits/metrics.json, docs/limits/*.jpg and docs/limits.md, which follows from the first alone.
 """
@@ -61,13 +61,13 @@ Defective pictures with an error below {fails:g}, of each product the best and t
   `--prompt nearest`.
 - **What is normal must be in the prompt.** A normal variant that it does not show (another label, another colour) is a
   change, and is marked.
-- **Logic is hardly seen**: one too many of the same finds its like in the prompt. A part that is missing, or at the
-  wrong place, is seen where the prompt can be laid as the query lies (views `registered`, as `nano` has them).
+- **Logic is hardly seen**: one part too many finds its like in the prompt, and so does the ground where a part is
+  missing.
 - **A score is no probability of a defect.** Calibrate it with normal pictures: [tutorial](tutorial.md#2-verdicts).
 """
 
 
-def main(checkpoint: str = "nano", network: str = "the released `nano`", size: int = 256, seed: int = 1) -> None:
+def main(checkpoint: str = "lite", network: str = "the released `lite`", size: int = 256, seed: int = 1) -> None:
     """Evaluate a checkpoint, in words ``network``, and write the page."""
     model = load_checkpoint(checkpoint)
     benchmark = open_benchmark()

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from metauas.ablations.collect import collect_metrics, summary, summary_table
     from metauas.ablations.comparison import Comparison, compare
     from metauas.ablations.factors import factor_files
+    from metauas.ablations.kept import all_metrics, kept_origin
     from metauas.ablations.maps import show_maps
     from metauas.ablations.paper import beside_paper
     from metauas.ablations.plots import plot_factor
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "all_metrics",
     "beside_paper",
     "collect_metrics",
     "compare",
     "compare_all",
     "comparison_table",
     "factor_files",
+    "kept_origin",
     "plot_factor",
     "run_sweep",
     "show_maps",
@@ -33,6 +36,7 @@ _HOMES = {
     "collect": ("collect_metrics", "summary", "summary_table"),
     "comparison": ("Comparison", "compare"),
     "factors": ("factor_files",),
+    "kept": ("all_metrics", "kept_origin"),
     "maps": ("show_maps",),
     "paper": ("beside_paper",),
     "plots": ("plot_factor",),

@@ -15,6 +15,7 @@ from metauas.files import read_json, require_folder
 
 METRICS_FILE = "04_eval/metrics.json"
 PLAIN = "plain"  # the condition of files that name none, beside others that do
+_PLACES = ("factor", "variant", "condition", "source")  # columns that say what a number is of
 MEAN = "mean"  # the name under which the mean over categories stands among them
 
 
@@ -67,18 +68,18 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         frame: the table of ``collect_metrics``.
 
     Returns:
-        Columns factor, variant, (condition,) metric, mean, std (n − 1; NaN for one seed), seeds (how many),
+        Columns factor, variant, (condition, source,) metric, mean, std (n − 1; NaN for one seed), seeds (how many),
         in the order of first appearance.
     """
     over_categories = frame[frame["category"] == MEAN]
-    keys = [key for key in ("factor", "variant", "condition", "metric") if key in frame]
+    keys = [key for key in (*_PLACES, "metric") if key in frame]
     groups = over_categories.groupby(keys, sort=False)["value"]
     return groups.agg(mean="mean", std="std", seeds="count").reset_index()
 
 
 def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Lay ``summary`` out for reading: a row a variant, a column a metric, ``mean ± std`` in percent."""
-    keys = [key for key in ("factor", "variant", "condition") if key in frame]
+    keys = [key for key in _PLACES if key in frame]
     cells = [format_mean_std(mean, std) for mean, std in zip(frame["mean"], frame["std"], strict=True)]
     wide = frame.assign(cell=cells).pivot(index=keys, columns="metric", values="cell")
     order = frame[keys].drop_duplicates()

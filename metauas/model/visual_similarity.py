@@ -161,9 +161,7 @@ class TowerSimilarity(Similarity):
         return [F.normalize(stage.float(), dim=1) for stage in cast(list[Tensor], stages)]
 
 
-def stage_patches(
-    stages: Sequence[Tensor], *, strides: Sequence[int], size: Sequence[int]
-) -> list[Tensor]:
+def stage_patches(stages: Sequence[Tensor], *, strides: Sequence[int], size: Sequence[int]) -> list[Tensor]:
     """Return unit vectors (B, C, rows, columns) of the means of 3 × 3 places, of the stages of stride 8 and 16.
 
     Args:
@@ -195,9 +193,7 @@ def as_bank(patches: Sequence[Tensor], *, prompts: int) -> EncodedPatches:
     return tuple(layer.flatten(2).transpose(1, 2).reshape(prompts, -1, layer.shape[1]) for layer in patches)
 
 
-def dissimilarity(
-    patches: Sequence[Tensor], bank: EncodedPatches, *, size: Sequence[int]
-) -> Float[Tensor, "b 1 h w"]:
+def dissimilarity(patches: Sequence[Tensor], bank: EncodedPatches, *, size: Sequence[int]) -> Float[Tensor, "b 1 h w"]:
     """Return the mean over layers of ½ (1 − highest cosine with the bank), resized bilinearly to ``size``.
 
     Args:

@@ -25,7 +25,7 @@ from metauas.synthesis import (
 from metauas.train.settings import TrainSettings
 
 #: Settings that say how pairs are made on the fly.
-MAKING = ("photographs", "recipe", "kinds", "rotation", "shift")
+MAKING = ("photographs", "recipe", "sizes", "kinds", "rotation", "shift")
 
 _BLOCK = 32  # written pairs that stay together when their order is drawn anew, as they are stored together
 
@@ -125,8 +125,6 @@ def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
         raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
     written = WrittenPairs(str(settings.pairs), split=split)
     side = written[0].query.shape[-1]
-    if settings.sizes is not None:
-        raise InputError(f"sizes says how large pairs are drawn, but pairs={settings.pairs!r} are written; leave it out")
     if side != settings.size:
         raise InputError(
             f"the pairs in {settings.pairs} have {side} pixels a side; set size={side}, not {settings.size}"

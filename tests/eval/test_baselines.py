@@ -6,9 +6,11 @@ import torch
 from skimage.metrics import structural_similarity
 
 from metauas.errors import InputError
-from metauas.eval.baselines import BASELINES, pixel_difference, ssim_difference
+from metauas.eval.baselines import BASELINES, nearest_features, pixel_difference, ssim_difference
+from metauas.model import EncoderSimilarity
 
 baselines = pytest.mark.parametrize("baseline", BASELINES.values(), ids=list(BASELINES))
+pixelwise = pytest.mark.parametrize("baseline", [pixel_difference, ssim_difference])
 
 
 def random_images(n, size=(32, 48), seed=0):
@@ -24,7 +26,7 @@ def test_equal_images_give_an_empty_map(baseline):
     assert maps.abs().max() < 1e-6
 
 
-@baselines
+@pixelwise
 def test_maps_stay_in_the_unit_interval(baseline):
     white, noise = torch.ones(1, 3, 32, 48), random_images(1)
     for query in (white, noise, noise.round()):
@@ -63,7 +65,7 @@ def test_query_and_prompt_are_left_as_they_were(baseline):
     assert torch.equal(prompt, before[1])
 
 
-@baselines
+@pixelwise
 def test_prompts_that_do_not_fit(baseline):
     with pytest.raises(InputError, match="2 prompts for 3 queries"):
         baseline(random_images(3), random_images(2))
@@ -91,3 +93,12 @@ def test_ssim_needs_its_window():
     tiny = random_images(1, size=(6, 20))
     with pytest.raises(InputError, match=r"SSIM needs 7 × 7 pixels, got \(6, 20\)"):
         ssim_difference(tiny, tiny)
+
+
+def test_nearest_features_are_the_similarity_of_the_frozen_encoder():
+    query, prompt = random_images(2, size=(64, 64)), random_images(1, size=(50, 70), seed=1)
+    found = nearest_features(query, prompt)
+    torch.testing.assert_close(found, EncoderSimilarity().segment(query, prompt), rtol=0, atol=1e-6)
+    assert 0 <= found.min() < found.max() <= 1
+    with pytest.raises(InputError, match="2 prompts for 3 queries"):
+        nearest_features(random_images(3), random_images(2))

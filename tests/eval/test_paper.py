@@ -14,7 +14,7 @@ SIZES = {"mvtec": 15, "visa": 12, "goods": 6}
 def evaluation(categories, *, official=False, prompt="random"):
     definitions = ["exact", "official"] if official else ["exact"]
     rows = [
-        ("MetaUAS", "as it is", category, seed, definition, metric, value)
+        ("lite", "as it is", category, seed, definition, metric, value)
         for category in categories
         for seed, value in ((1, 0.4), (3, 0.6))
         for definition in definitions

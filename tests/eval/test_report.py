@@ -51,9 +51,9 @@ def test_it_says_what_was_evaluated_and_what_came_out(page, found):
     text = page.text
     for word in ("<b>bench & co</b>", "runs/<one>", "4 good and 6 defective", "seeds 1, 3", "32 pixels", "torch 2."):
         assert word in text
-    for word in ("pixel difference", "SSIM", "MetaUAS, prompt turned 90°", "ours exact", "ours official", "bottle"):
+    for word in ("pixel difference", "SSIM", "lite, prompt turned 90°", "ours exact", "ours official", "bottle"):
         assert word in text
-    mean = found[0].table().loc[("MetaUAS", "mean"), ("P-AP", "mean")]
+    mean = found[0].table().loc[("lite", "mean"), ("P-AP", "mean")]
     assert f"{100 * mean:.1f} ± " in text
     assert "arXiv" not in text  # the paper has no such benchmark
 
