@@ -1,11 +1,16 @@
 """MetaUAS: universal anomaly segmentation with one normal image as the prompt (Gao, NeurIPS 2024)."""
 
+import os
 from typing import TYPE_CHECKING, Any
+
+from metauas.threads import let_threads_yield
 
 if TYPE_CHECKING:
     from metauas.model import MetaUAS, create_model, load_checkpoint, load_official, save_checkpoint
 
 __all__ = ["MetaUAS", "create_model", "load_checkpoint", "load_official", "save_checkpoint"]
+
+let_threads_yield(os.environ)  # before anything imports torch; kernels and workers inherit it
 
 
 def __getattr__(name: str) -> Any:
