@@ -1,5 +1,7 @@
 """Looking into a network: its stages as a table, and what alignment does at one of them."""
 
+import copy
+
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -114,6 +116,7 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     changed = MetaUAS(config)
     own = model.state_dict()
     changed.load_state_dict({name: own.get(name, fresh) for name, fresh in changed.state_dict().items()})
+    changed.normalise = copy.deepcopy(model.normalise)
     return changed.to(model.normalise.mean.device).eval()
 
 

@@ -153,3 +153,32 @@ def test_written_pairs_that_do_not_fit(tiny, written, changes, message):
     split = "validation" if "validation_pairs" in changes else "train"
     with pytest.raises(InputError, match=message):
         training_pairs(settings, split=split)
+
+
+# --- sizes in turn
+
+
+def test_each_step_takes_the_next_size(tiny):
+    settings = tiny.model_copy(update={"sizes": (32, 48), "steps": 5, "batch_size": 2})
+    pairs = training_pairs(settings)
+    assert len(pairs) == 10
+    assert [pairs[i].query.shape[-1] for i in range(10)] == [32, 32, 48, 48, 32, 32, 48, 48, 32, 32]
+    held_out = training_pairs(settings, split="validation")
+    assert {held_out[i].query.shape[-1] for i in range(len(held_out))} == {settings.size}
+    small, large = (training_pairs(settings.model_copy(update={"sizes": None, "size": size})) for size in (32, 48))
+    assert same_pairs([pairs[0], pairs[3]], [small[0], large[3]])
+
+
+def test_a_run_with_several_sizes_resumes_to_the_same_batches(tiny):
+    settings = tiny.model_copy(update={"sizes": (32, 48), "steps": 4, "batch_size": 2})
+    pairs = training_pairs(settings)
+    whole = list(step_batches(pairs, settings, start=0, process=0, processes=1))
+    resumed = list(step_batches(pairs, settings, start=3, process=0, processes=1))
+    assert [part.query.shape[-1] for (part,) in whole] == [32, 48, 32, 48]
+    assert torch.equal(resumed[0][0].query, whole[3][0].query)
+
+
+def test_written_pairs_have_one_size(tiny, written):
+    settings = tiny.model_copy(update={"pairs": str(written), "sizes": (32,), "batch_size": 2})
+    with pytest.raises(InputError, match="sizes says how pairs are made, but pairs="):
+        training_pairs(settings)

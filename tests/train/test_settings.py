@@ -21,7 +21,7 @@ def test_without_choices_the_network_is_the_preset():
         {"aligned_stages": 1},
         {"encoder_weights": "random"},
         {"encoder": "resnet18"},
-        {"freeze_encoder": True},
+        {"freeze_encoder": False},
         {"decoder": "fpn"},
         {"decoder_attention": "scse"},
         {"decoder": "fpn", "decoder_merge": "concat"},
