@@ -38,7 +38,10 @@ Checkpoint = Annotated[
     str,
     typer.Option(help="`lite`, the released weights; a checkpoint folder, .safetensors file, or the author's .ckpt."),
 ]
-NormalImage = Annotated[Path, typer.Option("--prompt", help="The one normal image.")]
+NormalImages = Annotated[
+    list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
@@ -78,8 +81,8 @@ def _terminated(*_: object) -> None:
 
 @_app.command(epilog="Example: metauas segment --prompt normal.png part1.png part2.png --out maps")
 def segment(
-    queries: Annotated[list[Path], typer.Argument(help="Images under test.")],
-    prompt: NormalImage,
+    queries: Annotated[list[Path], typer.Argument(help="Images under test, or folders of them.")],
+    prompt: NormalImages,
     out: Out = Path("maps"),
     checkpoint: Checkpoint = CHECKPOINT,
     size: Size = 256,
@@ -90,6 +93,7 @@ def segment(
         Path | None, typer.Option(help="File by `metauas calibrate`, if not the one beside the checkpoint.")
     ] = None,
     scores_only: Annotated[bool, typer.Option("--scores-only", help="Give no verdicts.")] = False,
+    device: Device = "auto",
 ) -> None:
     """Segment images with one normal image: write a heat-map overlay for each and print its score.
 
@@ -97,48 +101,58 @@ def segment(
     and write scores.csv and results.json.
     """
     from metauas.eval.calibration import find_calibration
-    from metauas.eval.files import check_queries, segment_files, write_results
+    from metauas.eval.files import check_queries, find_queries, segment_files, write_results
+    from metauas.eval.network import choose_device
     from metauas.images import read_image
     from metauas.model import load_checkpoint
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
-    check_queries(queries)
-    read_image(prompt)
+    paths, place = find_queries(queries), choose_device(device)
+    check_queries(paths)
+    for path in prompt:
+        read_image(path)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
-    model = load_checkpoint(checkpoint)
+    model = load_checkpoint(checkpoint).to(place)
     if found is not None:
-        found.check_fit(model, prompt=prompt, size=size)
+        found.check_fit(model, prompts=prompt, size=size)
         threshold = found.threshold
     results = []
-    for result in segment_files(model, prompt=prompt, queries=queries, out=out, size=size, threshold=threshold):
+    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold):
         columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
         print("  ".join(filter(None, columns)))
         results.append(result)
     if threshold is not None:
-        about = {"prompt": str(prompt), "size": size, "threshold": threshold}
+        about = {"prompts": list(map(str, prompt)), "size": size, "threshold": threshold}
         write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
 
 
 @_app.command(epilog="Example: metauas calibrate --prompt normal.png good/*.png --rate 0.01")
 def calibrate(
-    normal: Annotated[list[Path], typer.Argument(help="Other normal images: 99 or more for a rate of 0.01.")],
-    prompt: NormalImage,
+    normal: Annotated[
+        list[Path],
+        typer.Argument(help="Other normal images, or folders of them; 99 images for a rate of 0.01."),
+    ],
+    prompt: NormalImages,
     checkpoint: Checkpoint = CHECKPOINT,
     rate: Annotated[float, typer.Option(help="Share of normal images that may be called defective.")] = 0.01,
     size: Size = 256,
     out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
+    device: Device = "auto",
 ) -> None:
     """Find the threshold for a wished false-positive rate by normal images alone; `segment` then gives verdicts."""
     from metauas.eval import calibration
+    from metauas.eval.files import find_queries
+    from metauas.eval.network import choose_device
     from metauas.model import load_checkpoint
 
-    calibration.check_enough(len(normal), rate)
-    model = load_checkpoint(checkpoint)
-    found = calibration.calibrate(model, prompt=prompt, normal=normal, false_positive_rate=rate, size=size)
+    images, place = find_queries(normal), choose_device(device)
+    calibration.check_enough(len(images), rate)
+    model = load_checkpoint(checkpoint).to(place)
+    found = calibration.calibrate(model, prompts=prompt, normal=images, false_positive_rate=rate, size=size)
     for path in found.left_out:
-        print(f"left out: {path}, the prompt or another image again", file=sys.stderr)
+        print(f"left out: {path}, a prompt or another image again", file=sys.stderr)
     low, high = found.interval
     print(f"threshold: {found.threshold:.4f}")
     print(f"false positives: at most {100 * rate:g} % on average over calibrations")
@@ -350,7 +364,7 @@ def evaluate(
         str, typer.Option(help="Also evaluate MetaUAS★+: encoder (features of its own encoder) or clip; or none.")
     ] = "none",
     official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Evaluate a checkpoint: seven metrics per category, mean and deviation over prompts, beside the baselines.
 
@@ -401,7 +415,7 @@ def robustness(
     seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
     size: Size = 256,
     out: Out = Path("runs/robustness"),
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Measure how every metric falls when the prompt is turned, shifted, scaled, blurred, lit otherwise or defective.
 

@@ -28,7 +28,7 @@ from metauas.settings import Settings
 
 CALIBRATION_NAME = "calibration.json"
 CONFIDENCE = 0.95
-_ANEW = "run `metauas calibrate` anew, or give a threshold"
+_ANEW = "run `metauas calibrate` again, or give a threshold"
 #: Choices of ``ModelConfig`` that say where weights come from, and leave the map as it is.
 _IRRELEVANT = {"preset", "encoder_weights", "freeze_encoder"}
 
@@ -44,10 +44,10 @@ class Calibration(Settings):
             averaged over calibrations.
         interval: where the rate of this very threshold lies with 95 % confidence.
         images: number of normal images that it rests upon.
-        left_out: normal images that were not counted, being the prompt or one of the others again.
+        left_out: normal images that were not counted, because they are a prompt or another image again.
         size: side to which images were resized for the network, pixels.
-        prompt: the normal image used as the prompt.
-        prompt_digest: of the prompt's pixels.
+        prompts: the normal images used as prompts.
+        prompts_digest: of the prompts' pixels, in any order.
         weights_digest: of the network's configuration and weights.
     """
 
@@ -57,22 +57,21 @@ class Calibration(Settings):
     images: Annotated[int, Field(ge=1)]
     left_out: tuple[str, ...] = ()
     size: Annotated[int, Field(ge=1)]
-    prompt: str
-    prompt_digest: str
+    prompts: tuple[str, ...]
+    prompts_digest: str
     weights_digest: str
 
-    def check_fit(self, model: MetaUAS, *, prompt: str | Path, size: int) -> None:
+    def check_fit(self, model: MetaUAS, *, prompts: Sequence[str | Path], size: int) -> None:
         """Refuse to decide on scores that this calibration knows nothing of.
 
         Raises:
-            InputError: the network, the prompt or the size is another one.
+            InputError: the network, a prompt or the size is another one.
         """
         if size != self.size:
             raise InputError(f"the calibration is for size {self.size}, not {size}; set size={self.size}, or {_ANEW}")
-        if image_digest(prompt) != self.prompt_digest:
-            raise InputError(
-                f"the calibration is for the prompt {self.prompt}, not {prompt}; give that one, or {_ANEW}"
-            )
+        if prompts_digest(prompts) != self.prompts_digest:
+            own, given = (", ".join(map(str, paths)) for paths in (self.prompts, prompts))
+            raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_ANEW}")
         if network_digest(model) != self.weights_digest:
             raise InputError(f"the calibration is for other weights than the network's, which have changed; {_ANEW}")
 
@@ -80,7 +79,7 @@ class Calibration(Settings):
 def calibrate(
     model: MetaUAS,
     *,
-    prompt: str | Path,
+    prompts: Sequence[str | Path],
     normal: Sequence[str | Path],
     false_positive_rate: float = 0.01,
     size: int = 256,
@@ -92,19 +91,19 @@ def calibrate(
 
     Args:
         model: the network, in evaluation mode.
-        prompt: the normal image that queries will be compared with.
-        normal: other normal images, none of them used in training. Those whose pixels are the prompt's, or those of
+        prompts: the normal images that queries will be compared with.
+        normal: other normal images, none of them used in training. Those whose pixels are a prompt's, or those of
             another one, are left out: their scores would not be those of new images.
         false_positive_rate: share of normal images that may be called defective, in (0, 1).
         size: side to which images are resized for the network, pixels.
 
     Raises:
-        InputError: a file that cannot be read, a rate that is none, or too few images for it; before any long work.
+        InputError: a file that cannot be read, an invalid rate, or too few images for it; before any long work.
     """
     check_rate(false_positive_rate)
-    kept, left_out = distinct_images(prompt, normal)
+    kept, left_out = distinct_images(prompts, normal)
     check_enough(len(kept), false_positive_rate)
-    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompt=prompt, queries=kept, size=size))
+    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=size))
     bar = tqdm(maps, total=len(kept), desc="calibrating", unit="image", delay=1)
     scores = np.array([anomaly_map.max() for anomaly_map in bar])
     return Calibration(
@@ -114,8 +113,8 @@ def calibrate(
         images=len(kept),
         left_out=tuple(map(str, left_out)),
         size=size,
-        prompt=str(prompt),
-        prompt_digest=image_digest(prompt),
+        prompts=tuple(map(str, prompts)),
+        prompts_digest=prompts_digest(prompts),
         weights_digest=network_digest(model),
     )
 
@@ -187,13 +186,13 @@ def _lowest(images: int) -> float:
     return math.ceil(10_000 / (images + 1)) / 10_000
 
 
-def distinct_images(prompt: str | Path, normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
-    """Divide normal images into those to be counted, and those that are the prompt or an earlier one again.
+def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+    """Divide normal images into those to be counted, and those that are a prompt or an earlier image again.
 
     Raises:
         InputError: naming a file that cannot be read.
     """
-    seen = {image_digest(prompt)}
+    seen = {image_digest(prompt) for prompt in prompts}
     kept: list[Path] = []
     left_out: list[Path] = []
     for path in map(Path, normal):
@@ -201,6 +200,16 @@ def distinct_images(prompt: str | Path, normal: Sequence[str | Path]) -> tuple[l
         (left_out if digest in seen else kept).append(path)
         seen.add(digest)
     return kept, left_out
+
+
+def prompts_digest(prompts: Sequence[str | Path]) -> str:
+    """Return the SHA-256 of all prompts' pixels, in any order; of one prompt it is that of ``image_digest``.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    digests = sorted(image_digest(prompt) for prompt in prompts)
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def image_digest(path: str | Path) -> str:
@@ -217,7 +226,8 @@ def network_digest(model: MetaUAS) -> str:
     """Return the SHA-256 of all that a map depends on: configuration and weights, not the file they came from."""
     config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True)
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
+    inputs = {"normalise.mean": model.normalise.mean, "normalise.std": model.normalise.std}
+    for name, tensor in sorted((model.state_dict() | inputs).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         # as bytes, since NumPy knows no bfloat16
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())

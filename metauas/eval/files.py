@@ -1,4 +1,4 @@
-"""Segmenting image files: one normal picture, any number of queries, one heat map each, and a verdict if wished."""
+"""Segmenting image files: one or several prompts, any number of queries, a heat map and perhaps a verdict for each."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from metauas.eval.drawing import draw_verdict
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.regions import Region, enlarge_map, find_regions
 from metauas.files import write_json, write_text
-from metauas.images import read_image, resize_images, to_tensor, write_png
+from metauas.images import list_images, read_image, resize_images, stack_images, to_tensor, write_png
 from metauas.plots import overlay
 
 SCORES_NAME = "scores.csv"
@@ -45,7 +45,7 @@ class SegmentedFile:
 def segment_files(
     model: PromptedNetwork,
     *,
-    prompt: str | Path,
+    prompts: Sequence[str | Path],
     queries: Sequence[str | Path],
     out: str | Path,
     size: int,
@@ -53,11 +53,12 @@ def segment_files(
 ) -> Iterator[SegmentedFile]:
     """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's own size, into ``out``.
 
-    Everything is checked before the first file is segmented.
+    Queries of one stem are told apart by their suffix or their folders. Everything is checked before the first file is
+    segmented.
 
     Args:
         model: the network, in evaluation mode.
-        prompt: the normal image.
+        prompts: normal images; each query is compared with all of them.
         queries: the images under test.
         out: folder for the overlays.
         size: side to which images are resized for the network, pixels.
@@ -65,15 +66,16 @@ def segment_files(
             gives no verdict. See ``calibrate``.
 
     Raises:
-        InputError: naming a file that cannot be read, two queries of one name, whose overlays would collide, or an
-            overlay that would be written over a query or the prompt.
+        InputError: naming a file that cannot be read, a query that is given twice, or an overlay that would be written
+            over a query or a prompt.
     """
     paths = [Path(query) for query in queries]
     check_queries(paths)
-    _check_targets([overlay_path(out, path) for path in paths], images=[*paths, Path(prompt)])
-    for path, image, anomaly_map in segment_each(model, prompt=prompt, queries=paths, size=size):
+    targets = overlay_paths(out, paths)
+    _check_targets(targets, images=[*paths, *map(Path, prompts)])
+    maps = segment_each(model, prompts=prompts, queries=paths, size=size)
+    for target, (path, image, anomaly_map) in zip(targets, maps, strict=True):
         enlarged = enlarge_map(anomaly_map, (image.shape[0], image.shape[1]))
-        target = overlay_path(out, path)
         score = float(anomaly_map.max())
         if threshold is None:
             write_png(target, overlay(image, enlarged))
@@ -86,17 +88,17 @@ def segment_files(
 
 
 def segment_each(
-    model: PromptedNetwork, *, prompt: str | Path, queries: Sequence[Path], size: int
+    model: PromptedNetwork, *, prompts: Sequence[str | Path], queries: Sequence[Path], size: int
 ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "size size"]]]:
     """Yield each query's file, its image (H, W, 3) and its map (size, size).
 
     One at a time, so that a score never depends on what else was in the batch, and a threshold fits to the last bit.
 
     Raises:
-        InputError: the network is in training mode, or its map is not a number somewhere.
+        InputError: there is no prompt, the network is in training mode, or its map is not a number somewhere.
     """
     check_evaluation_mode(model)
-    encoded = model.encode_prompt(resize_images(to_tensor(read_image(prompt))[None], (size, size)))
+    encoded = _encoded(model, prompts, size=size)
     for path in queries:
         image = read_image(path)
         query = resize_images(to_tensor(image)[None], (size, size))
@@ -106,9 +108,44 @@ def segment_each(
         yield path, image, anomaly_map
 
 
-def overlay_path(out: str | Path, query: Path) -> Path:
-    """Return where the overlay of a query goes."""
-    return Path(out) / f"{query.stem}_overlay.png"
+def _encoded(model: PromptedNetwork, prompts: Sequence[str | Path], *, size: int) -> Any:
+    if not prompts:
+        raise InputError("no prompt given; name at least one normal image")
+    shown = stack_images([Path(prompt) for prompt in prompts], size=size)
+    return model.encode_prompt(shown if len(shown) == 1 else shown[None])
+
+
+def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
+    """Return where the overlay of each query goes: named by its stem, or where stems meet by suffix and folders too.
+
+    Raises:
+        InputError: a query is given twice.
+    """
+    resolved = [query.resolve() for query in queries]
+    if twice := [path for path, count in Counter(resolved).items() if count > 1]:
+        raise InputError(f"query {twice[0]} is given twice; give it once")
+    deepest = max((len(path.parts) for path in resolved), default=1)
+    for depth in range(1, deepest + 1):
+        for name in ("stem", "name"):
+            names = ["-".join([*path.parts[-depth:-1], getattr(path, name)]).replace("/", "") for path in resolved]
+            if len(set(names)) == len(names):
+                return [Path(out) / f"{name}_overlay.png" for name in names]
+    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+
+
+def find_queries(given: Sequence[Path]) -> list[Path]:
+    """Return the images that are meant: files as they are, of folders the images in them, sorted by name.
+
+    Raises:
+        InputError: a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in given:
+        images = list_images(path) if path.is_dir() else [path]
+        if not images:
+            raise InputError(f"folder {path} holds no image; give a folder of png, jpg, … files, or the files")
+        found += images
+    return found
 
 
 def _check_targets(targets: Sequence[Path], *, images: Sequence[Path]) -> None:
@@ -119,16 +156,13 @@ def _check_targets(targets: Sequence[Path], *, images: Sequence[Path]) -> None:
 
 
 def check_queries(paths: Sequence[Path]) -> None:
-    """Check that there are queries, that each can be read, and that no two have the same name.
+    """Check that there are queries, and that each can be read.
 
     Raises:
         InputError: naming the file.
     """
     if not paths:
         raise InputError("no query given; name at least one image to be segmented")
-    for stem, count in Counter(path.stem for path in paths).items():
-        if count > 1:
-            raise InputError(f"{count} queries are named {stem!r}, so their overlays would collide; rename them")
     for path in paths:
         read_image(path)
 

@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 from fractions import Fraction
@@ -42,7 +43,7 @@ def normal(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def calibration(model, prompt, normal):
-    return calibrate(model, prompt=prompt, normal=normal, false_positive_rate=0.2, size=SIZE)
+    return calibrate(model, prompts=[prompt], normal=normal, false_positive_rate=0.2, size=SIZE)
 
 
 @settings(deadline=None)
@@ -115,11 +116,11 @@ def test_too_few_images_are_told_how_many_and_what_they_allow():
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_a_rate_lies_between_0_and_1(model, prompt, normal, rate):
     with pytest.raises(InputError, match="must be between 0 and 1"):
-        calibrate(model, prompt=prompt, normal=normal, false_positive_rate=rate, size=SIZE)
+        calibrate(model, prompts=[prompt], normal=normal, false_positive_rate=rate, size=SIZE)
 
 
 def test_a_calibration_is_of_the_scores_of_its_images(model, prompt, normal, calibration):
-    scores = sorted(m.max() for _, _, m in segment_each(model, prompt=prompt, queries=normal, size=SIZE))
+    scores = sorted(m.max() for _, _, m in segment_each(model, prompts=[prompt], queries=normal, size=SIZE))
     assert calibration.threshold == scores[7]  # ⌈10 · 0.8⌉ = 8th smallest
     assert sum(score > calibration.threshold for score in scores) == 1
     assert (calibration.images, calibration.size, calibration.left_out) == (IMAGES, SIZE, ())
@@ -130,27 +131,27 @@ def test_the_prompt_and_images_given_twice_are_left_out(model, prompt, normal, c
     copy = write_png(tmp_path / "copy.png", read_image(normal[2]))
     (tmp_path / "link.png").symlink_to(prompt)
     given_too = [prompt, copy, tmp_path / "link.png"]
-    found = calibrate(model, prompt=prompt, normal=[*normal, *given_too], false_positive_rate=0.2, size=SIZE)
+    found = calibrate(model, prompts=[prompt], normal=[*normal, *given_too], false_positive_rate=0.2, size=SIZE)
     assert found.left_out == tuple(map(str, given_too))
     assert found.model_copy(update={"left_out": ()}) == calibration
     with pytest.raises(InputError, match="not 0"):
-        calibrate(model, prompt=prompt, normal=[prompt] * 99, size=SIZE)
+        calibrate(model, prompts=[prompt], normal=[prompt] * 99, size=SIZE)
 
 
 def test_one_brighter_pixel_is_another_image(prompt, tmp_path):
     image = read_image(prompt).copy()
     image[3, 4, 0] ^= 1
     other = write_png(tmp_path / "other.png", image)
-    assert distinct_images(prompt, [other, other]) == ([other], [other])
+    assert distinct_images([prompt], [other, other]) == ([other], [other])
 
 
 def test_an_unreadable_image_is_named_before_any_is_segmented(prompt, normal, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     refuses_to_segment = create_model("lite").train()
     with pytest.raises(InputError, match="training mode"):
-        calibrate(refuses_to_segment, prompt=prompt, normal=normal, false_positive_rate=0.2, size=SIZE)
+        calibrate(refuses_to_segment, prompts=[prompt], normal=normal, false_positive_rate=0.2, size=SIZE)
     with pytest.raises(InputError, match=r"broken\.png cannot be read"):
-        calibrate(refuses_to_segment, prompt=prompt, normal=[*normal, tmp_path / "broken.png"], size=SIZE)
+        calibrate(refuses_to_segment, prompts=[prompt], normal=[*normal, tmp_path / "broken.png"], size=SIZE)
 
 
 def test_what_is_written_is_read_back_to_the_last_bit(calibration, tmp_path):
@@ -189,18 +190,18 @@ def test_a_checkpoints_own_calibration_is_found(calibration, tmp_path):
 
 
 def test_a_calibration_fits_what_it_was_made_with(model, prompt, calibration, tmp_path):
-    calibration.check_fit(model, prompt=prompt, size=SIZE)
+    calibration.check_fit(model, prompts=[prompt], size=SIZE)
     moved = write_png(tmp_path / "moved.png", read_image(prompt))
-    calibration.check_fit(model, prompt=moved, size=SIZE)
+    calibration.check_fit(model, prompts=[moved], size=SIZE)
     loaded = load_checkpoint(save_checkpoint(model, tmp_path / "checkpoint"))
-    calibration.check_fit(loaded, prompt=prompt, size=SIZE)
+    calibration.check_fit(loaded, prompts=[prompt], size=SIZE)
 
 
 def test_another_size_or_prompt_is_refused(model, prompt, normal, calibration):
     with pytest.raises(InputError, match="for size 32, not 64; set size=32"):
-        calibration.check_fit(model, prompt=prompt, size=64)
+        calibration.check_fit(model, prompts=[prompt], size=64)
     with pytest.raises(InputError, match=r"for the prompt .*prompt\.png, not .*0\.png"):
-        calibration.check_fit(model, prompt=normal[0], size=SIZE)
+        calibration.check_fit(model, prompts=normal[:1], size=SIZE)
 
 
 def test_changed_weights_are_refused(model, prompt, calibration, tmp_path):
@@ -208,7 +209,7 @@ def test_changed_weights_are_refused(model, prompt, calibration, tmp_path):
     with torch.no_grad():
         next(changed.parameters()).view(-1)[0] += 1e-6
     with pytest.raises(InputError, match="other weights"):
-        calibration.check_fit(changed, prompt=prompt, size=SIZE)
+        calibration.check_fit(changed, prompts=[prompt], size=SIZE)
 
 
 def test_the_same_weights_aligned_otherwise_are_another_network():
@@ -222,3 +223,19 @@ def test_a_calibration_does_not_change(calibration):
     assert isinstance(calibration, Calibration)
     with pytest.raises(ValueError, match="frozen"):
         calibration.threshold = 0.0
+
+
+def test_a_calibration_may_have_several_prompts(model, normal):
+    found = calibrate(model, prompts=normal[:2], normal=normal[2:], false_positive_rate=0.2, size=SIZE)
+    found.check_fit(model, prompts=normal[:2], size=SIZE)
+    found.check_fit(model, prompts=normal[1::-1], size=SIZE)
+    assert found.prompts == tuple(map(str, normal[:2]))
+    with pytest.raises(InputError, match=r"is for the prompt .*, not "):
+        found.check_fit(model, prompts=normal[:1], size=SIZE)
+
+
+def test_another_mean_of_the_input_is_another_network(model, prompt, calibration):
+    changed = copy.deepcopy(model)
+    changed.normalise.mean.add_(0.01)
+    with pytest.raises(InputError, match="other weights"):
+        calibration.check_fit(changed, prompts=[prompt], size=SIZE)

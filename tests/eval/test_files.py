@@ -7,7 +7,7 @@ import torch
 
 from metauas.errors import InputError
 from metauas.eval.drawing import COLOURS, draw_verdict
-from metauas.eval.files import check_queries, segment_each, segment_files, write_results
+from metauas.eval.files import check_queries, find_queries, overlay_paths, segment_each, segment_files, write_results
 from metauas.eval.regions import find_regions
 from metauas.files import read_json
 from metauas.images import read_image, stack_images, write_png
@@ -25,12 +25,12 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps(model, images):
-    return [m for _, _, m in segment_each(model, prompt=images[0], queries=images[1:], size=SIZE)]
+    return [m for _, _, m in segment_each(model, prompts=images[:1], queries=images[1:], size=SIZE)]
 
 
 def segmented(model, images, out, threshold):
     return list(
-        segment_files(model, prompt=images[0], queries=images[1:], out=out, size=SIZE, threshold=threshold),
+        segment_files(model, prompts=images[:1], queries=images[1:], out=out, size=SIZE, threshold=threshold),
     )
 
 
@@ -80,7 +80,7 @@ def test_results_are_written_as_data(model, images, tmp_path):
 
 def test_a_network_in_training_mode_is_refused(images):
     with pytest.raises(InputError, match=r"call model.eval\(\)"):
-        next(segment_each(create_model("lite").train(), prompt=images[0], queries=images[1:], size=SIZE))
+        next(segment_each(create_model("lite").train(), prompts=images[:1], queries=images[1:], size=SIZE))
 
 
 def test_a_map_that_is_no_number_is_no_verdict(images, tmp_path):
@@ -92,11 +92,46 @@ def test_a_map_that_is_no_number_is_no_verdict(images, tmp_path):
     assert not (tmp_path / "maps").exists()
 
 
-def test_no_query_and_queries_of_one_name_are_refused(images):
+def test_no_query_and_no_prompt_are_refused(model, images):
     with pytest.raises(InputError, match="name at least one"):
         check_queries([])
-    with pytest.raises(InputError, match="2 queries are named 'one'"):
-        check_queries([images[1], images[1].parent / "elsewhere" / "one.png"])
+    with pytest.raises(InputError, match="no prompt given"):
+        next(segment_each(model, prompts=[], queries=images, size=SIZE))
+
+
+def test_queries_of_one_name_are_told_apart(tmp_path):
+    def names(*queries):
+        return [path.name for path in overlay_paths("out", [tmp_path / query for query in queries])]
+
+    assert names("a/0.png", "a/1.png") == ["0_overlay.png", "1_overlay.png"]
+    assert names("a/0.png", "a/0.jpg") == ["0.png_overlay.png", "0.jpg_overlay.png"]
+    assert names("a/0.png", "b/0.png") == ["a-0_overlay.png", "b-0_overlay.png"]
+    assert names("x/a/0.png", "y/a/0.png") == ["x-a-0_overlay.png", "y-a-0_overlay.png"]
+    with pytest.raises(InputError, match="is given twice"):
+        names("a/0.png", "b/../a/0.png")
+
+
+def test_every_query_gets_its_own_overlay(model, images, tmp_path):
+    twin = tmp_path / "folder" / images[1].name
+    twin.parent.mkdir()
+    shutil.copy(images[2], twin)
+    queries = [images[1], twin]
+    found = list(segment_files(model, prompts=images[:1], queries=queries, out=tmp_path / "out", size=SIZE))
+    assert len({result.overlay for result in found}) == len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_folders_stand_for_their_images(images, tmp_path):
+    assert find_queries([images[0].parent, images[1]]) == [*sorted(images), images[1]]
+    with pytest.raises(InputError, match="holds no image"):
+        find_queries([tmp_path])
+
+
+def test_several_prompts_are_those_of_the_network(model, images):
+    (found,) = segment_each(model, prompts=images[:2], queries=images[2:], size=SIZE)
+    prompts, query = stack_images(images[:2], size=SIZE), stack_images(images[2:], size=SIZE)
+    np.testing.assert_allclose(found[2], model.segment(query, prompts[None])[0, 0].numpy(), atol=1e-6)
+    (alone,) = segment_each(model, prompts=images[1:2], queries=images[2:], size=SIZE)
+    assert np.abs(found[2] - alone[2]).max() > 1e-5
 
 
 @pytest.mark.parametrize("given", ["query", "prompt"])
@@ -108,7 +143,7 @@ def test_no_overlay_takes_the_place_of_an_image_that_was_given(model, images, tm
     before = overlay.read_bytes()
     prompt, queries = (images[0], [query, overlay]) if given == "query" else (overlay, [query])
     with pytest.raises(InputError, match=r"one_overlay\.png would take the place of an image that was given"):
-        list(segment_files(model, prompt=prompt, queries=queries, out=tmp_path / "." / ".", size=SIZE))
+        list(segment_files(model, prompts=[prompt], queries=queries, out=tmp_path / "." / ".", size=SIZE))
     assert overlay.read_bytes() == before
 
 

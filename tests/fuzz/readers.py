@@ -224,7 +224,7 @@ def _recipe(folder: Path) -> list[Path]:
 def _calibration(folder: Path) -> list[Path]:
     digest = "0" * 64
     value = {"threshold": 0.5, "false_positive_rate": 0.1, "interval": [0.0, 0.2], "images": 9, "size": 96}
-    value |= {"prompt": "a.png", "prompt_digest": digest, "weights_digest": digest}
+    value |= {"prompts": ["a.png"], "prompts_digest": digest, "weights_digest": digest}
     (folder / "calibration.json").write_text(json.dumps(value))
     return [folder / "calibration.json"]
 
