@@ -41,7 +41,7 @@ Checkpoint = Annotated[
 NormalImages = Annotated[
     list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
 ]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: a GPU if there is one.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
@@ -470,7 +470,9 @@ def export(
     """Write a checkpoint as two graphs that run without this package: one for the prompt, one for queries."""
     from metauas.model import export_model, load_checkpoint
 
-    print(f"graphs: {export_model(load_checkpoint(checkpoint), out, size=size, file_format=file_format)}")
+    with _console.status("tracing and writing two graphs; this takes up to a minute"):
+        folder = export_model(load_checkpoint(checkpoint), out, size=size, file_format=file_format)
+    print(f"graphs: {folder}")
 
 
 @_benchmark.command(epilog="Example: metauas benchmark miniature --out data/miniature")

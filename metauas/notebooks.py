@@ -14,6 +14,8 @@ from metauas.files import atomic_folder, require_file, require_folder
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 TAG = "parameters"
+#: Environment variable by which a command tells its kernels from where it has imported metauas.
+PACKAGE = "METAUAS_PACKAGE"
 
 #: What belongs together beside the package in a checkout, and inside it in a wheel.
 SUITE = ("notebooks", "params", "configs")
@@ -165,14 +167,26 @@ def _assignment(statement: ast.stmt, *, notebook: str | Path) -> Iterator[tuple[
         ) from error
 
 
+def package_folder() -> str:
+    """Return the folder from which this process has imported metauas."""
+    return str(Path(__file__).resolve().parent)
+
+
 def check_injected(cells: Sequence[str]) -> None:
     """Refuse parameters that papermill has injected and no notebook declares; papermill itself only warns.
 
     Call it in the cell after the parameters, ``check_injected(In)``: ``In`` is Jupyter's list of executed cells.
 
     Raises:
-        InputError: naming each unknown parameter and the nearest one that exists.
+        InputError: naming each unknown parameter and the nearest one that exists; or the kernel has imported another
+            copy of metauas than the command that runs it, under whose version the run would be recorded.
     """
+    caller = os.environ.get(PACKAGE, package_folder())
+    if caller != package_folder():
+        raise InputError(
+            f"this kernel has imported metauas from {package_folder()}, but the command that runs it is in {caller}; "
+            "run the command of the kernel's environment, or unset PYTHONPATH"
+        )
     known = {name for notebook in find_notebooks() for name in declared_parameters(notebook)}
     injected = [ast.parse(cell) for cell in cells if cell.startswith("# Parameters")]
     targets = [t for tree in injected for s in tree.body if isinstance(s, ast.Assign) for t in s.targets]

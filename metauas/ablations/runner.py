@@ -11,11 +11,12 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
+from metauas.ablations.kernel import KERNEL, OwnKernelManager
 from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
 from metauas.locks import alone_in
-from metauas.notebooks import declared_parameters, find_notebooks, read_cells
+from metauas.notebooks import PACKAGE, declared_parameters, find_notebooks, package_folder, read_cells
 
 STARTS = 3
 
@@ -53,7 +54,10 @@ def run_notebook(
     write_json(target.with_name(f"{target.stem}.parameters.json"), {**declared_parameters(source), **given})
     with atomic_path(target) as temporary:
         try:
-            _start(source, temporary, given, timeout)
+            with kernel_environment(**{PACKAGE: package_folder()}):
+                _start(source, temporary, given, timeout)
+        except InputError:
+            raise
         except Exception as error:
             cell = _failed_cell(temporary)
             temporary.chmod(0o644)  # as what succeeds has: not for its owner alone
@@ -133,7 +137,8 @@ def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout:
         str(source),
         str(target),
         parameters=dict(parameters),
-        kernel_name="python3",
+        kernel_name=KERNEL,
+        kernel_manager_class=OwnKernelManager,
         progress_bar=False,
         log_output=False,
         execution_timeout=timeout,

@@ -5,9 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from metauas.errors import InputError, check_choice
-
-DEVICES = ("auto", "cpu", "cuda")
+from metauas.errors import InputError
 
 
 @runtime_checkable
@@ -53,12 +51,21 @@ def check_evaluation_mode(model: PromptedNetwork) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``, one of ``DEVICES``; ``auto`` takes a GPU if there is one.
+    """Return a device by PyTorch's name, such as ``cpu``, ``cuda:1``, ``mps``; ``auto`` takes a GPU if there is one.
 
     Raises:
-        InputError: the name is not known, or there is no GPU.
+        InputError: the name is not known, or PyTorch finds no such device.
     """
-    check_choice(name="device", value=name, choices=DEVICES)
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device='cuda': PyTorch finds no GPU; choose cpu, or auto to take one where there is one")
-    return torch.device("cpu" if name == "cpu" or not torch.cuda.is_available() else "cuda")
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if name == "auto":
+        return found or torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device={name!r} is not known; choose auto, cpu, cuda, cuda:1, mps or xpu") from error
+    there = ["cpu", *([found.type] if found else [])]
+    if device.type not in there:
+        raise InputError(f"device={name!r}: PyTorch finds {' and '.join(there)} here; choose one of them, or auto")
+    if device.type != "cpu" and (device.index or 0) >= torch.accelerator.device_count():
+        raise InputError(f"device={name!r}: PyTorch finds {torch.accelerator.device_count()} of them, counted from 0")
+    return device

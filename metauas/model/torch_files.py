@@ -26,6 +26,8 @@ from metauas.pickles import check_pickle
 _ZIP_START = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # what torch.save wrote first until PyTorch 1.6
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
+#: Names under which training programs keep the state dict, among other entries.
+_WRAPPINGS = ("state_dict", "model", "model_state_dict")
 _TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
 _DTYPES = {
     "torch.DoubleStorage": torch.float64,
@@ -42,7 +44,7 @@ _DTYPES = {
 
 
 def read_state_dict(path: str | Path, *, hint: str) -> dict[str, Tensor]:
-    """Read the tensors by name out of a state dict, or of the ``state_dict`` in a training checkpoint of Lightning.
+    """Read the tensors by name out of a state dict, or of the one under ``state_dict`` or ``model`` in a checkpoint.
 
     Whatever else the file holds (settings, optimisers, objects of any class) is passed over.
 
@@ -65,7 +67,9 @@ def read_state_dict(path: str | Path, *, hint: str) -> dict[str, Tensor]:
             f"{file} cannot be read as a file of torch.save ({reason}); it may be incomplete or something else: {hint}"
         ) from error
     if not tensors:
-        raise InputError(f"{file} holds no tensors by name, neither directly nor under 'state_dict'; {hint}")
+        raise InputError(
+            f"{file} holds no tensors by name, neither directly nor under {' or '.join(map(repr, _WRAPPINGS))}; {hint}"
+        )
     return tensors
 
 
@@ -151,8 +155,8 @@ class _Unpickler(pickle.Unpickler):
 
 def _tensors(value: Any, read: Callable[[str], bytes]) -> dict[str, Tensor]:
     """Rebuild what is a tensor in a state dict."""
-    inner = value.get("state_dict") if isinstance(value, dict) else None
-    state = inner if isinstance(inner, dict) else value
+    inner = (value.get(name) for name in _WRAPPINGS) if isinstance(value, dict) else ()
+    state = next((entry for entry in inner if isinstance(entry, dict)), value)
     once = functools.cache(lambda key: bytearray(read(key)))  # tensors may share a storage
     described = {n: _description(v) for n, v in state.items() if isinstance(n, str)} if isinstance(state, dict) else {}
     return {name: _tensor(once, *args) for name, args in described.items() if args}

@@ -128,9 +128,10 @@ def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path
         if name not in _CHANGES_NOTHING and saved.get(name, usual[name]) != value
     ]
     if differ:
+        further = f"init_from={path.parent / 'checkpoint'} with another output folder to train on from its weights, "
         raise InputError(
             f"{path} belongs to a run with other settings: {'; '.join(differ)}; "
-            "give the same settings, another output folder, or resume=False to start anew"
+            f"give the same settings, {further}or resume=False to start again"
         )
 
 

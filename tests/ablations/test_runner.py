@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import sys
 
 import nbformat
 import pytest
 
+import metauas
+from metauas.ablations.kernel import OwnKernelSpecs
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook, run_suite
 from metauas.errors import InputError
 from metauas.files import read_json
+from metauas.notebooks import PACKAGE, check_injected, package_folder
 
 
 def test_the_suite_runs_in_order_and_shares_the_run_folder(suite, tmp_path, capsys, monkeypatch):
@@ -113,3 +117,29 @@ def test_the_environment_is_lent_and_never_overwrites(monkeypatch):
         assert (os.environ["METAUAS_SET"], os.environ["METAUAS_UNSET"]) == ("user", "ours")
     assert os.environ["METAUAS_SET"] == "user"
     assert "METAUAS_UNSET" not in os.environ
+
+
+def test_notebooks_run_on_this_interpreter_whatever_kernels_there_are(make_notebook, tmp_path, monkeypatch):
+    spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text('{"argv": ["/bin/false"], "display_name": "another environment", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    shown = "{sys.executable} {metauas.__file__}"
+    cell = f"import sys, metauas\nfrom pathlib import Path\n_ = Path(where).write_text(f'{shown}')"
+    notebook = make_notebook("01_where.ipynb", "where = ''", cell)
+    run_notebook(notebook, output=tmp_path / "out.ipynb", parameters={"where": str(tmp_path / "where.txt")})
+    assert (tmp_path / "where.txt").read_text().split() == [sys.executable, metauas.__file__]
+
+
+def test_a_kernel_with_another_copy_of_the_package_is_refused(monkeypatch):
+    monkeypatch.setenv(PACKAGE, package_folder())
+    check_injected([])
+    monkeypatch.setenv(PACKAGE, "/another/environment/metauas")
+    with pytest.raises(InputError, match=r"has imported metauas from .*, but the command that runs it is in /another"):
+        check_injected([])
+
+
+def test_a_missing_ipykernel_gets_advice(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelspec", None)
+    with pytest.raises(InputError, match=r"notebooks need ipykernel .*pip install ipykernel"):
+        OwnKernelSpecs().get_kernel_spec("python3")
