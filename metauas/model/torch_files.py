@@ -67,9 +67,8 @@ def read_state_dict(path: str | Path, *, hint: str) -> dict[str, Tensor]:
             f"{file} cannot be read as a file of torch.save ({reason}); it may be incomplete or something else: {hint}"
         ) from error
     if not tensors:
-        raise InputError(
-            f"{file} holds no tensors by name, neither directly nor under {' or '.join(map(repr, _WRAPPINGS))}; {hint}"
-        )
+        places = " or ".join(map(repr, _WRAPPINGS))
+        raise InputError(f"{file} holds no tensors by name, neither directly nor under {places}; {hint}")
     return tensors
 
 

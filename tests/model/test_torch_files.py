@@ -76,7 +76,12 @@ def assert_same(found, expected):
         assert torch.equal(tensor, expected[name])
 
 
-@pytest.mark.parametrize("wrap", [dict, OrderedDict, lambda tensors: {"state_dict": tensors, "epoch": 3}])
+def wrapped(tensors):
+    """As training programs without a framework write it: further entries around and among the tensors."""
+    return {"model": tensors | {"version": 2}, "args": {"lr": 1e-4}, "epoch": 3}
+
+
+@pytest.mark.parametrize("wrap", [dict, OrderedDict, lambda tensors: {"state_dict": tensors, "epoch": 3}, wrapped])
 def test_tensors_of_every_kind_are_read_as_they_were_written(save, wrap):
     assert_same(read(save(wrap(TENSORS))), TENSORS)
 
@@ -192,7 +197,9 @@ def test_other_zip_files(tmp_path):
 
 @pytest.mark.parametrize("content", [{}, [torch.ones(1)], torch.ones(1), {"epoch": 3}, {"state_dict": {"a": 1}}, None])
 def test_files_without_tensors_by_name(save, content):
-    with pytest.raises(InputError, match=r"file\.ckpt holds no tensors by name, .* under 'state_dict'; give another"):
+    with pytest.raises(
+        InputError, match=r"file\.ckpt holds no tensors by name, .* under 'state_dict' or 'model' .*; give another"
+    ):
         read(save(content))
 
 
