@@ -92,12 +92,12 @@ class TrainSettings(Settings):
     photographs: str | None = None
     recipe: str | None = None
     pairs: str | None = None
-    size: Side = 64
+    size: Side = 96
     sizes: Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
-    steps: Positive = 120
+    steps: Positive = 80
     batch_size: Positive = 12
     accumulate: Positive = 1
-    learning_rate: Annotated[float, Field(gt=0)] = 5.0e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 2.0e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1.0e-2
     image_weight: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
