@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from metauas.errors import InputError, check_choice
 from metauas.files import require_folder
 from metauas.images import read_image, to_tensor
+from metauas.listing import entries
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
 from metauas.synthesis.safe_pickle import read_npy, read_pickle
@@ -133,7 +134,7 @@ class CywsPairs(Dataset[ChangePair]):
         """Look for the files of all images at once: each folder is listed one time only."""
         missing = []
         for folder, suffix in (("images_and_masks", ".png"), ("metadata", ".npy")):
-            names = {path.name for path in (self.root / folder).iterdir()}
+            names = {path.name for path in entries(self.root / folder)}
             missing += [self.root / folder / f"{n}{suffix}" for n in self.ids if f"{n}{suffix}" not in names]
         missing += [self.root / "inpainted" / f"{n}_mask….png" for n in self.ids if n not in self.views]
         if missing:
@@ -179,7 +180,7 @@ def _checked_ids(ids: Any, *, origin: Path) -> tuple[str, ...]:
 def _list_views(folder: Path) -> dict[str, list[str]]:
     """Return, for each image number, the digits in the names of its inpainted views, in a fixed order."""
     views: dict[str, list[str]] = {}
-    for name in sorted(path.name for path in folder.iterdir()):
+    for name in (path.name for path in entries(folder)):
         if found := re.fullmatch(r"(\d+)_mask(\d*)\.png", name):
             views.setdefault(found[1], []).append(found[2])
     return views
