@@ -6,7 +6,6 @@ in [0, 1]. A mask is boolean (H, W), True where something changed or is defectiv
 
 import logging
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -23,9 +22,15 @@ from metauas.listing import files_in
 from metauas.masks import judge_mask
 
 IMAGE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-_DARK = 64  # of 256: what 14 bits or fewer in a 16-bit file leave
+#: What is said of a picture with 14 bits or fewer in 16. A scale by each picture's own values would flicker.
+DARK = (
+    "has 16 bits a channel, but nothing in it reaches a quarter of white, so that at most 64 of 256 greys are left; "
+    "if its values have 10, 12 or 14 bits, multiply them by 64, 16 or 4"
+)
+DARK_BELOW = 64  # of 256
 
 _log = logging.getLogger("metauas")
+_told: set[tuple[str, Path]] = set()
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -42,20 +47,16 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
     with open_image(path) as image:
         deep = is_deep(image)
         pixels = rgb_bytes(upright(image))
-    if deep and pixels.max() < _DARK:
-        _tell_depth(Path(path).parent)
+    if deep and pixels.max() < DARK_BELOW:
+        _tell_once("depth", Path(path), DARK)
     return pixels
 
 
-@cache
-def _tell_depth(folder: Path) -> None:
-    """Log, once a folder, that its 16-bit pictures are dark; a scale by each picture's own values would flicker."""
-    _log.warning(
-        "%s: 16-bit pictures in which nothing reaches a quarter of white, so that at most %d of 256 greys are left; "
-        "if their values have 10, 12 or 14 bits, multiply them by 64, 16 or 4",
-        folder,
-        _DARK,
-    )
+def _tell_once(what: str, path: Path, text: str) -> None:
+    """Log a text about a file, unless another file of its folder has had one of that kind."""
+    if (what, path.parent) not in _told:
+        _told.add((what, path.parent))
+        _log.warning("%s %s", path, text)
 
 
 def decode_image(data: bytes, *, origin: str) -> UInt8[np.ndarray, "h w 3"]:
@@ -70,7 +71,10 @@ def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
     Raises:
         InputError: naming the file if it is missing, truncated, too large or no image.
     """
-    return judge_mask(path).marked
+    reading = judge_mask(path)
+    if reading.doubt:
+        _tell_once("mask", Path(path), reading.doubt)
+    return reading.marked
 
 
 def to_tensor(image: np.ndarray) -> Float[Tensor, "3 h w"]:

@@ -95,15 +95,15 @@ def find_entry(folder: Path, name: str) -> Path | None:
     Raises:
         InputError: naming two or more such entries, none of which is called exactly ``name``.
     """
-    if (folder / name).exists():
-        return folder / name
-    found = (
-        [entry for entry in entries(folder) if entry.name.casefold() == name.casefold()] if is_folder(folder) else []
-    )
-    if len(found) > 1:
+    try:
+        found = [entry for entry in entries(folder) if entry.name.casefold() == name.casefold()]
+    except OSError:  # no folder, or one that may not be entered
+        return None
+    exact = [entry for entry in found if entry.name == name]
+    if len(found) > 1 and not exact:
         names = " and ".join(entry.name for entry in found)
         raise InputError(f"{folder} holds {names}, which differ in case alone; keep one of them, as {name}")
-    return found[0] if found else None
+    return next(iter(exact or found), None)
 
 
 def portable(text: str) -> str:

@@ -24,7 +24,7 @@ AUTHORS_LISTS = {
 
 
 def picture(path):
-    return write_png(path, rng_for(path.name).random((*SHAPE, 3)))
+    return write_png(path, rng_for(str(path)).random((*SHAPE, 3)))
 
 
 def mask(path, *, shape=SHAPE, rows=slice(2, 8)):
