@@ -32,6 +32,7 @@ _FLAT_VALUES = 1 / 3  # share of the values between 0 and the brightest that mus
 _SMALLEST_REGION = 4  # pixels of one value that stand alone and are no speck
 _MANY = 0.5  # share of the pixels from which on a mask may be inside out
 _BORDER = 0.9  # share of the border that a mask then marks
+_NOISE = 24  # of 256: how far a lossy format pulls the channels of a grey apart
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
@@ -85,7 +86,8 @@ def read_labels(path: str | Path, *, void: int | None = None) -> Int32[np.ndarra
         InputError: naming the file if it is no image, one of colours, or marks so much that it must be inside out.
     """
     with open_image(path, what="a mask") as image:
-        lossy, values = _is_lossy(path, image), _object_values(upright(image))
+        lossy = _is_lossy(path, image)
+        values = _object_values(upright(image), noise=_NOISE if lossy else 0)
     if values.ndim != 2:
         raise InputError(f"{path} is a picture in colours; save masks as grey or palette PNG, a value for each object")
     is_void = np.zeros(values.shape, bool) if void is None else values == void
@@ -170,8 +172,8 @@ def _as_bytes(values: np.ndarray) -> Values:
     return values * np.float32(255) if is_unit else values
 
 
-def _object_values(image: Image.Image) -> np.ndarray:
-    """Values of a decoded mask of objects (H, W), or its colours (H, W, 3)."""
+def _object_values(image: Image.Image, *, noise: int) -> np.ndarray:
+    """Values of a decoded mask of objects (H, W), or its colours (H, W, 3), if they differ by more than ``noise``."""
     values = np.asarray(image)
     if image.mode == "P":
         return _palette_values(values, image)
@@ -179,7 +181,7 @@ def _object_values(image: Image.Image) -> np.ndarray:
         colours, alpha = values[..., :-1], values[..., -1]
         says_nothing = (colours == colours[:1, :1]).all() and not _is_constant(alpha)
         values = alpha if says_nothing else colours
-    if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, saved as colours
+    if values.ndim == 3 and np.ptp(values[..., :3], axis=2).max() <= noise:  # grey, saved as colours
         values = values[..., 0]
     return values * np.uint8(1) if values.dtype == np.bool_ else values
 

@@ -4,6 +4,7 @@ import struct
 import subprocess
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -84,6 +85,40 @@ def test_sixteen_bits_are_scaled_whatever_the_file(tmp_path, name):
     deep = rng_for("deep").integers(0, 65536, (12, 17), dtype=np.uint16)
     pixels = read_image(saved(tmp_path, Image.fromarray(deep), name))
     assert (pixels == (deep >> 8)[..., None]).all()
+
+
+def deep_file(folder, name, values):
+    """Write 16-bit values, in grey or in colours."""
+    path = folder / name
+    cv2.imwrite(str(path), values)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_few_bits_in_a_16_bit_file_are_told_once_a_folder(tmp_path, caplog, name, bits):
+    values = rng_for("deep").integers(0, 2**bits, (12, 17), dtype=np.uint16)
+    pixels = [read_image(deep_file(tmp_path, name, values)) for _ in range(2)]
+    assert (pixels[0][..., 0] == values >> 8).all()
+    (record,) = caplog.records
+    assert f"{name} has 16 bits a channel, but nothing in it reaches a quarter of white" in record.message
+
+
+@pytest.mark.parametrize("name", ["b.png", "b.tif"])
+def test_few_bits_of_colours_are_told_and_all_bits_are_not(tmp_path, caplog, name):
+    values = rng_for("deep").integers(0, 65536, (12, 17, 3), dtype=np.uint16)
+    assert (read_image(deep_file(tmp_path, name, values)) == values[..., ::-1] >> 8).all()
+    assert not caplog.records
+    read_image(deep_file(tmp_path, name, values >> 4))
+    assert "has 16 bits a channel" in caplog.text
+
+
+def test_a_file_that_says_its_white_is_scaled_by_it(tmp_path, caplog):
+    values = rng_for("deep").integers(0, 4096, (12, 17), dtype=np.uint16)
+    (tmp_path / "a.pgm").write_bytes(b"P5 17 12 4095\n" + values.astype(">u2").tobytes())
+    found = read_image(tmp_path / "a.pgm")[..., 0].astype(int)
+    assert np.abs(found - values / 4095 * 255).max() <= 1
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.tif"), ("CMYK", "a.jpg"), ("YCbCr", "a.tif")])

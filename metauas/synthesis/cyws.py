@@ -213,6 +213,8 @@ def draw_polygons(
 ) -> Bool[np.ndarray, "h w"]:
     """Fill the polygons of COCO annotations, in pixels of an image of ``shape`` (H, W), into one mask (H, W).
 
+    A polygon of one or two points, a stray click that covers nothing, is left out where there are others.
+
     Raises:
         InputError: naming ``origin``, if a segmentation is no list of polygons [x, y, x, y, x, y, …].
     """
@@ -221,9 +223,14 @@ def draw_polygons(
         polygons = annotation.get("segmentation")
         if not isinstance(polygons, list):
             raise InputError(f"{origin}: a segmentation is {type(polygons).__name__}; it should be a list of polygons")
-        for polygon in polygons:  # one at a time: drawn together, where they overlap would be a hole
+        outlines = [polygon for polygon in polygons if not _is_stray(polygon)] or polygons
+        for polygon in outlines:  # one at a time: drawn together, where they overlap would be a hole
             cv2.fillPoly(mask, [_corners(polygon, origin=origin)], 1)
     return mask.astype(bool)
+
+
+def _is_stray(polygon: Any) -> bool:
+    return isinstance(polygon, Sequence | np.ndarray) and not isinstance(polygon, str) and len(polygon) in (2, 4)
 
 
 def _corners(polygon: Any, *, origin: str | Path) -> np.ndarray:
