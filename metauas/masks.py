@@ -31,7 +31,7 @@ _ALWAYS_LABELS = 64  # a soft mask is brighter somewhere
 _FLAT_VALUES = 1 / 3  # share of the values between 0 and the brightest that must have a flat region
 _SMALLEST_REGION = 4  # pixels of one value that stand alone and are no speck
 _MANY = 0.5  # share of the pixels from which on a mask may be inside out
-_BORDER = 0.9  # share of the border that a mask then marks
+_BORDER = 0.75  # share of the border that a mask then marks
 _NOISE = 24  # of 256: how far a lossy format pulls the channels of a grey apart
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 

@@ -117,7 +117,7 @@ def write_cyws(root):
 
 
 def write_parameters(root):
-    for name in ("a.yaml", "b.yaml"):
+    for name in ("a.yaml", "b.yml"):
         (root / name).write_text("size: 32\n")
 
 
@@ -432,3 +432,32 @@ def test_pictures_in_the_folder_of_no_category_are_left_out_but_results_are_not(
     left_out = read_benchmark(tmp_path, layout="folder").left_out
     assert [(item.path, item.reason) for item in left_out] == [(stray, "is in the folder of no category")]
     assert read_benchmark(tmp_path, ["part"], layout="folder").left_out == ()
+
+
+def test_empty_masks_of_normal_images_are_ignored_and_others_are_not(tmp_path):
+    write_folders(tmp_path)
+    folder = tmp_path / "part" / "ground_truth" / "good"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("L", (SIZE, SIZE)).save(folder / f"{number:03}_mask.png")
+    assert read_benchmark(tmp_path, layout="folder").left_out == ()
+    mark(folder / "001_mask.png")
+    (item,) = read_benchmark(tmp_path, layout="folder").left_out
+    assert str(item) == f"{folder}/001_mask.png marks something in a normal image, which has no mask"
+
+
+def test_words_of_lists_are_read_in_any_case(tmp_path):
+    for layout, write, name in (
+        ("visa", write_visa, "split_csv/1cls.csv"),
+        ("real-iad", write_real_iad, "*/part.json"),
+    ):
+        root = tmp_path / layout
+        root.mkdir()
+        write(root)
+        (path,) = root.glob(name)
+        text = path.read_text()
+        for word in ("train", "normal", "anomaly"):
+            text = text.replace(f",{word}", f", {word.title()}")
+        path.write_text(text.replace('"OK"', '"ok"', 1), encoding="utf-8-sig")
+        (category,) = read_benchmark(root, layout=layout).categories
+        assert [sample.label for sample in category.test] == [False, True]

@@ -40,7 +40,7 @@ def factor_files(factor: str) -> list[Path]:
 
 def parameter_files(folder: Path) -> list[Path]:
     """Return the parameter files directly in a folder, in the order in which people count."""
-    return sorted(files_in(folder, suffixes=(".yaml",)), key=lambda file: natural_key(file.stem))
+    return sorted(files_in(folder, suffixes=(".yaml", ".yml")), key=lambda file: natural_key(file.stem))
 
 
 def find_files(names: Sequence[str | Path]) -> list[Path]:

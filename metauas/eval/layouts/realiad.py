@@ -93,7 +93,7 @@ def _entries(path: Path, problems: Problems) -> list[Entry]:
 
 
 def _entry(place: str, image: _Image, meta: _Meta, *, train: bool) -> Entry:
-    normal = image.anomaly_class == meta.normal_class
+    normal = image.anomaly_class.casefold() == meta.normal_class.casefold()
     mask = meta.prefix + image.mask_path if image.mask_path else ""
     return Entry(
         place=place,

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from metauas.errors import InputError
+from metauas.eval.layouts.names import GOOD_NAMES
 from metauas.eval.layouts.samples import Benchmark, Category, mask_files
 from metauas.images import IMAGE_SUFFIXES
 from metauas.listing import NOT_READ, LeftOut, entries, is_folder, is_picture, pictures_left_out
+from metauas.masks import judge_mask
 
 MASK_FOLDERS = {"ground_truth", "masks"}
 #: What a folder of results holds, which people may write into a benchmark's root.
@@ -15,7 +18,8 @@ RESULTS = ("metrics.json", "results.json", "scores.csv")
 def left_out_of(benchmark: Benchmark, *, whole: bool) -> tuple[LeftOut, ...]:
     """Return the pictures that are not used: of each category and, of a ``whole`` benchmark, in no category's folder.
 
-    MVTec LOCO AD's folder ``validation`` is ignored on purpose: prompts leave it alone.
+    MVTec LOCO AD's folder ``validation`` is ignored on purpose, as prompts leave it alone; so are empty masks of normal
+    images.
     """
     found = [item for category in benchmark.categories for item in _of_category(category)]
     return (*found, *(_strays(benchmark) if whole else ()))
@@ -37,10 +41,21 @@ def _reason(path: Path, folder: Path, used: Collection[Path]) -> str | None:
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return NOT_READ
     if MASK_FOLDERS & {place.casefold() for place in places}:
-        return "is a mask without an image"
+        return _of_mask(path)
     if any(other.parent == path.parent.parent for other in used):
         return f"is not used: it is one folder deeper than the images of {path.parent.parent}"
     return "is not used: it is neither a normal training image nor a test image"
+
+
+def _of_mask(path: Path) -> str | None:
+    """Empty masks of normal images, which some tools write, are ignored on purpose."""
+    if path.parent.name.casefold() not in GOOD_NAMES:
+        return "is a mask without an image"
+    try:
+        marks = judge_mask(path).marked.any()
+    except InputError as error:
+        return str(error).removeprefix(f"{path} ")
+    return "marks something in a normal image, which has no mask" if marks else None
 
 
 def _strays(benchmark: Benchmark) -> Iterator[LeftOut]:
