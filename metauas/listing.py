@@ -145,4 +145,4 @@ def tell_left_out(where: str | Path, left_out: Sequence[LeftOut], *, what: str =
     """Log how many are left out, with an example, if any are; without a handler, logging prints to standard error."""
     if left_out:
         more = f"; {hint}" if hint else ""
-        _log.warning("%s: %d %s left out, such as %s%s", where, len(left_out), what, left_out[0], more)
+        _log.warning("%s: %s left out: %d, such as %s%s", where, what, len(left_out), left_out[0], more)

@@ -121,6 +121,18 @@ def test_a_file_that_says_its_white_is_scaled_by_it(tmp_path, caplog):
     assert not caplog.records
 
 
+def test_a_tiff_of_12_bits_is_scaled_by_them(tmp_path, caplog):
+    values = rng_for("deep").integers(0, 4096, (6, 8))
+    bits = "".join(f"{value:012b}" for value in values.ravel())
+    pixels = int(bits, 2).to_bytes(len(bits) // 8)
+    tags = {256: 8, 257: 6, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 6, 279: len(pixels)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    content = [b"II*\0", struct.pack("<I", 8 + len(pixels)), pixels, struct.pack("<H", len(tags)), directory, bytes(4)]
+    (tmp_path / "a.tif").write_bytes(b"".join(content))
+    assert (read_image(tmp_path / "a.tif")[..., 0] == values >> 4).all()
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.tif"), ("CMYK", "a.jpg"), ("YCbCr", "a.tif")])
 def test_print_and_video_colours_become_rgb(tmp_path, mode, name):
     flat = Image.new("RGB", (16, 16), (200, 40, 90))

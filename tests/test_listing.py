@@ -218,7 +218,7 @@ def test_a_picture_that_is_not_read_is_left_out_and_told(tmp_path, caplog, reade
     assert again == used
     assert [item.path for item in left_out] == [folder / "photograph.jp2"]
     assert "that is not read; save it as PNG" in left_out[0].reason
-    assert "1 pictures left out, such as" in caplog.text
+    assert "pictures left out: 1, such as" in caplog.text
     assert "photograph.jp2" in caplog.text
 
 
@@ -232,7 +232,7 @@ def test_pictures_one_folder_deeper_are_left_out_and_told(tmp_path, caplog, read
     again, left_out = read(tmp_path)
     assert again == used
     assert [item.path for item in left_out] == [deeper]
-    assert "1 pictures left out" in caplog.text
+    assert "pictures left out: 1," in caplog.text
 
 
 @pytest.mark.parametrize("reader", OF_LISTS)
@@ -432,6 +432,8 @@ def test_pictures_in_the_folder_of_no_category_are_left_out_but_results_are_not(
     left_out = read_benchmark(tmp_path, layout="folder").left_out
     assert [(item.path, item.reason) for item in left_out] == [(stray, "is in the folder of no category")]
     assert read_benchmark(tmp_path, ["part"], layout="folder").left_out == ()
+    shutil.move(tmp_path / "out", tmp_path / "part" / "out")
+    assert read_benchmark(tmp_path / "part", layout="folder").left_out == ()
 
 
 def test_empty_masks_of_normal_images_are_ignored_and_others_are_not(tmp_path):

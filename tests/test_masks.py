@@ -49,6 +49,11 @@ def as_png(image, path, **options):
     return path.with_suffix(".png")
 
 
+def as_tiff(image, path):
+    image.save(path.with_suffix(".tif"), compression="jpeg", quality=75)
+    return path.with_suffix(".tif")
+
+
 def as_antialiased(name, path):
     larger = shape(name).resize((3 * SIZE, 3 * SIZE), Image.Resampling.BILINEAR)
     return as_png(larger.resize((SIZE, SIZE), Image.Resampling.BOX), path)
@@ -81,6 +86,7 @@ WAYS = {
     "once jpeg": (lambda name, path: as_once_jpeg(shape(name), path), 2),
     "webp": (lambda name, path: as_webp(shape(name), path), 2),
     "once webp": (lambda name, path: as_png(Image.open(as_webp(shape(name), path)).convert("L"), path), 2),
+    "JPEG in TIFF": (lambda name, path: as_tiff(shape(name), path), 2),
     "antialiased": (as_antialiased, 12),
     "blurred": (lambda name, path: as_png(shape(name).filter(ImageFilter.GaussianBlur(1)), path), 12),
 }

@@ -296,7 +296,7 @@ def test_one_bad_entry_is_left_out_and_told_and_the_others_are_used(write, caplo
     assert list(pictures.index.names) == ["1.png", "2.png"]
     assert reason in str(pictures.index.left_out[0])
     (record,) = caplog.records
-    assert f"{len(pictures.index.left_out)} entries left out, such as" in record.message
+    assert f"entries left out: {len(pictures.index.left_out)}, such as" in record.message
 
 
 def test_a_stray_polygon_is_left_out_and_told_and_the_outline_is_used(write, caplog):

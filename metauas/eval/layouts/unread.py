@@ -36,7 +36,7 @@ def _of_category(category: Category) -> list[LeftOut]:
 
 def _reason(path: Path, folder: Path, used: Collection[Path]) -> str | None:
     places = path.relative_to(folder).parts[:-1]
-    if "validation" in places:
+    if "validation" in places or (places and _is_result(folder / places[0])):
         return None
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return NOT_READ
@@ -63,9 +63,13 @@ def _strays(benchmark: Benchmark) -> Iterator[LeftOut]:
     if benchmark.root in folders:
         return
     for entry in entries(benchmark.root):
-        if entry in folders or any((entry / name).exists() for name in RESULTS):
+        if entry in folders or _is_result(entry):
             continue
         if is_folder(entry):
             yield from pictures_left_out(entry, used=(), reason=lambda _: "is in the folder of no category")
         elif is_picture(entry):
             yield LeftOut(entry, "is in the folder of no category")
+
+
+def _is_result(folder: Path) -> bool:
+    return any((folder / name).exists() for name in RESULTS)
