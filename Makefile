@@ -22,8 +22,10 @@ test: lint ## lint, then every test, then every notebook
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -p no:xdist \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
-fuzz: env ## 10,000 damaged files for every reader; `make test` takes a sample
-	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder
+fuzz: env ## 10,000 damaged files for every reader, a benchmark in 250 variants; `make test` takes a sample
+	folder=$$(mktemp -d) && export OMP_NUM_THREADS=1 && \
+		$(BIN)/python tests/fuzz/variants.py --count 250 --work $$folder/variants && \
+		$(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder/damaged
 
 chaos: env ## 50 random kills of synthesis, training, evaluation and a sweep; `make test` takes a few
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --kills 50 --work $$folder

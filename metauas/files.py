@@ -113,13 +113,13 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, with or without the mark by which Windows begins UTF-8.
 
     Raises:
         InputError: naming the file if it is missing or not JSON.
     """
     try:
-        return json.loads(require_file(path).read_text(encoding="utf-8"))
+        return json.loads(require_file(path).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:  # not JSON or text, thousands of digits, brackets without end
         if isinstance(error, InputError):
             raise

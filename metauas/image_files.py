@@ -6,7 +6,8 @@
 | truncated, damaged, zero-sized, no image | refused |
 | another format than ``FORMATS``, whatever its name says | refused; no program such as Ghostscript is ever started |
 | grey, 1 bit to 8 | the grey value in all three channels |
-| 16 bits | the upper 8, scaled and never clipped |
+| 16 bits | the upper 8, scaled and never clipped; told where all are below a quarter of white |
+| 10 to 14 bits by the header (TIFF, PGM) | scaled by that depth |
 | 32-bit integers, floating point, LAB, HSV | refused: nothing says what is white |
 | palette | its colours |
 | transparency, in any mode | left out; the colours below it count |
@@ -30,8 +31,18 @@ from metauas.files import require_file
 
 #: Pixels that an image may have, a quarter of a gigabyte as RGB: Pillow's own limit, where it only warns.
 MAX_PIXELS = 1024**3 // 4 // 3
-#: By content, not by name: the formats of ``IMAGE_SUFFIXES``. Pillow knows others, some of which start programs.
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+#: What is let in, by content and not by name, with the suffixes of its files. Pillow knows other formats, some of which
+#: start programs.
+SUFFIXES = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "GIF": (".gif",),
+}
+FORMATS = tuple(SUFFIXES)
 
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _TO_RGB = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa", "CMYK", "YCbCr")
@@ -78,9 +89,21 @@ def _check_size(image: Image.Image) -> None:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return the decoded image, turned as its EXIF orientation says."""
+    """Return the decoded image, turned as its EXIF orientation says, its values scaled to 8 or 16 bits."""
     image.load()
-    return ImageOps.exif_transpose(image)
+    turned = ImageOps.exif_transpose(image)
+    bits = image.tag_v2.get(ExifTags.Base.BitsPerSample, (16,))[0] if isinstance(image, TiffImageFile) else 16
+    if image.mode in _SIXTEEN_BITS and bits < 16:
+        return Image.fromarray(np.asarray(turned).astype(np.uint16) << (16 - bits))
+    if image.mode == "I" and image.format == "PPM":  # 16 bits, which Pillow has scaled by the header's white
+        return Image.fromarray(np.asarray(turned).astype(np.uint16))
+    return turned
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether an image that is not decoded yet has 16 bits a channel in its file."""
+    raw = [str(tile.args) for tile in getattr(image, "tile", ())]
+    return image.mode in _SIXTEEN_BITS or any(";16" in args for args in raw)
 
 
 def upright_size(path: str | Path) -> tuple[int, int]:

@@ -4,6 +4,7 @@ On disk and in synthesis an image is a NumPy array (H, W, 3), RGB; for the model
 in [0, 1]. A mask is boolean (H, W), True where something changed or is defective.
 """
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,15 +17,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from metauas.files import atomic_path
-from metauas.image_files import open_image, rgb_bytes, upright
+from metauas.image_files import SUFFIXES, is_deep, open_image, rgb_bytes, upright
+from metauas.listing import files_in
+from metauas.masks import judge_mask
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+#: What is said of a picture with 14 bits or fewer in 16. A scale by each picture's own values would flicker.
+DARK = (
+    "has 16 bits a channel, but nothing in it reaches a quarter of white, so that at most 64 of 256 greys are left; "
+    "if its values have 10, 12 or 14 bits, multiply them by 64, 16 or 4"
+)
+DARK_BELOW = 64  # of 256
+
+_log = logging.getLogger("metauas")
+_told: set[tuple[str, Path]] = set()
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Return the image files directly in ``folder``, sorted by name; hidden files are left out."""
-    files = Path(folder).iterdir()
-    return sorted(f for f in files if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
+    """Return the image files directly in ``folder``, sorted by name, as ``metauas.listing`` lists them."""
+    return files_in(folder, suffixes=IMAGE_SUFFIXES)
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -34,7 +45,18 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
         InputError: naming the file if it is missing, truncated, too large or no image.
     """
     with open_image(path) as image:
-        return rgb_bytes(upright(image))
+        deep = is_deep(image)
+        pixels = rgb_bytes(upright(image))
+    if deep and pixels.max() < DARK_BELOW:
+        _tell_once("depth", Path(path), DARK)
+    return pixels
+
+
+def _tell_once(what: str, path: Path, text: str) -> None:
+    """Log a text about a file, unless another file of its folder has had one of that kind."""
+    if (what, path.parent) not in _told:
+        _told.add((what, path.parent))
+        _log.warning("%s %s", path, text)
 
 
 def decode_image(data: bytes, *, origin: str) -> UInt8[np.ndarray, "h w 3"]:
@@ -44,20 +66,15 @@ def decode_image(data: bytes, *, origin: str) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
-    """Read a mask file as booleans (H, W): True where any channel is above 0 (MVTec AD writes 255, others 1).
+    """Read a benchmark's mask file as booleans (H, W); ``metauas.masks`` says what counts as marked.
 
     Raises:
         InputError: naming the file if it is missing, truncated, too large or no image.
     """
-    with open_image(path) as image:
-        turned = upright(image)
-        values = np.asarray(turned)[..., None] if _is_one_channel(turned) else rgb_bytes(turned)
-        return np.asarray((values > 0).any(axis=2))
-
-
-def _is_one_channel(image: Image.Image) -> bool:
-    """Whether its values say by themselves what is above 0; those of a palette do not."""
-    return image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16")
+    reading = judge_mask(path)
+    if reading.doubt:
+        _tell_once("mask", Path(path), reading.doubt)
+    return reading.marked
 
 
 def to_tensor(image: np.ndarray) -> Float[Tensor, "3 h w"]:

@@ -4,6 +4,7 @@ import struct
 import subprocess
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -66,7 +67,7 @@ def test_no_program_is_started_for_a_file_of_another_format_whatever_its_name(tm
 
 def test_the_formats_let_in_are_those_of_the_suffixes():
     Image.init()
-    assert {Image.EXTENSION[suffix] for suffix in IMAGE_SUFFIXES} == set(FORMATS)
+    assert {Image.EXTENSION[suffix].replace("DIB", "BMP") for suffix in IMAGE_SUFFIXES} == set(FORMATS)
 
 
 @pytest.mark.parametrize("mode", ["I", "F", "LAB"])
@@ -84,6 +85,52 @@ def test_sixteen_bits_are_scaled_whatever_the_file(tmp_path, name):
     deep = rng_for("deep").integers(0, 65536, (12, 17), dtype=np.uint16)
     pixels = read_image(saved(tmp_path, Image.fromarray(deep), name))
     assert (pixels == (deep >> 8)[..., None]).all()
+
+
+def deep_file(folder, name, values):
+    """Write 16-bit values, in grey or in colours."""
+    path = folder / name
+    cv2.imwrite(str(path), values)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm"])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_few_bits_in_a_16_bit_file_are_told_once_a_folder(tmp_path, caplog, name, bits):
+    values = rng_for("deep").integers(0, 2**bits, (12, 17), dtype=np.uint16)
+    pixels = [read_image(deep_file(tmp_path, name, values)) for _ in range(2)]
+    assert (pixels[0][..., 0] == values >> 8).all()
+    (record,) = caplog.records
+    assert f"{name} has 16 bits a channel, but nothing in it reaches a quarter of white" in record.message
+
+
+@pytest.mark.parametrize("name", ["b.png", "b.tif"])
+def test_few_bits_of_colours_are_told_and_all_bits_are_not(tmp_path, caplog, name):
+    values = rng_for("deep").integers(0, 65536, (12, 17, 3), dtype=np.uint16)
+    assert (read_image(deep_file(tmp_path, name, values)) == values[..., ::-1] >> 8).all()
+    assert not caplog.records
+    read_image(deep_file(tmp_path, name, values >> 4))
+    assert "has 16 bits a channel" in caplog.text
+
+
+def test_a_file_that_says_its_white_is_scaled_by_it(tmp_path, caplog):
+    values = rng_for("deep").integers(0, 4096, (12, 17), dtype=np.uint16)
+    (tmp_path / "a.pgm").write_bytes(b"P5 17 12 4095\n" + values.astype(">u2").tobytes())
+    found = read_image(tmp_path / "a.pgm")[..., 0].astype(int)
+    assert np.abs(found - values / 4095 * 255).max() <= 1
+    assert not caplog.records
+
+
+def test_a_tiff_of_12_bits_is_scaled_by_them(tmp_path, caplog):
+    values = rng_for("deep").integers(0, 4096, (6, 8))
+    bits = "".join(f"{value:012b}" for value in values.ravel())
+    pixels = int(bits, 2).to_bytes(len(bits) // 8)
+    tags = {256: 8, 257: 6, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 6, 279: len(pixels)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    content = [b"II*\0", struct.pack("<I", 8 + len(pixels)), pixels, struct.pack("<H", len(tags)), directory, bytes(4)]
+    (tmp_path / "a.tif").write_bytes(b"".join(content))
+    assert (read_image(tmp_path / "a.tif")[..., 0] == values >> 4).all()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.tif"), ("CMYK", "a.jpg"), ("YCbCr", "a.tif")])

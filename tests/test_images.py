@@ -56,9 +56,9 @@ def test_images_are_turned_upright(tmp_path):
     assert (read_image(tmp_path / "turned.png") == np.rot90(pixels(), -1)).all()
 
 
-def test_masks_are_true_above_zero(tmp_path):
-    values = np.array([[0, 1], [128, 255]], np.uint8)
-    Image.fromarray(values).save(tmp_path / "mask.png")
+@pytest.mark.parametrize("values", [(0, 1, 1, 1), (0, 1, 2, 3), (0, 255, 255, 255), (0, 7, 7, 7)])
+def test_masks_of_one_value_or_numbered_ones_are_true_above_zero(tmp_path, values):
+    Image.fromarray(np.array(values, np.uint8).reshape(2, 2)).save(tmp_path / "mask.png")
     assert read_mask(tmp_path / "mask.png").tolist() == [[False, True], [True, True]]
 
 

@@ -12,6 +12,7 @@ from metauas.ablations.factors import natural_key
 from metauas.ablations.records import check_alike
 from metauas.errors import InputError
 from metauas.files import read_json, require_folder
+from metauas.listing import is_ignored
 
 METRICS_FILE = "04_eval/metrics.json"
 PLAIN = "plain"  # the condition of files that name none, beside others that do
@@ -55,7 +56,8 @@ def metrics_files(*folders: str | Path) -> list[Path]:
     for folder in folders:
         of_factor: dict[str, list[Path]] = {}
         for file in require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"):
-            of_factor.setdefault(file.parts[-5], []).append(file)
+            if not any(map(is_ignored, file.parts[-5:])):
+                of_factor.setdefault(file.parts[-5], []).append(file)
         found = of_factor | found
     files = chain.from_iterable(found.values())
     return sorted(files, key=lambda file: [natural_key(part) for part in file.parts[-5:-2]])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metauas.errors import InputError, did_you_mean
+from metauas.listing import files_in, folders_in
 from metauas.notebooks import suite_file, suite_folder
 
 #: The folder of ``params/`` that holds no factor: what all runs of a sweep have in common.
@@ -19,8 +20,8 @@ def params_folder() -> Path:
 def factors() -> list[str]:
     """Return the names of all factors, sorted."""
     root = params_folder()
-    folders = (folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else ()
-    return sorted(folder.name for folder in folders if folder.name != SCALES)
+    folders = folders_in(root) if root.is_dir() else []
+    return [folder.name for folder in folders if folder.name != SCALES]
 
 
 def factor_files(factor: str) -> list[Path]:
@@ -29,11 +30,17 @@ def factor_files(factor: str) -> list[Path]:
     Raises:
         InputError: naming the factors that exist.
     """
-    files = list((params_folder() / factor).glob("*.yaml")) if factor != SCALES else []
+    folder = params_folder() / factor
+    files = parameter_files(folder) if factor != SCALES and folder.is_dir() else []
     if not files:
         near, known = did_you_mean(factor, factors()), ", ".join(factors()) or "none"
         raise InputError(f"no parameter file in {params_folder() / factor}{near}; factors are {known}")
-    return sorted(files, key=lambda file: natural_key(file.stem))
+    return files
+
+
+def parameter_files(folder: Path) -> list[Path]:
+    """Return the parameter files directly in a folder, in the order in which people count."""
+    return sorted(files_in(folder, suffixes=(".yaml", ".yml")), key=lambda file: natural_key(file.stem))
 
 
 def find_files(names: Sequence[str | Path]) -> list[Path]:
@@ -55,7 +62,7 @@ def scale_file(scale: str | Path) -> Path:
     for file in (*(folder / f"{scale}.yaml" for folder in folders), Path(scale)):
         if file.is_file():
             return file
-    known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+    known = sorted({file.stem for folder in folders if folder.is_dir() for file in parameter_files(folder)})
     near = did_you_mean(str(scale), known)
     raise InputError(f"scale {str(scale)!r} is not known{near}; give a file, or one of {', '.join(known) or 'none'}")
 
@@ -70,8 +77,8 @@ def _files_of(name: str | Path) -> list[Path]:
     path = suite_file(name)
     if path.is_file():
         return [path]
-    if path.is_dir() and path.suffix == "" and (files := list(path.glob("*.yaml"))):
-        return sorted(files, key=lambda file: natural_key(file.stem))
+    if path.is_dir() and path.suffix == "" and (files := parameter_files(path)):
+        return files
     if path.suffix:
         raise InputError(f"parameter file {path} does not exist (looked in {path.absolute().parent})")
     return factor_files(str(name))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from metauas.ablations.collect import metrics_files
 from metauas.errors import InputError
 from metauas.image_files import open_image, rgb_bytes
+from metauas.listing import folders_in
 from metauas.map_files import read_map
 
 Pictures = dict[str, dict[str, np.ndarray]]  # variant → prompt, query, map
@@ -58,7 +59,7 @@ def _example_folders(*folders: str | Path, factor: str) -> dict[str, Path]:
 
 
 def _common_examples(factor: str, folders: dict[str, Path]) -> list[tuple[str, Pictures]]:
-    names = [sorted(path.name for path in folder.iterdir() if path.is_dir()) for folder in folders.values()]
+    names = [[path.name for path in folders_in(folder)] for folder in folders.values()]
     common = [name for name in names[0] if all(name in others for others in names)]
     if not common:
         raise InputError(f"the variants of {factor!r} have no query in common; evaluate them on the same categories")

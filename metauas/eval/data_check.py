@@ -1,24 +1,27 @@
 """Is a benchmark on disk the one that the field knows? Everything odd about it, without stopping at the first."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from os.path import commonpath
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from PIL import Image
-from tqdm import tqdm
-
-from metauas.errors import InputError, check_choice, did_you_mean
+from metauas.errors import check_choice, did_you_mean
 from metauas.eval.catalogue import CATALOGUE, Counts
+from metauas.eval.data_facts import (
+    MaskFacts,
+    duplicates,
+    each,
+    images_of,
+    mask_facts,
+    median_share,
+    mixed_pictures,
+    note_masks,
+    odd_masks,
+    odd_pictures,
+    picture_facts,
+)
 from metauas.eval.layouts import LAYOUTS, Category, Problems, list_benchmark, mask_files
-from metauas.image_files import open_image, upright_size
-from metauas.images import IMAGE_SUFFIXES, read_mask
-
-READERS = 8  # files are waited for more than decoded
-MASK_FOLDERS = {"ground_truth", "Masks"}
-Found = TypeVar("Found")
+from metauas.listing import LeftOut
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class CategoryCheck:
         known: what should be there, None if that is not known.
         masks: number of defective test images whose mask is there.
         oddities: what is odd, a sentence each.
+        notes: what is read as it should be though it is unusual, a sentence each.
+        marked: median share of an image that a mask marks; None without masks.
     """
 
     name: str
@@ -38,6 +43,8 @@ class CategoryCheck:
     known: Counts | None
     masks: int
     oddities: list[str]
+    notes: list[str] = field(default_factory=list)
+    marked: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,9 @@ def check_data(name: str, root: str | Path, *, layout: str | None = None, deep: 
     """Compare a benchmark on disk with what is known of it, and look into its files.
 
     Looked for: missing and unknown categories; other numbers of images than the known ones; missing files, images
-    without masks and masks without images; masks that are empty or of another size than their images; files that
-    are no images or are cut off.
+    without masks and masks without images; pictures that are not read, by content; masks that are empty, lossy, inside
+    out or of another size than their images; files that are no images or are cut off; few bits in 16-bit pictures;
+    pictures that are for training and under test.
 
     Args:
         name: of the benchmark, as in ``LAYOUTS``.
@@ -76,9 +84,12 @@ def check_data(name: str, root: str | Path, *, layout: str | None = None, deep: 
     source = CATALOGUE.get(name)
     known = source.categories if source else {category.name: None for category in benchmark.categories}
     checked = [
-        _check_category(category, known.get(category.name), problems, deep=deep) for category in benchmark.categories
+        _check_category(category, known.get(category.name), problems, benchmark.left_out, deep=deep)
+        for category in benchmark.categories
     ]
     oddities = [problem.text for problem in problems if problem.category is None]
+    folders = [category.folder for category in benchmark.categories if category.folder]
+    oddities += [str(item) for item in benchmark.left_out if not any(map(item.path.is_relative_to, folders))]
     oddities += _odd_names([category.name for category in checked], list(known))
     if source and source.total and not oddities:
         total = sum((category.counts for category in checked), Counts(0, 0, 0))
@@ -86,29 +97,32 @@ def check_data(name: str, root: str | Path, *, layout: str | None = None, deep: 
     return DataCheck(source.title if source else benchmark.name, benchmark.root, checked, oddities)
 
 
-def _check_category(category: Category, known: Counts | None, problems: Problems, *, deep: bool) -> CategoryCheck:
+def _check_category(
+    category: Category, known: Counts | None, problems: Problems, left_out: Sequence[LeftOut], *, deep: bool
+) -> CategoryCheck:
     own = [problem for problem in problems if problem.category == category.name]
     reported = {problem.path for problem in own}
+    paths = [path for path in images_of(category) if path not in reported]
+    pictures = dict(each(partial(picture_facts, deep=deep), paths, f"{category.name}: images"))
+    masks = _mask_facts(category, reported)
     counts = _count(category)
     oddities = [
         *(problem.text for problem in own),
         *_odd_counts(counts, known),
         *_undefined_metrics(category),
-        *_broken_images([path for path in _images(category) if path not in reported], category.name, deep=deep),
-        *_odd_masks(category, reported),
-        *_unused_files(category),
+        *odd_pictures(pictures),
+        *duplicates(category, [path for path in paths if not pictures[path].error], deep=deep),
+        *odd_masks(masks),
+        *_unused_files(category, left_out, reported),
     ]
-    masks = sum(sample.mask_path is not None and sample.mask_path.exists() for sample in category.test)
-    return CategoryCheck(category.name, counts, known, masks, oddities)
+    notes = [*category.notes, *mixed_pictures(pictures), *note_masks(masks)]
+    there = sum(sample.mask_path is not None and sample.mask_path.exists() for sample in category.test)
+    return CategoryCheck(category.name, counts, known, there, oddities, notes, median_share(masks))
 
 
 def _count(category: Category) -> Counts:
     defective = sum(sample.label for sample in category.test)
     return Counts(len(category.train_good), len(category.test) - defective, defective)
-
-
-def _images(category: Category) -> list[Path]:
-    return [*category.train_good, *(sample.path for sample in category.test)]
 
 
 def _undefined_metrics(category: Category) -> Iterator[str]:
@@ -139,72 +153,15 @@ def _odd_counts(counts: Counts, known: Counts | None) -> Iterator[str]:
             yield f"{is_} {what} images, known are {should_be}"
 
 
-def _broken_images(paths: Sequence[Path], category: str, *, deep: bool) -> Iterator[str]:
-    for path, error in _each(_decoding_error if deep else _checksum_error, paths, f"{category}: images"):
-        if error:
-            yield f"{path} is broken: {error}"
-
-
-def _checksum_error(path: Path) -> str:
-    return _error(path, lambda image: image.verify())
-
-
-def _decoding_error(path: Path) -> str:
-    return _error(path, lambda image: image.load())
-
-
-def _error(path: Path, look: Callable[[Image.Image], object]) -> str:
-    """Return what Pillow says against a file while ``look`` looks at it, nothing if it is sound."""
-    try:
-        with open_image(path) as image:
-            look(image)
-    except InputError as error:
-        reason = error.__cause__ or error
-        return str(reason) or type(reason).__name__
-    return ""
-
-
-def _odd_masks(category: Category, reported: Container[Path | None]) -> Iterator[str]:
+def _mask_facts(category: Category, reported: Container[Path | None]) -> dict[Path, MaskFacts]:
+    """Look at every mask that is not reported, nor its image."""
     samples = [sample for sample in category.test if sample.path not in reported]
     images = {mask: sample.path for sample in samples for mask in mask_files(sample) if mask not in reported}
-    sizes = {image: upright_size(image) for image in images.values()}
-    for mask, found in _each(_mask_facts, list(images), f"{category.name}: masks"):
-        if isinstance(found, str):
-            yield found
-            continue
-        size, is_empty = found
-        image = images[mask]
-        if is_empty:
-            yield f"{mask} is empty, but {image} should show a defect"
-        if size != sizes[image]:
-            is_, should_be = (f"{width}×{height}" for width, height in (size, sizes[image]))
-            yield f"{mask} is {is_} pixels, its image {image} {should_be}"
+    look = partial(mask_facts, images=images)
+    return dict(each(look, list(images), f"{category.name}: masks"))
 
 
-def _mask_facts(path: Path) -> tuple[tuple[int, int], bool] | str:
-    """Return (width, height) of a mask and whether it is empty, or what is wrong with it."""
-    try:
-        mask = read_mask(path)
-    except InputError as error:
-        return str(error)
-    return (mask.shape[1], mask.shape[0]), not mask.any()
-
-
-def _unused_files(category: Category) -> Iterator[str]:
-    used = {*_images(category), *(mask for sample in category.test for mask in mask_files(sample))}
-    folder = Path(commonpath({path.parent for path in used})) if used else None
-    for path in sorted(folder.rglob("*")) if folder else ():
-        parts = path.relative_to(str(folder)).parts
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path in used or any(part.startswith(".") for part in parts):
-            continue
-        if MASK_FOLDERS & set(parts):
-            yield f"{path} is a mask without an image"
-        elif "validation" not in parts:  # MVTec LOCO AD has it, and prompts leave it alone on purpose
-            yield f"{path} is not used: it is neither a normal training image nor a test image"
-
-
-def _each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> Iterator[tuple[Path, Found]]:
-    """Yield each path with what ``look`` says of it, in order, several looked at at once."""
-    with ThreadPoolExecutor(READERS) as readers:
-        bar = tqdm(readers.map(look, paths), total=len(paths), desc=what, leave=False, delay=1)
-        yield from zip(paths, bar, strict=True)
+def _unused_files(category: Category, left_out: Sequence[LeftOut], reported: Container[Path | None]) -> Iterator[str]:
+    for item in left_out:
+        if category.folder and item.path.is_relative_to(category.folder) and item.path not in reported:
+            yield str(item)

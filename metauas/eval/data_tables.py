@@ -12,16 +12,19 @@ ODDITIES_SHOWN = 5
 
 
 def check_table(check: DataCheck) -> Table:
-    """Return one row a category: images and masks found, in red beside the known number where they differ."""
+    """Return one row a category: images and masks found, in red beside the known number where they differ.
+
+    ``marked`` is the median share of an image that a mask marks.
+    """
     table = Table("category", title=escape(f"{check.title}: {check.root}"))
-    for title in ("train", "good", "defective", "masks", "oddities"):
+    for title in ("train", "good", "defective", "masks", "marked", "oddities"):
         table.add_column(title, justify="right")
     for row in check.categories:
         table.add_row(*_check_cells(row))
     total = sum((row.counts for row in check.categories), Counts(0, 0, 0))
     masks, odd = sum(row.masks for row in check.categories), sum(len(row.oddities) for row in check.categories)
     table.add_section()
-    table.add_row("all", *map(str, (total.train, total.good, total.defective, masks, odd + len(check.oddities))))
+    table.add_row("all", *map(str, (total.train, total.good, total.defective, masks, "", odd + len(check.oddities))))
     return table
 
 
@@ -32,6 +35,7 @@ def _check_cells(row: CategoryCheck) -> Iterator[str]:
     yield _cell(row.counts.good, known.good)
     yield _cell(row.counts.defective, known.defective)
     yield _cell(row.masks, row.counts.defective)
+    yield "–" if row.marked is None else f"{row.marked:.1%}"
     yield f"[red]{len(row.oddities)}[/]" if row.oddities else "–"
 
 
@@ -40,12 +44,17 @@ def _cell(found: int, known: int) -> str:
 
 
 def check_lines(check: DataCheck) -> Iterator[str]:
-    """Yield the oddities in words: of the whole, then the first few of each category and how many more there are."""
+    """Yield the oddities in words: of the whole, then the first few of each category and how many more there are.
+
+    The notes of each category come last.
+    """
     for name, oddities in [("", check.oddities), *((row.name, row.oddities) for row in check.categories)]:
         for text in oddities[:ODDITIES_SHOWN]:
             yield f"{name}: {text}" if name else text
         if len(oddities) > ODDITIES_SHOWN:
             yield f"{name or 'benchmark'}: and {len(oddities) - ODDITIES_SHOWN} more"
+    for row in check.categories:
+        yield from (f"{row.name}: note: {text}" for text in row.notes)
 
 
 def catalogue_table() -> Table:

@@ -8,7 +8,7 @@ Four kinds of file, told apart by their content:
   one-prompt files;
 - JSON objects, query → list of paths, the most similar first, one a line as in the author's top-10 files.
 
-Paths are relative to the benchmark's folder and must not leave it.
+Paths are relative to the benchmark's folder, with either slash, and must not leave it.
 """
 
 import json
@@ -25,6 +25,7 @@ from metauas.eval.prompts import Prompt
 from metauas.files import require_file
 from metauas.image_files import upright_size
 from metauas.images import IMAGE_SUFFIXES
+from metauas.listing import portable
 
 _FORMS = (
     'give an image, a CSV file with the columns category,filename, a JSON object {"category": "path"}, '
@@ -97,7 +98,7 @@ class _Finder:
 
     def __init__(self, file: PromptFile, root: Path, shots: int, problems: Problems) -> None:
         self.file, self.root, self.shots, self.problems = file, root, shots, problems
-        self.entries = {str(PurePosixPath(key)): names for key, names in file.entries.items()}
+        self.entries = {str(PurePosixPath(portable(key))): names for key, names in file.entries.items()}
         self.found: dict[str, Prompt] = {}
         self.checked: dict[str, Path] = {}
 
@@ -123,12 +124,12 @@ class _Finder:
 
     def _image(self, name: str, category: Category) -> Path:
         if name not in self.checked:
-            self.checked[name] = self.root / name
+            self.checked[name] = self.root / portable(name)
             if _leads_out(name):
                 wrong = f"path {name!r} leads out of the folder; give one relative to it, without '..'"
                 self.problems.add(wrong, category=category.name)
             else:
-                check_image(self.root / name, self.problems, category=category.name)
+                check_image(self.checked[name], self.problems, category=category.name)
         return self.checked[name]
 
 

@@ -12,7 +12,8 @@ from jaxtyping import Int, UInt8
 from metauas.errors import InputError
 from metauas.files import require_file, require_folder
 from metauas.images import read_image
-from metauas.synthesis.coco_json import RunLengths, decode, mask_tools, read_instances, run_lengths
+from metauas.listing import LeftOut, tell_left_out
+from metauas.synthesis.coco_json import Instances, RunLengths, decode, mask_tools, read_instances, run_lengths
 from metauas.synthesis.crops import AreaLimits, picture_of_objects, unite_overlapping
 from metauas.synthesis.held_out import in_split, names_in_split
 from metauas.synthesis.pictures import Picture
@@ -28,6 +29,7 @@ class ObjectIndex:
         first: (n + 1,) objects ``first[i]`` to ``first[i + 1]`` are those of image i.
         start: (m + 1,) bytes ``start[j]`` to ``start[j + 1]`` of ``codes`` are object j.
         codes: compressed run lengths, as pycocotools reads them.
+        left_out: entries of the file that cannot be used, each with the reason.
     """
 
     names: np.ndarray
@@ -35,6 +37,7 @@ class ObjectIndex:
     first: Int[np.ndarray, " n_and_1"]
     start: Int[np.ndarray, " m_and_1"]
     codes: UInt8[np.ndarray, " bytes"]
+    left_out: tuple[LeftOut, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -56,6 +59,7 @@ class CocoPictures:
     limits remain that some square crop can show as a whole; images without any are left out.
 
     The annotations are read and converted once, here: about a millisecond an image. Photographs are read when drawn.
+    Entries that cannot be used, such as annotations without an outline, are left out and told: ``index.left_out``.
 
     Args:
         annotations: JSON file such as ``instances_train2017.json``.
@@ -66,8 +70,8 @@ class CocoPictures:
         split: ``train``, ``validation`` (every 20th image, by a hash of its id) or ``all``.
 
     Raises:
-        InputError: pycocotools is not installed, a file or key is missing, an outline cannot be read, or no image
-            with a usable object remains.
+        InputError: pycocotools is not installed, a file is missing or another one, all photographs are missing, or no
+            image with a usable object remains.
     """
 
     def __init__(
@@ -84,7 +88,9 @@ class CocoPictures:
         mask_tools(), in_split("", split)  # what is missing or misspelt is told before the long reading
         self.images = require_folder(images)
         self.index = index_objects(annotations, limits=self.limits, overlap=overlap, split=split)
-        require_file(self.images / self.index.names[0], hint="images is not the folder that file_name starts from")
+        if not any((self.images / name).is_file() for name in self.index.names):
+            require_file(self.images / self.index.names[0], hint="images is not the folder that file_name starts from")
+        tell_left_out(annotations, self.index.left_out, what="entries")
 
     def __len__(self) -> int:
         """Return the number of photographs with usable objects."""
@@ -115,41 +121,52 @@ def index_objects(annotations: str | Path, *, limits: AreaLimits, overlap: float
     Raises:
         InputError: as ``CocoPictures``.
     """
-    images, by_image = read_instances(annotations)
+    instances = read_instances(annotations)
     names, shapes, counts, codes = [], [], [0], [b""]
-    chosen = set(names_in_split([str(image["id"]) for image in images], split))
-    for image in images:
-        if str(image["id"]) not in chosen:
+    chosen = set(names_in_split([image["id"] for image in instances.images], split))
+    for image in instances.images:
+        if image["id"] not in chosen:
             continue
-        found = _objects(image, by_image[image["id"]], limits=limits, overlap=overlap, path=annotations)
+        outlines = _outlines(image, instances, path=annotations)
+        found = _usable(outlines, shape=(image["height"], image["width"]), limits=limits, overlap=overlap)
         if found:
             names.append(image["file_name"])
             shapes.append((image["height"], image["width"]))
             counts.append(len(found))
             codes += [piece["counts"] for piece in found]
     if not names:
+        why = f"; {len(instances.left_out)} entries are left out, {instances.left_out[0]}" if instances.left_out else ""
         raise InputError(
             f"{annotations} has no image in split {split!r} with an object of {limits.smallest:.1%} to "
-            f"{limits.largest:.1%} of it; widen the limits, or give split='all'"
+            f"{limits.largest:.1%} of it; widen the limits, or give split='all'{why}"
         )
     start = np.cumsum([len(code) for code in codes])
     return ObjectIndex(
-        np.array(names), np.array(shapes), np.cumsum(counts), start, np.frombuffer(b"".join(codes), np.uint8)
+        np.array(names),
+        np.array(shapes),
+        np.cumsum(counts),
+        start,
+        np.frombuffer(b"".join(codes), np.uint8),
+        tuple(instances.left_out),
     )
 
 
-def _objects(
-    image: dict[str, Any],
-    annotations: Sequence[dict[str, Any]],
-    *,
-    limits: AreaLimits,
-    overlap: float,
-    path: str | Path,
+def _outlines(image: dict[str, Any], instances: Instances, *, path: str | Path) -> list[RunLengths]:
+    """The objects of one image; those without a usable outline are left out."""
+    shape, outlines = (image["height"], image["width"]), []
+    for annotation in instances.annotations[image["id"]]:
+        try:
+            outlines.append(run_lengths(annotation, shape=shape, path=path, left_out=instances.left_out))
+        except InputError as error:
+            instances.left_out.append(LeftOut(Path(path), str(error).removeprefix(f"{path}: ")))
+    return outlines
+
+
+def _usable(
+    pieces: Sequence[RunLengths], *, shape: tuple[int, int], limits: AreaLimits, overlap: float
 ) -> list[RunLengths]:
-    """The usable objects of one image, overlapping ones united."""
+    """The objects of one image that are usable, overlapping ones united."""
     coco = mask_tools()
-    shape = (image["height"], image["width"])
-    pieces = [run_lengths(annotation, shape=shape, path=path) for annotation in annotations]
     pieces = [piece for piece in pieces if 0 < coco.area(piece) <= limits.largest * shape[0] * shape[1]]
     if not pieces:
         return []

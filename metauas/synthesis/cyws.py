@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from metauas.errors import InputError, check_choice
 from metauas.files import require_folder
 from metauas.images import read_image, to_tensor
+from metauas.listing import entries
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
 from metauas.synthesis.safe_pickle import read_npy, read_pickle
@@ -133,7 +134,7 @@ class CywsPairs(Dataset[ChangePair]):
         """Look for the files of all images at once: each folder is listed one time only."""
         missing = []
         for folder, suffix in (("images_and_masks", ".png"), ("metadata", ".npy")):
-            names = {path.name for path in (self.root / folder).iterdir()}
+            names = {path.name for path in entries(self.root / folder)}
             missing += [self.root / folder / f"{n}{suffix}" for n in self.ids if f"{n}{suffix}" not in names]
         missing += [self.root / "inpainted" / f"{n}_mask….png" for n in self.ids if n not in self.views]
         if missing:
@@ -179,7 +180,7 @@ def _checked_ids(ids: Any, *, origin: Path) -> tuple[str, ...]:
 def _list_views(folder: Path) -> dict[str, list[str]]:
     """Return, for each image number, the digits in the names of its inpainted views, in a fixed order."""
     views: dict[str, list[str]] = {}
-    for name in sorted(path.name for path in folder.iterdir()):
+    for name in (path.name for path in entries(folder)):
         if found := re.fullmatch(r"(\d+)_mask(\d*)\.png", name):
             views.setdefault(found[1], []).append(found[2])
     return views
@@ -212,6 +213,8 @@ def draw_polygons(
 ) -> Bool[np.ndarray, "h w"]:
     """Fill the polygons of COCO annotations, in pixels of an image of ``shape`` (H, W), into one mask (H, W).
 
+    A polygon of one or two points, a stray click that covers nothing, is left out where there are others.
+
     Raises:
         InputError: naming ``origin``, if a segmentation is no list of polygons [x, y, x, y, x, y, …].
     """
@@ -220,9 +223,14 @@ def draw_polygons(
         polygons = annotation.get("segmentation")
         if not isinstance(polygons, list):
             raise InputError(f"{origin}: a segmentation is {type(polygons).__name__}; it should be a list of polygons")
-        for polygon in polygons:  # one at a time: drawn together, where they overlap would be a hole
+        outlines = [polygon for polygon in polygons if not _is_stray(polygon)] or polygons
+        for polygon in outlines:  # one at a time: drawn together, where they overlap would be a hole
             cv2.fillPoly(mask, [_corners(polygon, origin=origin)], 1)
     return mask.astype(bool)
+
+
+def _is_stray(polygon: Any) -> bool:
+    return isinstance(polygon, Sequence | np.ndarray) and not isinstance(polygon, str) and len(polygon) in (2, 4)
 
 
 def _corners(polygon: Any, *, origin: str | Path) -> np.ndarray:

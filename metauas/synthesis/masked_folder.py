@@ -9,8 +9,9 @@ from jaxtyping import Bool, Int32
 
 from metauas.errors import InputError
 from metauas.files import require_folder
-from metauas.image_files import open_image
-from metauas.images import list_images, read_image
+from metauas.images import IMAGE_SUFFIXES, list_images, read_image
+from metauas.listing import NOT_READ, LeftOut, files_below, is_picture, tell_left_out
+from metauas.masks import read_labels
 from metauas.synthesis.crops import AreaLimits, picture_of_objects
 from metauas.synthesis.held_out import names_in_split
 from metauas.synthesis.pictures import Picture
@@ -19,20 +20,24 @@ from metauas.synthesis.pictures import Picture
 class MaskedFolder:
     """Square crops of photographs around their masked objects.
 
-    ``masks/<stem>.png`` belongs to ``images/<stem>.*`` and has its size. 0 is background. If there is one other
-    value, each connected region is an object; if there are several, each value is one (as in Pascal VOC's
-    ``SegmentationObject`` and DAVIS). Images without a mask are left out.
+    ``masks/<stem>.*`` belongs to ``images/<stem>.*`` and has its size. 0 is background. If there is one other
+    value, or the mask is a soft one, each connected region is an object; if there are several, each value is one (as
+    in Pascal VOC's ``SegmentationObject`` and DAVIS). Images without a mask are left out, and told.
 
     Args:
         images: folder of the photographs.
-        masks: folder of the masks, grey or palette PNG.
+        masks: folder of the masks, grey or with a palette; see ``metauas.masks``.
         smallest: smallest share of image and crop that an object may cover.
         largest: largest share of the crop.
         void: a value that belongs to no object, such as 255 in Pascal VOC.
         split: ``train``, ``validation`` (every 20th image, by a hash of its name) or ``all``.
 
+    Attributes:
+        files: the photographs of the split.
+        left_out: pictures in either folder that are in no split, each with the reason.
+
     Raises:
-        InputError: a folder is missing, or no image of the split has a mask.
+        InputError: a folder is missing, two files of one stem meet, or no image of the split has a mask.
     """
 
     def __init__(
@@ -48,8 +53,10 @@ class MaskedFolder:
         self.limits = AreaLimits(smallest, largest)
         self.masks = require_folder(masks)
         self.void = void
-        found = list_images(require_folder(images))
-        have_mask = [file for file in found if self._mask_of(file).is_file()]
+        found = by_stem(list_images(require_folder(images)))
+        self._masks = by_stem(list_images(self.masks))
+        have_mask = [file for stem, file in found.items() if stem in self._masks]
+        self.left_out = _left_out(Path(images), self.masks, used={*have_mask, *map(self._mask_of, have_mask)})
         chosen = set(names_in_split([file.stem for file in have_mask], split))
         self.files = tuple(file for file in have_mask if file.stem in chosen)
         if not self.files:
@@ -57,6 +64,7 @@ class MaskedFolder:
                 f"{len(have_mask)} of {len(found)} images in {images} have a mask <stem>.png in {masks}, and none of "
                 f"them is in split {split!r}; name masks after their images, or give split='all'"
             )
+        tell_left_out(images, self.left_out)
 
     def __len__(self) -> int:
         """Return the number of photographs with a mask."""
@@ -69,31 +77,41 @@ class MaskedFolder:
             InputError: naming a photograph or mask that is damaged, or a mask that does not fit its photograph.
         """
         file = self.files[int(rng.integers(len(self.files)))]
-        photograph, labels = read_image(file), read_labels(self._mask_of(file))
+        photograph, labels = read_image(file), read_labels(self._mask_of(file), void=self.void)
         if labels.shape != photograph.shape[:2]:
             raise InputError(f"{self._mask_of(file)} and {file} differ in size: {labels.shape}, {photograph.shape[:2]}")
         objects = objects_of(labels, void=self.void)
         return picture_of_objects(photograph, objects, limits=self.limits, rng=rng, size=size, name=file.name)
 
     def _mask_of(self, file: Path) -> Path:
-        return self.masks / f"{file.stem}.png"
+        return self._masks[file.stem]
 
 
-def read_labels(path: Path) -> Int32[np.ndarray, "h w"]:
-    """Read a grey or palette picture as its values (H, W).
+def by_stem(files: Sequence[Path]) -> dict[str, Path]:
+    """Return files by their stems.
 
     Raises:
-        InputError: naming the file if it is no image, or one of colours.
+        InputError: naming two files of one stem, of which nobody can tell which one is meant.
     """
-    with open_image(path, what="a mask") as image:
-        values = np.asarray(image)
-    if values.ndim == 3 and values.shape[2] in (2, 4):  # transparency says nothing about objects
-        values = values[..., :-1]
-    if values.ndim == 3 and (values[..., :3] == values[..., :1]).all():  # grey, saved as colours
-        values = values[..., 0]
-    if values.ndim != 2:
-        raise InputError(f"{path} is a picture in colours; save masks as grey or palette PNG, a value for each object")
-    return values.astype(np.int32)
+    found: dict[str, Path] = {}
+    for file in files:
+        if (first := found.setdefault(file.stem, file)) != file:
+            raise InputError(f"{first} and {file.name} have one stem, so which one is meant is open; keep one of them")
+    return found
+
+
+def _left_out(images: Path, masks: Path, *, used: set[Path]) -> tuple[LeftOut, ...]:
+    """Pictures of both folders and those in them that belong to no pair of photograph and mask."""
+    pictures = dict.fromkeys(file for folder in (images, masks) for file in files_below(folder) if is_picture(file))
+    return tuple(LeftOut(file, _reason(file, images, masks)) for file in pictures if file not in used)
+
+
+def _reason(file: Path, images: Path, masks: Path) -> str:
+    if file.parent not in (images, masks):
+        return f"is one folder deeper than {images if file.is_relative_to(images) else masks}"
+    if file.suffix.lower() not in IMAGE_SUFFIXES:
+        return NOT_READ
+    return "has no mask of its stem" if file.parent == images else "is a mask without an image"
 
 
 def objects_of(labels: Int32[np.ndarray, "h w"], *, void: int | None = None) -> Sequence[Bool[np.ndarray, "h w"]]:

@@ -1,5 +1,6 @@
 """Photographs: those inside scikit-image's wheel, or a folder of your own, cut into crops with segments as objects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from skimage.segmentation import felzenszwalb
 from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.images import list_images, read_image
+from metauas.listing import NOT_READ, LeftOut, pictures_left_out, tell_left_out
 from metauas.synthesis.pictures import Picture
 
 #: Photographs in the wheel that need no download. Miniature's own (brick, coins, grass, gravel) are not among them, so
@@ -38,10 +40,12 @@ class Photographs:
     Attributes:
         names: scikit-image file stems, or image paths.
         area: smallest and largest share of the crop that a segment may cover to count as an object.
+        left_out: pictures of the folder that are not used, each with the reason.
     """
 
     names: tuple[str, ...] = TRAINING_PHOTOGRAPHS
     area: tuple[float, float] = (0.004, 0.15)
+    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "Photographs":
@@ -53,7 +57,9 @@ class Photographs:
         files = list_images(require_folder(folder))
         if not files:
             raise InputError(f"folder {folder} holds no image; put photographs (png, jpg, …) directly into it")
-        return cls(names=tuple(str(file) for file in files))
+        left_out = tuple(pictures_left_out(folder, used=set(files), reason=_reason_in(Path(folder))))
+        tell_left_out(folder, left_out)
+        return cls(names=tuple(str(file) for file in files), left_out=left_out)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a random crop, resized to ``size``, with its segments."""
@@ -66,6 +72,10 @@ class Photographs:
             image, label = image[:, ::-1], label[:, ::-1]
         pixels = np.ascontiguousarray(image, dtype=np.float32) / np.float32(255)
         return Picture(image=pixels, objects=_objects(label, area=self.area), name=name)
+
+
+def _reason_in(folder: Path) -> Callable[[Path], str]:
+    return lambda file: NOT_READ if file.parent == folder else f"is one folder deeper than {folder}; move it there"
 
 
 def _random_window(rng: np.random.Generator, *, shape: tuple[int, int]) -> tuple[slice, slice]:

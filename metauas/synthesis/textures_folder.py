@@ -7,6 +7,7 @@ import numpy as np
 from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.images import IMAGE_SUFFIXES, read_image
+from metauas.listing import NOT_READ, files_below, pictures_left_out, tell_left_out
 from metauas.synthesis.crops import random_window, resize_view
 from metauas.synthesis.held_out import names_in_split
 from metauas.synthesis.pictures import Picture
@@ -25,6 +26,10 @@ class TextureFolder:
         split: ``train``, ``validation`` (every 20th picture, by a hash of its path) or ``all``.
         stationary: whether every picture looks alike everywhere, as photographs of one material do. DTD's do not.
 
+    Attributes:
+        files: the pictures of the split, relative to the folder.
+        left_out: pictures of kinds that are not read, each with the reason.
+
     Raises:
         InputError: the folder is missing, or has no picture of the split.
     """
@@ -32,13 +37,16 @@ class TextureFolder:
     def __init__(self, folder: str | Path, *, split: str = "train", stationary: bool = False) -> None:
         self.folder = require_folder(folder)
         self.stationary = stationary
-        found = sorted(path.relative_to(self.folder) for path in self.folder.rglob("*") if _is_picture(path))
+        read = [path for path in files_below(self.folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+        found = sorted(path.relative_to(self.folder) for path in read)
+        self.left_out = tuple(pictures_left_out(self.folder, used=set(read), reason=lambda _: NOT_READ))
         self.files = tuple(names_in_split([path.as_posix() for path in found], split))
         if not self.files:
             raise InputError(
                 f"folder {folder} and those in it hold {len(found)} pictures, none of them in split {split!r}; "
                 "give the folder of a texture data set with two pictures or more, or split='all'"
             )
+        tell_left_out(self.folder, self.left_out)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -58,7 +66,3 @@ class TextureFolder:
         quarters, flip = int(rng.integers(4)), rng.random() < 0.5
         turned = np.rot90(texture[window], quarters).astype(np.float32) / np.float32(255)
         return Picture(image=resize_view(turned, size=size, flip=flip), name=name, stationary=self.stationary)
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()

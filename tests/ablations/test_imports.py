@@ -26,6 +26,7 @@ def test_the_room_knows_neither_torch_nor_the_other_rooms():
         package / "files.py",
         package / "cluster.py",
         package / "image_files.py",
+        package / "listing.py",
         package / "locks.py",
         package / "map_files.py",
         package / "notebooks.py",

@@ -24,7 +24,7 @@ AUTHORS_LISTS = {
 
 
 def picture(path):
-    return write_png(path, rng_for(path.name).random((*SHAPE, 3)))
+    return write_png(path, rng_for(str(path)).random((*SHAPE, 3)))
 
 
 def mask(path, *, shape=SHAPE, rows=slice(2, 8)):
@@ -236,3 +236,92 @@ def test_the_catalogue_has_a_row_for_each():
     assert catalogue_table().row_count == len(CATALOGUE)
     with pytest.raises(InputError, match="did you mean 'btad'"):
         find_source("btda")
+
+
+# --- what the readers cannot see
+
+
+def masks_of(root):
+    return sorted((root / "bottle" / "ground_truth" / "crack").iterdir())
+
+
+def test_lossy_masks_are_told(root):
+    for path in masks_of(root):
+        Image.open(path).save(path.with_suffix(".jpg"), quality=90)
+        path.unlink()
+    (text,) = oddities(root)
+    assert text.startswith(f"2 of 2 masks are of a lossy format or have soft edges, such as {masks_of(root)[0]}")
+
+
+def test_masks_inside_out_or_white_all_over_are_told(root):
+    first, second = masks_of(root)
+    write_png(first, np.ones(SHAPE, bool))
+    write_png(second, ~np.pad(np.ones((2, 2), bool), ((10, 12), (10, 20))))
+    texts = oddities(root)
+    assert texts[0] == f"{first} marks 100 % of its image, everything; mark the defect or object alone"
+    assert texts[1].startswith(f"{second} marks 99% of its image and its border, as if inside out")
+
+
+def test_masks_in_the_alpha_channel_are_read_and_told(root):
+    for path in masks_of(root):
+        grey = Image.open(path)
+        Image.merge("LA", (Image.new("L", grey.size, 255), grey)).save(path)
+    (text,) = oddities(root)
+    assert text.startswith("2 of 2 masks are of one colour all over, so that they would mark 100 % or nothing")
+    assert check_data("mvtec", root).categories[0].marked == pytest.approx(0.25)
+
+
+def test_a_mask_that_is_much_larger_than_the_others_is_told(root):
+    for number in range(2, 8):
+        picture(root / "bottle" / "test" / "crack" / f"{number:03}.png")
+        mask(root / "bottle" / "ground_truth" / "crack" / f"{number:03}_mask.png", shape=(240, 320), rows=slice(0, 2))
+    large = mask(root / "bottle" / "ground_truth" / "crack" / "000_mask.png", rows=slice(2, 12))
+    assert (
+        f"{large} marks 42% of its image, the median of its category 0.8%"
+        in check_data("mvtec", root).categories[0].oddities
+    )
+
+
+def test_numbered_masks_large_ones_and_mixed_pictures_are_noted(root):
+    first, _ = masks_of(root)
+    Image.fromarray(np.repeat(np.arange(24, dtype=np.uint8)[:, None] // 8, 32, axis=1)).save(first)
+    write_png(root / "bottle" / "train" / "good" / "000.png", np.zeros((48, 64), np.uint8))
+    check = check_data("mvtec", root)
+    assert check.fine
+    assert check.categories[0].notes == [
+        "its pictures are of 2 sizes: 4 of 32×24, 1 of 64×48",
+        "its pictures are of 2 modes: 4 of RGB, 1 of L",
+        f"1 of 2 masks hold several values, such as {first}; all above 0 are marked",
+        f"1 of 2 masks mark more than 50% of their images, such as {first}",
+    ]
+    assert [line for line in check_lines(check) if "note: its pictures are of 2 sizes" in line]
+
+
+@pytest.mark.parametrize("name", ["000.png", "000.tif"])
+def test_few_bits_in_16_bit_pictures_are_told(root, name):
+    for path in sorted((root / "bottle").rglob("[0-9][0-9][0-9].png")):
+        values = np.asarray(Image.open(path).convert("L")).astype(np.uint16) << 4
+        path.unlink()
+        Image.fromarray(values).save(path.with_suffix(name[-4:]))
+    (text,) = oddities(root)
+    assert text.startswith("5 pictures have 16 bits a channel, such as ")
+    assert "so that 16 of 256 greys are left" in text
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_training_images_that_are_under_test_are_told(root, suffix):
+    source, target = root / "bottle/train/good/000.png", (root / "bottle/test/good/000.png").with_suffix(suffix)
+    (root / "bottle/test/good/000.png").unlink()
+    Image.open(source).save(target)
+    expected = f"{target} is the training image {source} again; take one of them out"
+    assert oddities(root, deep=True) == [expected]
+    target.write_bytes(source.read_bytes())
+    assert oddities(root) == [expected]
+
+
+def test_files_that_are_not_read_are_told_by_their_content(root):
+    path = root / "bottle" / "test" / "crack" / "002.jp2"
+    Image.new("RGB", SHAPE).save(path)
+    hidden = path.with_suffix("")
+    path.rename(hidden)
+    assert oddities(root) == [f"{hidden} is a picture of a kind, or under a suffix, that is not read; save it as PNG"]

@@ -119,6 +119,15 @@ def test_paths_and_lists_of_paths_by_category(benchmark, write):
     assert found["brick"][0] == (benchmark.root / "brick/train/good/001.png",)
 
 
+def test_files_that_were_written_on_windows_are_read(benchmark, write):
+    by_category = official("bottle", 1) | official("brick")
+    for documents in (by_category, as_lines(top_lists(benchmark))):
+        here = documents if isinstance(documents, str) else json.dumps(documents)
+        assert resolve(write(here.replace("/", r"\\")), benchmark) == resolve(write(here), benchmark)
+    table = "category,filename\r\nbottle,bottle\\train\\good\\001.png\r\nbrick,brick\\train\\good\\000.png\r\n"
+    assert resolve(write(table, "prompts.csv"), benchmark) == resolve(write(by_category), benchmark)
+
+
 def test_a_file_may_serve_more_than_is_evaluated(benchmark, root, write):
     file = write(official("bottle") | official("brick") | official("screw"))
     assert resolve(file, open_benchmark(root, categories=["brick"])).keys() == {"brick"}

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from metauas.ablations.parameters import read_for_notebooks
+from metauas.errors import InputError
 from metauas.eval.calibration import read_calibration
 from metauas.eval.layouts import list_benchmark
 from metauas.eval.prompt_files import prompts_from_file, read_prompt_file
@@ -70,6 +71,9 @@ def _pictures(folder: Path) -> list[Path]:
     palette.save(folder / "palette.bmp")
     deep.save(folder / "deep.png")
     deep.save(folder / "deep.tif")
+    deep.save(folder / "deep.pgm")
+    colours.save(folder / "a.ppm")
+    palette.save(folder / "a.gif")
     return sorted(folder.iterdir())
 
 
@@ -133,10 +137,12 @@ def _coco(folder: Path) -> list[Path]:
 
 
 def _read_coco(path: Path) -> Any:
-    images, annotations = read_instances(path)
-    for image in images:
+    instances = read_instances(path)
+    if instances.left_out:
+        raise InputError(str(instances.left_out[0]))
+    for image in instances.images:
         shape = (min(image["height"], 64), min(image["width"], 64))
-        for annotation in annotations[image["id"]]:
+        for annotation in instances.annotations[image["id"]]:
             decode(run_lengths(annotation, shape=shape, path=path))
 
 

@@ -207,12 +207,12 @@ def without(part, key):
         (without("images", "width"), r"images\[0\] has no width"),
         (without("annotations", "segmentation"), r"annotations\[0\] has no segmentation"),
         (without("annotations", "image_id"), r"annotations\[0\] has no image_id"),
-        (lambda c: c["images"].append(3), r"images\[1\] has no id, file_name"),
+        (lambda c: c.update(images=[3]), r"images\[0\] has no id, file_name"),
         (
             lambda c: c["annotations"][0].update(image_id=77),
             r"annotation 0 of image 77 is of an image that is not listed",
         ),
-        (lambda c: c["images"][0].update(height="48"), r"image 0: height, width and file_name"),
+        (lambda c: c["images"][0].update(height="tall"), r"image 0: height, width and file_name"),
         (lambda c: c["annotations"][0].update(segmentation=[]), r"annotation 0 of image 0 has no usable segmentation"),
         (lambda c: c["annotations"].clear(), r"no image in split 'all'.*widen the limits"),
     ],
@@ -246,3 +246,73 @@ def test_without_pycocotools_the_extra_is_named(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     with pytest.raises(InputError, match=r"pip install 'metauas\[data\]'"):
         CocoPictures(*paths)
+
+
+# --- annotations as people have them
+
+
+def pieces(content, number, **change):
+    content["annotations"][number].update(change)
+
+
+USABLE = {
+    "text": lambda c: c["images"][0].update(height="48", width="64"),
+    "floats": lambda c: c["images"][0].update(height=48.0, width=64.0, id=0.0),
+    "crowd as text": lambda c: pieces(c, 0, iscrowd="0"),
+    "run lengths as floats": lambda c: pieces(
+        c, 0, segmentation={"size": [48.0, "64"], "counts": [float(n) for n in as_counts(SMALL)["counts"]]}
+    ),
+    "corners as text": lambda c: pieces(c, 0, segmentation=[[str(v) for v in as_polygon(SMALL)[0]]]),
+}
+
+
+@pytest.mark.parametrize("change", USABLE)
+def test_numbers_that_are_clear_are_read_however_they_are_written(write, caplog, change):
+    pictures = CocoPictures(*write([(SMALL, 0)], [(OTHER, 0)], change=USABLE[change]), split="all")
+    assert list(pictures.index.names) == ["0.png", "1.png"]
+    assert (pictures.index.masks(0)[0] == SMALL).all()
+    assert not caplog.records
+
+
+UNUSABLE = {
+    "no outline": (lambda c: pieces(c, 0, segmentation=[]), "annotation 0 of image 0 has no usable segmentation"),
+    "two points": (lambda c: pieces(c, 0, segmentation=[[1, 2, 3, 4]]), "a polygon of 2 points"),
+    "no segmentation": (without("annotations", "segmentation"), "annotations[0] has no segmentation"),
+    "no such image": (lambda c: pieces(c, 0, image_id=77), "is of an image that is not listed"),
+    "an image without a size": (lambda c: c["images"][0].update(height=48.5), "image 0: height, width and file_name"),
+    "an entry that is none": (lambda c: c["annotations"].__setitem__(0, 3), "annotations[0] has no image_id"),
+    "half a run length": (
+        lambda c: pieces(c, 0, segmentation={"size": list(SHAPE), "counts": [0.5, SHAPE[0] * SHAPE[1] - 0.5]}),
+        "a run length of 0.5",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", UNUSABLE)
+def test_one_bad_entry_is_left_out_and_told_and_the_others_are_used(write, caplog, change):
+    damage, reason = UNUSABLE[change]
+    paths = write([(SMALL, 0)], [(OTHER, 0)], [(SMALL, 0)], change=damage)
+    pictures = CocoPictures(*paths, split="all")
+    assert list(pictures.index.names) == ["1.png", "2.png"]
+    assert reason in str(pictures.index.left_out[0])
+    (record,) = caplog.records
+    assert f"entries left out: {len(pictures.index.left_out)}, such as" in record.message
+
+
+def test_a_stray_polygon_is_left_out_and_told_and_the_outline_is_used(write, caplog):
+    outline = [*as_polygon(SMALL), [10, 10, 20, 10]]
+    pictures = CocoPictures(*write([(outline, 0)]), split="all")
+    assert (pictures.index.masks(0)[0] == SMALL).all()
+    assert "annotation 0 of image 0 has a polygon of 2 points" in caplog.text
+
+
+def test_an_image_that_is_listed_twice_is_used_once(write, caplog):
+    pictures = CocoPictures(*write([(SMALL, 0)], change=lambda c: c["images"].append(c["images"][0])), split="all")
+    assert len(pictures) == 1
+    assert "image 0 is listed again" in caplog.text
+
+
+def test_one_missing_photograph_does_not_refuse_all(write):
+    annotations, folder = write([(SMALL, 0)], [(SMALL, 0)])
+    (folder / "0.png").unlink()
+    assert len(CocoPictures(annotations, folder, split="all")) == 2

@@ -213,6 +213,11 @@ def test_polygons_are_joined_also_where_they_overlap():
     assert (beyond == (np.arange(20)[:, None] <= 3)).all()
 
 
+def test_a_stray_polygon_of_two_points_is_left_out_where_there_are_others():
+    box = [0, 0, 9, 0, 9, 9, 0, 9]
+    assert draw_polygons([{"segmentation": [box, [12, 12, 15, 15]]}], shape=(20, 20), origin="here").sum() == 100
+
+
 # --- mistakes
 
 

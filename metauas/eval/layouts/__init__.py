@@ -3,7 +3,9 @@
 One reader a layout, by name in ``LAYOUTS``; all return the same :class:`Benchmark`.
 """
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,15 +14,18 @@ from metauas.eval.layouts.folders import FolderLayout
 from metauas.eval.layouts.problems import Problems
 from metauas.eval.layouts.realiad import list_realiad
 from metauas.eval.layouts.samples import GOOD, Benchmark, Category, Sample, load_mask, load_sample, mask_files
+from metauas.eval.layouts.unread import left_out_of
 from metauas.eval.layouts.visa import SPLIT, list_visa
 from metauas.files import require_folder
+from metauas.listing import tell_left_out
 
+_log = logging.getLogger("metauas")
 _LISTERS: dict[str, Callable[[Path, Sequence[str] | None, Problems], list[Category]]] = {
-    "mvtec": FolderLayout(),
+    "mvtec": FolderLayout(others=("ok",)),
     "visa": list_visa,
-    "goods": FolderLayout(),
-    "btad": FolderLayout(good="ok"),
-    "loco": FolderLayout(),
+    "goods": FolderLayout(others=("ok",)),
+    "btad": FolderLayout(good="ok", others=("good",)),
+    "loco": FolderLayout(others=("ok",)),
     "real-iad": list_realiad,
     "folder": FolderLayout(single=True, masks_optional=True),  # your own data, arranged as MVTec AD
 }
@@ -41,7 +46,9 @@ def list_benchmark(
         read = lister(folder, categories, problems)
     except InputError as error:
         raise InputError(f"{error}{_other_layout(folder, layout)}") from error
-    return Benchmark(name=folder.resolve().name, root=folder, categories=read, layout=layout), problems
+    benchmark = Benchmark(name=folder.resolve().name, root=folder, categories=read, layout=layout)
+    left_out = left_out_of(benchmark, whole=categories is None and layout != "real-iad")
+    return replace(benchmark, left_out=left_out), problems
 
 
 def read_benchmark(root: str | Path, categories: Sequence[str] | None = None, *, layout: str) -> Benchmark:
@@ -62,6 +69,11 @@ def read_benchmark(root: str | Path, categories: Sequence[str] | None = None, *,
     if problems:
         hint = _other_layout(benchmark.root, layout)
         raise InputError(f"{benchmark.root} is not a complete benchmark{hint}:\n{problems}")
+    tell_left_out(benchmark.root, benchmark.left_out, hint="`metauas data check` lists them")
+    for category in benchmark.categories:
+        if all(sample.label for sample in category.test):
+            kinds = ", ".join(sorted({sample.defect for sample in category.test}))
+            _log.warning("%s: no folder of good test images; all are counted as defects: %s", category.name, kinds)
     return benchmark
 
 

@@ -9,6 +9,7 @@ from metauas.errors import InputError
 from metauas.eval.layouts.problems import Problems, check_image, check_mask
 from metauas.eval.layouts.samples import GOOD, Category, Sample
 from metauas.files import require_file
+from metauas.listing import portable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def category_from(name: str, root: Path, entries: Iterable[Entry], problems: Pro
 
     Args:
         name: the category.
-        root: folder that the paths of the entries are relative to, and must not leave.
+        root: folder that the paths of the entries are relative to, with either slash, and must not leave.
         entries: the list.
         problems: what is wrong so far.
     """
@@ -87,7 +88,7 @@ def category_from(name: str, root: Path, entries: Iterable[Entry], problems: Pro
     for kind, images in (("training", train), ("test", test)):
         if not images:
             problems.add(f"category {name!r} has no {kind} image in its list", category=name)
-    return Category(name=name, train_good=train, test=test)
+    return Category(name=name, train_good=train, test=test, folder=root / name)
 
 
 def _is_repeated(image: Path, entry: Entry, seen: dict[Path, str], problems: Problems, *, category: str) -> bool:
@@ -114,7 +115,7 @@ def _inside(root: Path, text: str, place: str, problems: Problems, *, category: 
     """Return ``root / text``, or None and a problem if that would leave ``root``."""
     parts = PureWindowsPath(text)  # it knows both slashes, and drives
     if text and not parts.anchor and ".." not in parts.parts:
-        return root / text
+        return root / portable(text)
     problems.add(
         f"{place}: path {text!r} leads out of {root}; give one relative to it, without '..'", category=category
     )

@@ -21,6 +21,7 @@ from metauas.eval.layouts.listed import Entry, category_from
 from metauas.eval.layouts.problems import Problems, known_names
 from metauas.eval.layouts.samples import GOOD, Category
 from metauas.files import require_file
+from metauas.listing import files_in
 
 IMAGES = ("realiad_1024", "realiad_512", "realiad_256")
 LISTS = (Path("realiad_jsons"), Path("realiad_jsons", "realiad_jsons"))
@@ -63,7 +64,8 @@ def list_realiad(root: Path, categories: Sequence[str] | None, problems: Problem
         InputError: if there are no lists or images, or a list cannot be read or has another form, naming the file.
     """
     images = _first_folder(root, [Path(name) for name in IMAGES], what="images")
-    files = {path.stem: path for folder in LISTS for path in sorted((root / folder).glob("*.json"))}
+    folders = [root / folder for folder in LISTS if (root / folder).is_dir()]
+    files = {path.stem: path for folder in folders for path in files_in(folder, suffixes=(".json",))}
     if not files:
         raise InputError(f"{root / LISTS[0]} holds no list of a category; unpack realiad_jsons.zip there")
     names = known_names(categories, sorted(files), problems)
@@ -91,7 +93,7 @@ def _entries(path: Path, problems: Problems) -> list[Entry]:
 
 
 def _entry(place: str, image: _Image, meta: _Meta, *, train: bool) -> Entry:
-    normal = image.anomaly_class == meta.normal_class
+    normal = image.anomaly_class.casefold() == meta.normal_class.casefold()
     mask = meta.prefix + image.mask_path if image.mask_path else ""
     return Entry(
         place=place,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.images import list_images, read_mask, resize_mask, stack_images
+from metauas.listing import LeftOut
 
 ResizeMask = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
@@ -38,21 +39,40 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Category:
-    """One kind of object: its normal images, from which prompts are taken, and its test images."""
+    """One kind of object.
+
+    Attributes:
+        name: of its folder, or in the lists.
+        train_good: its normal images, from which prompts are taken.
+        test: its test images.
+        folder: where all its files are, if that is known.
+        notes: what was understood though it is not written as usual, as the ends of sentences about the category.
+    """
 
     name: str
     train_good: list[Path]
     test: list[Sample]
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Categories under one root, in the order asked for, else sorted by name; ``layout`` is how they were read."""
+    """Categories under one root.
+
+    Attributes:
+        name: of the root.
+        root: the folder.
+        categories: in the order asked for, else sorted by name.
+        layout: how they were read.
+        left_out: pictures under the root that are not used, each with the reason.
+    """
 
     name: str
     root: Path
     categories: list[Category]
     layout: str = "mvtec"
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def mask_files(sample: Sample) -> list[Path]:

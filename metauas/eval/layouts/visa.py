@@ -45,6 +45,7 @@ def _object(place: str, row: dict[str, str]) -> str:
 
 
 def _entry(place: str, row: dict[str, str]) -> Entry:
+    row = {**row, **{column: row[column].strip().casefold() for column in VALUES}}
     for column, values in VALUES.items():
         if row[column] not in values:
             hint = f"{did_you_mean(row[column], values)}; choose one of {', '.join(values)}"

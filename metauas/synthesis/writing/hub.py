@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from metauas.contents import SUMMARY_NAME
 from metauas.errors import InputError
 from metauas.files import require_file
+from metauas.listing import folders_in
 from metauas.synthesis.writing.card import CARD_NAME
 from metauas.synthesis.writing.reading import list_shards
 from metauas.synthesis.writing.report import SKIPPED_NAME
@@ -35,8 +36,8 @@ def push_pairs(folder: str | Path, repo_id: str, *, private: bool = True, api: "
 
     source = Path(folder)
     require_file(source / SUMMARY_NAME, hint="`metauas synthesize` writes it when all shards are there")
-    for split in (path.name for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        list_shards(source, split=split)
+    for split in folders_in(source):
+        list_shards(source, split=split.name)
     api = api or HfApi()
     try:
         repo_id = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True).repo_id

@@ -10,6 +10,7 @@ from typing import Any
 from metauas.errors import InputError
 from metauas.files import content_digest
 from metauas.images import IMAGE_SUFFIXES
+from metauas.listing import files_below
 from metauas.synthesis.recipe import PATHS, SynthesisSettings
 
 Record = dict[str, Any]
@@ -62,7 +63,7 @@ def _fingerprint(path: Path) -> str:
     if path.is_file():
         with path.open("rb") as stream:
             return f"{path.name}, {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
-    images = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES]
+    images = [file for file in sorted(files_below(path)) if file.suffix.lower() in IMAGE_SUFFIXES]
     lines = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in images]
     return f"{path.name}, {len(images)} images, {_digest(chr(10).join(lines))}"
 

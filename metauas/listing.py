@@ -1,0 +1,148 @@
+"""Files and folders as every reader lists them, and what becomes of the others.
+
+Each entry of a folder is one of three things:
+
+- used: a reader takes it;
+- ignored on purpose: hidden (its name begins with a dot, as ``._a.png``, ``.ipynb_checkpoints``, ``.Trash-1000``), or
+  written by a system for itself (``SYSTEM_NAMES``);
+- left out: a picture that a reader does not take, for a reason that it can tell.
+"""
+
+import logging
+import mimetypes
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from metauas.errors import InputError
+
+#: Names, in lower case, of what systems leave in folders.
+SYSTEM_NAMES = frozenset(
+    {
+        "$recycle.bin", "#recycle", "@eadir", "__macosx", "desktop.ini", "ehthumbs.db", "lost+found",
+        "system volume information", "thumbs.db",
+    }
+)  # fmt: skip
+
+#: How files of pictures begin, whatever their names.
+_SIGNATURES = (
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"8BPS", b"v/1\x01",
+    b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51", *(b"P%d%c" % (kind, end) for kind in range(1, 7) for end in b"\n\r\t #"),
+)  # fmt: skip
+#: Why a picture of another suffix is left out.
+NOT_READ = "is a picture of a kind, or under a suffix, that is not read; save it as PNG"
+_BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1")  # ISO media files, whose brand stands at byte 8
+
+_log = logging.getLogger("metauas")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file, or an entry of a list, that a reader does not use.
+
+    Attributes:
+        path: the file, or the list with the entry in it.
+        reason: why, as the end of a sentence that begins with the path.
+    """
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}"
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether an entry of this name is hidden, or written by a system for itself."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def entries(folder: str | Path) -> list[Path]:
+    """Return what is directly in ``folder`` and not ignored, sorted by name."""
+    return sorted(entry for entry in Path(folder).iterdir() if not is_ignored(entry.name))
+
+
+def files_in(folder: str | Path, *, suffixes: Collection[str]) -> list[Path]:
+    """Return the files directly in ``folder`` with one of ``suffixes``, in lower or upper case, sorted by name."""
+    found = (entry for entry in entries(folder) if entry.suffix.lower() in suffixes)
+    return [entry for entry in found if not is_folder(entry)]
+
+
+def folders_in(folder: str | Path) -> list[Path]:
+    """Return the folders directly in ``folder``, sorted by name."""
+    return [entry for entry in entries(folder) if is_folder(entry)]
+
+
+def files_below(folder: str | Path) -> Iterator[Path]:
+    """Yield every file in ``folder`` and the folders in it, sorted by name; ignored folders are not entered."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_ignored(name))
+        yield from (Path(place, name) for name in sorted(names) if not is_ignored(name))
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether ``path`` is a folder; False where nobody can tell."""
+    try:
+        return path.is_dir()
+    except OSError:  # of a folder that may not be entered, a name too long for any file
+        return False
+
+
+def find_entry(folder: Path, name: str) -> Path | None:
+    """Return the entry of ``folder`` that is called ``name`` but for its case, None if there is none.
+
+    Raises:
+        InputError: naming two or more such entries, none of which is called exactly ``name``.
+    """
+    try:
+        found = [entry for entry in entries(folder) if entry.name.casefold() == name.casefold()]
+    except OSError:  # no folder, or one that may not be entered
+        return None
+    exact = [entry for entry in found if entry.name == name]
+    if len(found) > 1 and not exact:
+        names = " and ".join(entry.name for entry in found)
+        raise InputError(f"{folder} holds {names}, which differ in case alone; keep one of them, as {name}")
+    return next(iter(exact or found), None)
+
+
+def portable(text: str) -> str:
+    """Return a relative path from a list, which may be written on Windows, with forward slashes."""
+    return text.replace("\\", "/")
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file is a picture by its content or, of no known content, by its name.
+
+    No reader's list of suffixes or formats plays a part, so that gaps in those are found.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        head = b""
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    if webp or (head[4:8] == b"ftyp" and head[8:12] in _BOXED) or head.startswith(_SIGNATURES):
+        return True
+    return (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
+
+
+def pictures_left_out(
+    folder: str | Path, *, used: Collection[Path], reason: Callable[[Path], str | None]
+) -> list[LeftOut]:
+    """Return the pictures below ``folder`` that are not used.
+
+    Args:
+        folder: where to look.
+        used: files that are used, by paths that begin with ``folder``.
+        reason: says why a file is left out; None where it is ignored on purpose.
+    """
+    unused = (path for path in files_below(folder) if path not in used and is_picture(path))
+    return [LeftOut(path, told) for path in unused if (told := reason(path)) is not None]
+
+
+def tell_left_out(where: str | Path, left_out: Sequence[LeftOut], *, what: str = "pictures", hint: str = "") -> None:
+    """Log how many are left out, with an example, if any are; without a handler, logging prints to standard error."""
+    if left_out:
+        more = f"; {hint}" if hint else ""
+        _log.warning("%s: %s left out: %d, such as %s%s", where, what, len(left_out), left_out[0], more)
