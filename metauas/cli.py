@@ -41,6 +41,9 @@ Checkpoint = Annotated[
 NormalImages = Annotated[
     list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
 ]
+SinglePass = Annotated[
+    bool, typer.Option("--single-pass", help="One forward pass: faster, but not averaged over three image sizes.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
@@ -93,6 +96,7 @@ def segment(
         Path | None, typer.Option(help="File by `metauas calibrate`, if not the one beside the checkpoint.")
     ] = None,
     scores_only: Annotated[bool, typer.Option("--scores-only", help="Give no verdicts.")] = False,
+    single_pass: SinglePass = False,
     device: Device = "auto",
 ) -> None:
     """Segment images with one normal image: write a heat-map overlay for each and print its score.
@@ -104,7 +108,7 @@ def segment(
     from metauas.eval.files import check_queries, find_queries, segment_files, write_results
     from metauas.eval.network import choose_device
     from metauas.images import read_image
-    from metauas.model import load_checkpoint
+    from metauas.model import ScaleAverage, load_checkpoint
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
@@ -114,7 +118,8 @@ def segment(
         read_image(path)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
-    model = load_checkpoint(checkpoint).to(place)
+    network = load_checkpoint(checkpoint).to(place)
+    model = network if single_pass else ScaleAverage(network)
     if found is not None:
         found.check_fit(model, prompts=prompt, size=size)
         threshold = found.threshold
@@ -139,17 +144,19 @@ def calibrate(
     rate: Annotated[float, typer.Option(help="Share of normal images that may be called defective.")] = 0.01,
     size: Size = 256,
     out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
+    single_pass: SinglePass = False,
     device: Device = "auto",
 ) -> None:
     """Find the threshold for a wished false-positive rate by normal images alone; `segment` then gives verdicts."""
     from metauas.eval import calibration
     from metauas.eval.files import find_queries
     from metauas.eval.network import choose_device
-    from metauas.model import load_checkpoint
+    from metauas.model import ScaleAverage, load_checkpoint
 
     images, place = find_queries(normal), choose_device(device)
     calibration.check_enough(len(images), rate)
-    model = load_checkpoint(checkpoint).to(place)
+    network = load_checkpoint(checkpoint).to(place)
+    model = network if single_pass else ScaleAverage(network)
     found = calibration.calibrate(model, prompts=prompt, normal=images, false_positive_rate=rate, size=size)
     for path in found.left_out:
         print(f"left out: {path}, a prompt or another image again", file=sys.stderr)

@@ -22,7 +22,7 @@ from metauas.errors import InputError
 from metauas.eval.files import segment_each
 from metauas.files import read_json, write_json
 from metauas.images import read_image
-from metauas.model import MetaUAS
+from metauas.model import MetaUAS, ScaleAverage
 from metauas.progress import tqdm
 from metauas.settings import Settings
 
@@ -61,7 +61,7 @@ class Calibration(Settings):
     prompts_digest: str
     weights_digest: str
 
-    def check_fit(self, model: MetaUAS, *, prompts: Sequence[str | Path], size: int) -> None:
+    def check_fit(self, model: MetaUAS | ScaleAverage, *, prompts: Sequence[str | Path], size: int) -> None:
         """Refuse to decide on scores that this calibration knows nothing of.
 
         Raises:
@@ -73,11 +73,11 @@ class Calibration(Settings):
             own, given = (", ".join(map(str, paths)) for paths in (self.prompts, prompts))
             raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_ANEW}")
         if network_digest(model) != self.weights_digest:
-            raise InputError(f"the calibration is for other weights than the network's, which have changed; {_ANEW}")
+            raise InputError(f"the calibration is for other weights or scales than the network's; {_ANEW}")
 
 
 def calibrate(
-    model: MetaUAS,
+    model: MetaUAS | ScaleAverage,
     *,
     prompts: Sequence[str | Path],
     normal: Sequence[str | Path],
@@ -222,9 +222,10 @@ def image_digest(path: str | Path) -> str:
     return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def network_digest(model: MetaUAS) -> str:
-    """Return the SHA-256 of all that a map depends on: configuration and weights, not the file they came from."""
-    config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True)
+def network_digest(network: MetaUAS | ScaleAverage) -> str:
+    """Return the SHA-256 of all that a map depends on: configuration, weights, scales; not the file they came from."""
+    scales, model = (network.scales, network.model) if isinstance(network, ScaleAverage) else ((1.0,), network)
+    config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True) | {"scales": scales}
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     inputs = {"normalise.mean": model.normalise.mean, "normalise.std": model.normalise.std}
     for name, tensor in sorted((model.state_dict() | inputs).items()):

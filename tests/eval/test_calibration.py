@@ -23,7 +23,7 @@ from metauas.eval.calibration import (
 )
 from metauas.eval.files import segment_each
 from metauas.images import read_image, write_png
-from metauas.model import create_model, load_checkpoint, save_checkpoint
+from metauas.model import ScaleAverage, create_model, load_checkpoint, save_checkpoint
 from metauas.seeding import rng_for
 
 SIZE = 32
@@ -239,3 +239,8 @@ def test_another_mean_of_the_input_is_another_network(model, prompt, calibration
     changed.normalise.mean.add_(0.01)
     with pytest.raises(InputError, match="other weights"):
         calibration.check_fit(changed, prompts=[prompt], size=SIZE)
+
+
+def test_a_calibration_of_one_pass_is_none_of_several_scales(model, prompt, calibration):
+    with pytest.raises(InputError, match="other weights"):
+        calibration.check_fit(ScaleAverage(model), prompts=[prompt], size=SIZE)
