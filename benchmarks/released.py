@@ -1,4 +1,4 @@
-"""How good the released weights are, beside the baselines: on Miniature, and on any folders in MVTec AD's layout.
+"""How good the released weights are, beside the baselines: on Miniature, and on any folders in MVTec AD's layout, with masks or without.
 
     python benchmarks/released.py [FOLDER …] [--checkpoint lite] [--size 256] [--card]
 
@@ -60,7 +60,7 @@ def main() -> None:
     settings = EvalSettings(size=given.size, average_scales=True, plus="encoder")
     parts = []
     for source in ("miniature", *map(str, given.folders)):
-        benchmark = open_benchmark(source, layout="mvtec")
+        benchmark = open_benchmark(source, layout="mvtec" if source == "miniature" else "folder")  # masks may be missing
         found = evaluate(model, benchmark, settings, variants=variants_of(model, settings))
         parts.append(report(Path(source).name.capitalize(), found))
         print(parts[-1], flush=True)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from metauas import cli
 from metauas.errors import InputError
+from metauas.eval import BASELINES
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.files import read_json
 from metauas.images import write_png
@@ -76,10 +77,14 @@ def test_segment_names_what_is_missing_before_any_work(images, checkpoint, tmp_p
     assert not (tmp_path / "maps").exists()
 
 
-def test_two_queries_of_one_name_are_refused(images, checkpoint, tmp_path):
+def test_queries_of_one_name_and_several_prompts(images, checkpoint, tmp_path):
     twin = write_png(tmp_path / "elsewhere" / "query.png", np.zeros((8, 8, 3)))
-    result = run("segment", images["query"], twin, "--prompt", images["normal"], "--checkpoint", checkpoint)
-    assert "'query'" in str(result.exception)
+    prompts = ["--prompt", images["normal"], "--prompt", twin]
+    options = ["--checkpoint", checkpoint, "--out", tmp_path / "out", "--size", 64, "--threshold", 0.5]
+    result = run("segment", images["query"], twin.parent, *prompts, *options)
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "out").glob("*_overlay.png"))) == 2
+    assert read_json(tmp_path / "out" / "results.json")["prompts"] == [str(images["normal"]), str(twin)]
 
 
 @pytest.fixture
@@ -172,7 +177,7 @@ def test_eval_writes_the_metrics_of_every_category(checkpoint, tmp_path):
     metrics = read_json(tmp_path / "out" / "metrics.json")
     assert len(metrics["categories"]) == 9
     assert set(metrics["mean"]["AUPRO"]) == {"mean", "std"}
-    assert len(metrics["methods"]) == 3
+    assert list(metrics["methods"]) == ["lite", *BASELINES]
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Test images, failures first" in report
     assert str(checkpoint) in report

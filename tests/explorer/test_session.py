@@ -70,15 +70,15 @@ def test_a_network_trained_without_alignment_offers_no_other():
 
 
 def test_stages_are_those_that_are_aligned(session):
-    assert session.stages == {2: 4, 3: 8, 4: 16, 5: 32}
+    assert session.stages == {3: 8, 4: 16, 5: 32}
 
 
 def test_a_look_sums_to_one_and_has_a_peak(session, question):
-    look = session.ask(question).look((0.25, 0.75), stage=2)
-    assert look.shape == (SIZE // 4, SIZE // 4)
+    look = session.ask(question).look((0.25, 0.75), stage=3)
+    assert look.shape == (SIZE // 8, SIZE // 8)
     assert look.sum() == pytest.approx(1, abs=1e-5)
     x, y = peak(look)
-    assert look[int(y * 16), int(x * 16)] == look.max()
+    assert look[int(y * SIZE // 8), int(x * SIZE // 8)] == look.max()
 
 
 def test_every_example_can_be_drawn_and_is_the_same_again():

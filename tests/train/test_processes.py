@@ -77,11 +77,11 @@ def test_torchrun_starts_the_command_line(drawn, tmp_path):
 KILLED = f"""
 import os, signal, sys
 import torch
-from metauas.model import checkpoint
+from metauas.model import tensor_files
 from metauas.train import TrainSettings, train
 
 torch.set_num_threads(int(sys.argv[3]))
-save_file, saved = checkpoint.save_file, []
+save_file, saved = tensor_files.save_file, []
 
 def half_a_file(tensors, path, metadata):
     saved.append(path)
@@ -90,7 +90,7 @@ def half_a_file(tensors, path, metadata):
         os.truncate(path, os.path.getsize(path) // 2)
         os.kill(os.getpid(), signal.{signal.SIGKILL.name})
 
-checkpoint.save_file = half_a_file
+tensor_files.save_file = half_a_file
 train(TrainSettings.model_validate_json(sys.argv[1]), out=sys.argv[2])
 """
 
@@ -143,7 +143,7 @@ def test_trackers_that_are_not_known_or_not_there(monkeypatch):
 
 
 def test_only_norms_that_learn_are_synchronised():
-    model = create_model("lite")
+    model = create_model("lite", encoder="resnet18", encoder_weights="random", freeze_encoder=False)
     names = model.state_dict().keys()
     synchronise_norms(model, gpu=False)
     assert {type(m) for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {SyncedBatchNorm2d}

@@ -7,7 +7,7 @@ from torch import nn
 
 from metauas.contents import contents_of
 from metauas.errors import InputError
-from metauas.model import checkpoint
+from metauas.model import tensor_files
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 
 
@@ -126,7 +126,7 @@ def test_a_failing_save_leaves_the_old_state(monkeypatch, tmp_path, tiny):
         path.write_bytes(json.dumps(metadata).encode())
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", half_a_file)
+    monkeypatch.setattr(tensor_files, "save_file", half_a_file)
     with pytest.raises(OSError, match="no space left"):
         save(tmp_path, 2, tiny)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_NAME]
