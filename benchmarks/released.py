@@ -21,6 +21,8 @@ START, END = "<!-- measured by benchmarks/released.py -->", "<!-- end of what wa
 
 
 def cell(mean: float, std: float) -> str:
+    if mean != mean:  # undefined, such as metrics of pixels without masks
+        return "–"
     return f"{100 * mean:.1f} ± {100 * std:.1f}" if std == std else f"{100 * mean:.1f}"
 
 
