@@ -1,4 +1,4 @@
-"""How good the released weights are, beside the baselines: on Miniature, and on any folders in MVTec AD's layout, with masks or without.
+"""How good the released weights are, with variants and baselines: on Miniature, and on folders in MVTec AD's layout.
 
     python benchmarks/released.py [FOLDER …] [--checkpoint lite] [--size 256] [--card]
 
@@ -62,7 +62,9 @@ def main() -> None:
     settings = EvalSettings(size=given.size, average_scales=True, plus="encoder")
     parts = []
     for source in ("miniature", *map(str, given.folders)):
-        benchmark = open_benchmark(source, layout="mvtec" if source == "miniature" else "folder")  # masks may be missing
+        benchmark = open_benchmark(
+            source, layout="mvtec" if source == "miniature" else "folder"
+        )  # masks may be missing
         found = evaluate(model, benchmark, settings, variants=variants_of(model, settings))
         parts.append(report(Path(source).name.capitalize(), found))
         print(parts[-1], flush=True)

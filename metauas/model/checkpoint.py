@@ -81,7 +81,10 @@ def _packaged_encoder(model: MetaUAS) -> dict[str, str] | None:
         return None
     published = read_package(package, model.encoder.body)  # type: ignore[arg-type]
     own = model.encoder.body.state_dict()  # type: ignore[union-attr]
-    same = all(torch.equal(tensor.cpu(), published[name]) for name, tensor in own.items())
+    same = all(
+        tensor.dtype == published[name].dtype and torch.equal(tensor.cpu(), published[name])
+        for name, tensor in own.items()
+    )
     return _origin(package) if same else None
 
 

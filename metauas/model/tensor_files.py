@@ -39,7 +39,8 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            entries = {key: json.loads(value) for key, value in (file.metadata() or {}).items() if key != "format"}
+            header = entries.get(_HEADER, entries)  # files of version 0.1 have an entry for each key
             if not isinstance(header, dict):
                 raise ValueError(f"its entry {_HEADER!r} is no mapping")
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)

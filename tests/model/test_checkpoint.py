@@ -160,3 +160,13 @@ def test_the_file_for_people_says_what_the_released_weights_say(name):
     folder = resolve_checkpoint(name)
     told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert told == load_checkpoint(name).config.model_dump(mode="json")
+
+
+def test_checkpoints_of_version_0_1_are_read(tmp_path, b4):
+    """They have an entry of the metadata for each key, and no statistics of the input."""
+    tensors = {name: tensor.contiguous() for name, tensor in b4.state_dict().items()}
+    metadata = {"config": json.dumps(b4.config.model_dump()), "format": "pt"}
+    save_file(tensors, tmp_path / "model.safetensors", metadata=metadata)
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.config == b4.config
+    assert torch.equal(loaded.decoder.head.weight, b4.decoder.head.weight)

@@ -37,6 +37,7 @@ def write_package(tmp_path, monkeypatch, tensors, *, sha256=None):
     (folder / "__init__.py").write_text("raise RuntimeError('a weights package is never executed')\n")
     torch.save(tensors, folder / "models" / "weights.pth")
     digest = hashlib.sha256((folder / "models" / "weights.pth").read_bytes()).hexdigest()
+    weights_packages._checked_file.cache_clear()
     package = WeightsPackage(name="a-weights-package", file="models/weights.pth", sha256=sha256 or digest)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(WEIGHTS_PACKAGES, "tf_efficientnet_lite2", package)
@@ -169,6 +170,11 @@ def test_an_encoder_that_is_not_the_package_s_is_stored(tmp_path, change):
     assert "encoder" not in read_tensors(saved / "model.safetensors")[0]
     loaded = load_checkpoint(saved)
     assert torch.equal(loaded.encoder.body.conv_stem.weight, model.encoder.body.conv_stem.weight)
+
+
+def test_a_network_in_half_precision_is_stored_whole(tmp_path):
+    saved = save_checkpoint(create_model("lite").bfloat16(), tmp_path / "checkpoint")
+    assert load_file(saved / "model.safetensors")["encoder.body.conv_stem.weight"].dtype == torch.bfloat16
 
 
 def test_the_same_network_is_the_same_file(tmp_path):
