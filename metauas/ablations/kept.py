@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from metauas.ablations.collect import collect_metrics, metrics_files
+from metauas.ablations.collect import PLAIN, collect_metrics, metrics_files
 from metauas.ablations.records import RECORD
 from metauas.files import read_json, write_json, write_text
 
@@ -32,7 +32,8 @@ def all_metrics(*folders: str | Path) -> pd.DataFrame:
     if not filled:
         return kept
     live = collect_metrics(*filled).assign(source=LIVE)
-    return pd.concat([live, kept[~kept["factor"].isin(live["factor"])]], ignore_index=True)
+    frame = pd.concat([live, kept[~kept["factor"].isin(live["factor"])]], ignore_index=True)
+    return frame.fillna({"condition": PLAIN}) if "condition" in frame else frame
 
 
 def kept_origin() -> dict[str, Any]:

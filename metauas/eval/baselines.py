@@ -48,8 +48,7 @@ def nearest_features(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p
 
     Features are means over 3 × 3 places of the stages of stride 8 and 16; the maps of both stages are averaged. This
     is PatchCore (Roth et al., CVPR 2022) with one prompt for a memory bank, and WinCLIP's association map (Jeong et
-    al., CVPR 2023) with another encoder. Arguments and result are those of :func:`pixel_difference`; prompts may have
-    another size than the queries.
+    al., CVPR 2023) with another encoder. Arguments and result are those of :func:`pixel_difference`.
     """
     return _similarity().to(queries.device).segment(queries, prompt).to(queries)
 

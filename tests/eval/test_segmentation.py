@@ -89,14 +89,14 @@ def test_a_prompt_is_encoded_once_for_all_batches(queries, normal, model, monkey
     calls = []
     original = model.encode_prompt
     monkeypatch.setattr(model, "encode_prompt", lambda prompt: calls.append(prompt.shape) or original(prompt))
-    run(network_method("ours", model), queries, [(normal[0],)] * 5, batch_size=1)
+    run(network_method(model), queries, [(normal[0],)] * 5, batch_size=1)
     assert calls == [(1, 3, SIZE, SIZE)]
 
 
 @pytest.mark.parametrize("shots", [1, 3])
 def test_the_network_gets_all_prompts_of_a_query(queries, normal, model, shots):
     prompt = tuple(normal[:shots])
-    maps = run(network_method("ours", model), queries, [prompt] * 5)
+    maps = run(network_method(model), queries, [prompt] * 5)
     images = stack_images(prompt, size=SIZE)
     expected = model.segment(queries.images(range(5)), images[None] if shots > 1 else images)[:, 0].numpy()
     np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-6)

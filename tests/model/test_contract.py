@@ -59,7 +59,8 @@ def lively(variant):
     choices = {"preset": "lite", **learning, **variant}
     model = create_model(choices.pop("preset"), **choices).train()
     pair = images(4, 64, 64, seed=8), images(4, 64, 64, seed=9)
-    for module in model.modules():
+    learning = [model.decoder] if model.config.freeze_encoder else [model.encoder, model.decoder]
+    for module in (module for part in learning for module in part.modules()):
         if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)  # timm starts the last one of a residual block at 0
             module.momentum = None  # the plain mean of all it sees
@@ -125,7 +126,8 @@ class TestContract:
         gradients = {n: p.grad for n, p in learning.named_parameters() if p.requires_grad and not unused(n)}
         assert [name for name, gradient in gradients.items() if gradient is None] == []
         assert all(gradient.isfinite().all() for gradient in gradients.values())
-        assert [name for name, gradient in gradients.items() if gradient.abs().max() == 0] == []
+        idle = [name for name, gradient in gradients.items() if gradient.abs().max() == 0]
+        assert [name for name in idle if not cancels(name, model.config)] == []
 
     def test_what_does_not_learn_is_meant_not_to(self, model):
         fixed = {name.split(".")[0] for name, p in model.named_parameters() if not p.requires_grad}
@@ -173,6 +175,11 @@ class TestContract:
         for n in (1, 3):
             pairs = images(n, 64, 64, seed=2), images(n, 64, 64, seed=3)
             close(program(*pairs), model(*pairs), atol=1e-5)
+
+
+def cancels(name, config):
+    """A bias of the last stage, which a difference of features at the same place does not know."""
+    return config.alignment == "none" and config.fusion == "absdiff" and name == "encoder.body.blocks.6.0.bn3.bias"
 
 
 def unused(name):

@@ -93,7 +93,7 @@ def test_a_crack_in_a_surface_is_marked_and_the_other_specimen_is_not():
 
 
 def test_the_preset_draws_surfaces_and_cracks():
-    settings = read_recipe(preset="surfaces", size=SIZE)
-    assert max(settings.pictures, key=settings.pictures.get) == "drawn_surfaces"
+    settings = read_recipe(preset="goods", size=SIZE)
+    assert settings.pictures["drawn_surfaces"] == max(settings.pictures.values())
     make = build_synthesizer(settings)
     assert {"surface"} < {make(rng_for("pair", index)).source for index in range(20)}
