@@ -14,7 +14,10 @@ from rich.table import Table
 from metauas.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from metauas.eval import Evaluation
+    from metauas.model import MetaUAS, ScaleAverage
 
 # what a command needs is imported inside it: torch alone takes seconds, and `--help` should not wait for it
 
@@ -108,7 +111,6 @@ def segment(
     from metauas.eval.files import check_queries, find_queries, segment_files, write_results
     from metauas.eval.network import choose_device
     from metauas.images import read_image
-    from metauas.model import ScaleAverage, load_checkpoint
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
@@ -118,8 +120,7 @@ def segment(
         read_image(path)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
-    network = load_checkpoint(checkpoint).to(place)
-    model = network if single_pass else ScaleAverage(network)
+    model = _load_network(checkpoint, place, single_pass=single_pass)
     if found is not None:
         found.check_fit(model, prompts=prompt, size=size)
         threshold = found.threshold
@@ -151,12 +152,10 @@ def calibrate(
     from metauas.eval import calibration
     from metauas.eval.files import find_queries
     from metauas.eval.network import choose_device
-    from metauas.model import ScaleAverage, load_checkpoint
 
     images, place = find_queries(normal), choose_device(device)
     calibration.check_enough(len(images), rate)
-    network = load_checkpoint(checkpoint).to(place)
-    model = network if single_pass else ScaleAverage(network)
+    model = _load_network(checkpoint, place, single_pass=single_pass)
     found = calibration.calibrate(model, prompts=prompt, normal=images, false_positive_rate=rate, size=size)
     for path in found.left_out:
         print(f"left out: {path}, a prompt or another image again", file=sys.stderr)
@@ -539,6 +538,14 @@ def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
     given = read_for_notebooks(suite_file(params), find_notebooks())
     values = next(values for path, values in given.items() if path.stem == notebook)
     return {key: value for key, value in values.items() if key not in ("run_dir", "processes")}
+
+
+def _load_network(checkpoint: str, place: "torch.device", *, single_pass: bool) -> "MetaUAS | ScaleAverage":
+    """Load the network that segments files: its mean over three image sizes, or with ``single_pass`` itself."""
+    from metauas.model import ScaleAverage, load_checkpoint
+
+    network = load_checkpoint(checkpoint).to(place)
+    return network if single_pass else ScaleAverage(network)
 
 
 def _integers(text: str, *, name: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Results of ``make ablations`` that come with the package, so that its tables mean something before any run."""
+"""Results of a sweep that come with the package, so that 05_ablations shows meaningful tables before any run."""
 
 import platform
 from collections.abc import Sequence

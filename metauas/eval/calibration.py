@@ -187,7 +187,7 @@ def _lowest(images: int) -> float:
 
 
 def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
-    """Divide normal images into those to be counted, and those that are a prompt or an earlier image again.
+    """Separate the normal images to be counted from repetitions of a prompt or of an earlier image.
 
     Raises:
         InputError: naming a file that cannot be read.

@@ -79,7 +79,7 @@ def picture_facts(path: Path, *, deep: bool) -> PictureFacts:
 
 
 def odd_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
-    """Yield what is odd about the pictures of a category: those that are broken, and 16 bits that are not used."""
+    """Yield the faults of a category's pictures: broken files, and 16-bit files that use few of their bits."""
     for path, facts in pictures.items():
         if facts.error:
             yield f"{path} is broken: {facts.error}"

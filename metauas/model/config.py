@@ -75,7 +75,7 @@ class ModelConfig(Settings):
 
 
 #: ``b4`` is the paper's network. ``lite`` has the same form with a smaller encoder, whose weights come by pip; with
-#: cosine similarity and differences beside the query's features it learns within minutes (docs/lite.md).
+#: cosine similarity, the query's features and their differences it learns within minutes (docs/lite.md).
 PRESETS = {
     "lite": ModelConfig(
         preset="lite",

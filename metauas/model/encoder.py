@@ -29,10 +29,10 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
 
-def conv_norm_act(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+def conv_norm_act(inputs: int, outputs: int) -> nn.Sequential:
     """3×3 convolution, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
