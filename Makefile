@@ -52,7 +52,7 @@ bench: env ## run every benchmark of speed and memory (those of textures.py need
 
 pretrain: env ## train the released weights of lite from a seed (an hour on two cores), and measure them for their card
 	$(BIN)/metauas train --params params/pretrain.yaml --out runs/pretrain
-	cp runs/pretrain/checkpoint/* metauas/weights/lite/
+	cp runs/pretrain/checkpoint/* metauas/released/lite/
 	$(BIN)/python benchmarks/released.py --card
 
 lint: env ## ruff and mypy, changing nothing

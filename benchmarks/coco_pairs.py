@@ -19,7 +19,7 @@ import numpy as np
 from common import print_table
 from pycocotools import mask as coco
 
-from metauas.images import list_images, read_mask
+from metauas.files.images import list_images, read_mask
 from metauas.plots import save_figure, show_pairs, show_pictures
 from metauas.seeding import rng_for
 from metauas.synthesis import CocoPictures, Inpainter, LamaInpainter, OpenCVInpainter, PairSynthesizer

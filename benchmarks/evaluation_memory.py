@@ -18,8 +18,8 @@ from common import print_table
 from torch import Tensor
 
 from metauas.eval import EvalSettings, MapGatherer, evaluate
-from metauas.eval.layouts import Category, read_benchmark
-from metauas.images import write_png
+from metauas.eval.benchmarks.layouts import Category, read_benchmark
+from metauas.files.images import write_png
 
 LIMIT = 1.05
 

@@ -7,7 +7,7 @@ python benchmarks/keep_ablations.py runs/ablations/offline --command "make ablat
 import argparse
 from pathlib import Path
 
-from metauas.ablations.kept import keep
+from metauas.ablations.results.kept import keep
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from metauas.seeding import rng_for
 from metauas.synthesis import KINDS, LocalChange, Picture, embedded_synthesizer
-from metauas.synthesis.noise import perlin_noise
-from metauas.synthesis.photographs import embedded_photograph
+from metauas.synthesis.drawn.noise import perlin_noise
+from metauas.synthesis.pictures.photographs import embedded_photograph
 
 Seeded = Callable[[np.random.Generator], Any]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metauas.images import list_images, read_image
+from metauas.files.images import list_images, read_image
 from metauas.model import load_checkpoint
 from metauas.seeding import rng_for
 from metauas.synthesis import PairSynthesizer, Picture, Variation, pair_loader
-from metauas.synthesis.crops import resize_view
+from metauas.synthesis.pictures.crops import resize_view
 from metauas.synthesis.recipe import build_synthesizer, read_recipe
 from metauas.train import validate
 from metauas.train.validation import SHOWN_METRICS

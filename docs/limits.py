@@ -13,7 +13,7 @@ import typer
 from matplotlib.figure import Figure
 
 from metauas.eval import EvalSettings, MapGatherer, evaluate, open_benchmark
-from metauas.eval.gallery import failures_first
+from metauas.eval.report.gallery import failures_first
 from metauas.files import atomic_path, read_json, write_json, write_text
 from metauas.model import load_checkpoint
 from metauas.plots import show_gallery

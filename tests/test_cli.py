@@ -18,9 +18,9 @@ from metauas.errors import InputError
 from metauas.eval import BASELINES
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.files import read_json
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.model import create_model, load_checkpoint, save_checkpoint
-from metauas.model.official import official_name
+from metauas.model.weights.official import official_name
 from metauas.seeding import rng_for
 from metauas.synthesis import PRESETS
 from metauas.train import TrainSettings
@@ -30,7 +30,7 @@ runner = CliRunner()
 
 
 def run(*arguments):
-    return runner.invoke(cli._app, [str(argument) for argument in arguments], catch_exceptions=True)
+    return runner.invoke(cli.cli, [str(argument) for argument in arguments], catch_exceptions=True)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_segment_writes_an_overlay_in_the_querys_own_size_and_prints_a_score(ima
     assert result.exit_code == 0, result.output
     lines = result.output.strip().splitlines()
     assert [0 <= float(line.split()[0]) <= 1 for line in lines] == [True, True]
-    from metauas.images import read_image
+    from metauas.files.images import read_image
 
     assert read_image(tmp_path / "maps" / "query_overlay.png").shape == (40, 56, 3)
 
@@ -417,7 +417,7 @@ def readme_commands():
 @pytest.mark.parametrize("line", readme_commands())
 def test_every_command_of_the_readme_is_one(line):
     name, *arguments = shlex.split(line)[1:]
-    command = typer.main.get_command(cli._app).commands[name]
+    command = typer.main.get_command(cli.cli).commands[name]
     command.make_context(name, arguments)  # which refuses what it does not know
 
 

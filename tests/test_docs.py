@@ -33,7 +33,7 @@ def commands(page):
 def test_commands_are_those_of_the_command_line(page):
     for line in commands(page):
         name, *arguments = shlex.split(line, comments=True)[1:]
-        command = typer.main.get_command(cli._app).commands[name]
+        command = typer.main.get_command(cli.cli).commands[name]
         while isinstance(command, click.Group):
             name, *arguments = arguments
             command = command.commands[name]
@@ -53,7 +53,7 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert first == "metauas benchmark miniature --out data/miniature"  # larger, and drawn by other tests
     for line in others:
         words = [str(path) for word in shlex.split(line)[1:] for path in _globbed(word)]
-        result = CliRunner().invoke(cli._app, words)
+        result = CliRunner().invoke(cli.cli, words)
         assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception}"
     assert Path("verdicts/scores.csv").is_file()
     assert Path("runs/mine-eval/report.html").is_file()

@@ -1,4 +1,4 @@
-"""Images from strangers: every row of the table in ``metauas.image_files``."""
+"""Images from strangers: every row of the table in ``metauas.files.image_files``."""
 
 import struct
 import subprocess
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from metauas import image_files
 from metauas.errors import InputError
-from metauas.image_files import FORMATS, MAX_PIXELS, upright_size
-from metauas.images import IMAGE_SUFFIXES, decode_image, read_image, read_mask
+from metauas.files import image_files
+from metauas.files.image_files import FORMATS, MAX_PIXELS, upright_size
+from metauas.files.images import IMAGE_SUFFIXES, decode_image, read_image, read_mask
 from metauas.seeding import rng_for
 
 COLOURS = rng_for("colours").integers(0, 256, (12, 17, 3), dtype=np.uint8)

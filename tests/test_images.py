@@ -5,7 +5,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.images import (
+from metauas.files.images import (
     list_images,
     read_image,
     read_mask,

@@ -14,8 +14,8 @@ import metauas
 from metauas.ablations.factors import parameter_files
 from metauas.errors import InputError
 from metauas.eval import read_benchmark
-from metauas.images import IMAGE_SUFFIXES
-from metauas.listing import files_below, files_in, find_entry, is_ignored, is_picture
+from metauas.files.images import IMAGE_SUFFIXES
+from metauas.files.listing import files_below, files_in, find_entry, is_ignored, is_picture
 from metauas.seeding import rng_for
 from metauas.synthesis import CocoPictures, CywsPairs, MaskedFolder, Photographs, TextureFolder
 
@@ -248,26 +248,26 @@ def test_lists_that_were_written_on_windows_are_read(tmp_path, reader):
 
 #: Modules that look into folders by themselves, and what they find there: files of their own, or of the suite.
 OWN_FILES = {
-    "ablations/collect.py": "metrics of runs, without ignored folders",
+    "ablations/results/collect.py": "metrics of runs, without ignored folders",
     "ablations/identity.py": "modules of the package",
-    "ablations/report.py": "notebooks of a run",
+    "ablations/results/page.py": "notebooks of a run",
     "ablations/stages.py": "unfinished files",
-    "eval/layouts/__init__.py": "marks of a layout, for a hint",
-    "eval/paper.py": "names of categories, for the paper's results",
+    "eval/benchmarks/layouts/__init__.py": "marks of a layout, for a hint",
+    "eval/report/paper.py": "names of categories, for the paper's results",
     "eval/miniature/write.py": "whether a folder is empty",
-    "files.py": "unfinished files, and a hash of all files",
-    "locks.py": "unfinished files",
-    "notebooks.py": "numbered notebooks",
-    "released.py": "weights in the package",
-    "synthesis/writing/reading.py": "shards",
-    "synthesis/writing/shards.py": "shards",
+    "files/atomic.py": "unfinished files, and a hash of all files",
+    "files/locks.py": "unfinished files",
+    "ablations/notebooks.py": "numbered notebooks",
+    "released/__init__.py": "weights in the package",
+    "synthesis/written/reading.py": "shards",
+    "synthesis/written/shards.py": "shards",
     "train/examples.py": "maps of a run",
     "train/loop.py": "checkpoints of a run",
 }
 
 
 def test_folders_are_listed_in_one_place():
-    """A reader of folders uses ``metauas.listing``, and stands in the table above."""
+    """A reader of folders uses ``metauas.files.listing``, and stands in the table above."""
     package = Path(metauas.__file__).parent
     listing = {"iterdir", "glob", "rglob", "walk", "scandir", "listdir"}
     found = set()
@@ -275,7 +275,7 @@ def test_folders_are_listed_in_one_place():
         calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
         if any(isinstance(call, ast.Attribute) and call.attr in listing for call in calls):
             found.add(path.relative_to(package).as_posix())
-    assert found - {"listing.py"} <= set(OWN_FILES)
+    assert found - {"files/listing.py"} <= set(OWN_FILES)
 
 
 # --- the listing itself

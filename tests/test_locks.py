@@ -10,11 +10,11 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.files import UNFINISHED, write_text
-from metauas.locks import alone_in
+from metauas.files.locks import alone_in
 
 HOLD = """
 import sys, time
-from metauas.locks import alone_in
+from metauas.files.locks import alone_in
 with alone_in(sys.argv[1]):
     print("in", flush=True)
     for _ in range(600):  # a signal just before one long sleep would wait for its end
@@ -86,6 +86,6 @@ def test_a_file_system_without_locks_is_gone_on_with(tmp_path, monkeypatch):
     def refuse(handle, operation):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr("metauas.locks.fcntl.flock", refuse)
+    monkeypatch.setattr("metauas.files.locks.fcntl.flock", refuse)
     with alone_in(tmp_path / "run") as folder:
         assert folder.is_dir()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from metauas.errors import InputError
-from metauas.images import write_png
-from metauas.map_files import read_map, write_map
+from metauas.files.images import write_png
+from metauas.files.maps import read_map, write_map
 from metauas.seeding import rng_for
 
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from metauas.errors import InputError
-from metauas.images import read_mask
-from metauas.masks import judge_mask, kind_of, read_labels
-from metauas.synthesis.masked_folder import objects_of
+from metauas.files.images import read_mask
+from metauas.files.masks import judge_mask, kind_of, read_labels
+from metauas.synthesis.pictures.masked_folder import objects_of
 
 SIZE = 96
 

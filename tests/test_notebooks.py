@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from metauas.ablations.factors import find_files
-from metauas.errors import InputError
-from metauas.notebooks import (
+from metauas.ablations.notebooks import (
     SUITE,
     copy_suite,
     declared_parameters,
@@ -16,6 +15,7 @@ from metauas.notebooks import (
     read_cells,
     suite_file,
 )
+from metauas.errors import InputError
 
 
 def test_default_folder_is_that_of_the_checkout(monkeypatch):

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from metauas.ablations.factors import factor_files, factors
+from metauas.ablations.notebooks import declared_parameters, find_notebooks
 from metauas.ablations.parameters import read_parameters, split_parameters
 from metauas.ablations.plan import plan_runs
 from metauas.eval import EvalSettings
-from metauas.notebooks import declared_parameters, find_notebooks
 from metauas.train import TrainSettings
 
 PARAMS = Path(__file__).parents[1] / "params"

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from metauas.pickles import check_pickle
+from metauas.files.pickles import check_pickle
 
 HUGE = b"\x80\x02N" + b"r" + struct.pack("<I", 2**31) + b"."  # LONG_BINPUT: remember None as value number 2³¹
 

@@ -11,10 +11,14 @@ from matplotlib.figure import Figure
 from metauas import plots
 from metauas.errors import InputError
 from metauas.eval import Curve
-from metauas.images import read_image
+from metauas.eval.report.figures import show_categories, show_curves, show_gallery
+from metauas.files.images import read_image
 from metauas.model import create_model
+from metauas.model.figures import show_attention, show_network
 from metauas.seeding import rng_for
 from metauas.synthesis import DrawnScenes, PairSynthesizer
+from metauas.synthesis.inspection.figures import show_pairs, show_pictures
+from metauas.train.figures import show_learning_curves, show_progress
 
 
 @pytest.fixture(autouse=True)
@@ -57,14 +61,14 @@ def test_a_grid_lays_rows_beside_each_other(count, across, cells):
 
 def test_pairs_are_shown_with_mask_and_difference():
     two = pairs(2)
-    figure = plots.show_pairs(two)
+    figure = show_pairs(two)
     arrays = shown(figure)
     assert len(arrays) == 8
     assert (arrays[2] == two[0].mask[0].numpy()).all()
     assert all(0 <= array.min() <= array.max() <= 1 for array in arrays[3::4])
     assert two[1].kind in [text.get_text() for axis in figure.axes for text in axis.texts]
     with pytest.raises(ValueError, match="zip"):
-        plots.show_pairs(two, titles=["only one"])
+        show_pairs(two, titles=["only one"])
 
 
 @dataclass
@@ -92,7 +96,7 @@ def test_progress_is_shown_step_by_step():
     mask[4:9, 4:9] = True
     examples = [Example(name, torch.zeros(3, 16, 16), torch.ones(3, 16, 16), mask, mask * 0.5) for name in "ab"]
     maps = {step: np.stack([mask * share, mask * share / 2]) for step, share in ((10, 0.2), (20, 0.8))}
-    figure = plots.show_progress(examples, maps, across=1)
+    figure = show_progress(examples, maps, across=1)
     arrays = shown(figure)
     assert len(arrays) == 6
     assert (arrays[0] == arrays[3]).all()
@@ -124,7 +128,7 @@ def test_an_overlay_keeps_what_is_normal_and_lights_up_what_is_not():
 
 def test_pictures_are_shown_with_their_objects():
     pictures = [DrawnScenes().draw(rng_for("pictures", index), size=32) for index in range(3)]
-    arrays = shown(plots.show_pictures(pictures))
+    arrays = shown(show_pictures(pictures))
     assert len(arrays) == 3
     assert any((array == (0, 229, 255)).all(axis=2).any() for array in arrays)
 
@@ -143,7 +147,7 @@ def history():
 
 
 def test_learning_curves_show_training_and_held_out_pairs():
-    figure = plots.show_learning_curves(history())
+    figure = show_learning_curves(history())
     shown(figure)
     left, right = figure.axes
     assert len(left.lines[0].get_xdata()) == 5
@@ -155,7 +159,7 @@ def test_categories_show_a_bar_for_every_method_and_category():
     rows = pd.MultiIndex.from_product([["ours", "baseline"], ["screw", "cloth", "tile"]])
     columns = pd.MultiIndex.from_product([["P-AP"], ["mean", "std"]])
     values = np.column_stack([np.linspace(0.2, 0.7, 6), [0.1, np.nan, 0.1, 0.1, 0.1, 0.1]])
-    figure = plots.show_categories(pd.DataFrame(values, index=rows, columns=columns), metric="P-AP")
+    figure = show_categories(pd.DataFrame(values, index=rows, columns=columns), metric="P-AP")
     shown(figure)
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     np.testing.assert_allclose(heights, values[:, 0])
@@ -165,11 +169,11 @@ def test_attention_is_shown_for_each_point():
     attention = torch.zeros(16, 16)
     attention[:, 5] = 1.0
     query, prompt = torch.zeros(3, 32, 32), torch.ones(3, 32, 32)
-    arrays = shown(plots.show_attention(query, prompt, attention, points=[(0.1, 0.1), (0.9, 0.9)]))
+    arrays = shown(show_attention(query, prompt, attention, points=[(0.1, 0.1), (0.9, 0.9)]))
     assert len(arrays) == 1 + 2 * 2
     assert np.argmax(arrays[2]) == 5
     with pytest.raises(InputError, match=r"points has \(0.1, 1.0\); give places of the query"):
-        plots.show_attention(query, prompt, attention, points=[(0.1, 1.0)])
+        show_attention(query, prompt, attention, points=[(0.1, 1.0)])
 
 
 def test_a_figure_is_written_and_stays_open(tmp_path):
@@ -183,7 +187,7 @@ def test_a_figure_is_written_and_stays_open(tmp_path):
 @pytest.mark.parametrize("decoder", ["unet", "fpn"])
 def test_the_network_is_drawn_from_its_live_modules(decoder):
     model = create_model("lite", decoder=decoder)
-    figure = plots.show_network(model, size=96)
+    figure = show_network(model, size=96)
     shown(figure)
     written = [text.get_text() for text in figure.axes[0].texts]
     assert written.count("FAM") == len(model.alignments)
@@ -193,20 +197,20 @@ def test_the_network_is_drawn_from_its_live_modules(decoder):
 
 def test_curves_have_a_panel_for_each_metric_and_a_line_for_each_category():
     line = Curve(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.9, 1.0]))
-    figure = plots.show_curves({"bottle": {"I-AUROC": line, "P-AUROC": line}, "brick": {"I-AUROC": line}})
+    figure = show_curves({"bottle": {"I-AUROC": line, "P-AUROC": line}, "brick": {"I-AUROC": line}})
     assert not shown(figure)
     assert [axis.get_title() for axis in figure.axes] == ["I-AUROC", "P-AUROC", "AUPRO"]
     named = [[drawn.get_label() for drawn in axis.lines if drawn.get_label()[0] != "_"] for axis in figure.axes]
     assert named == [["bottle", "brick"], ["bottle"], []]
-    assert plots.show_curves({"bottle": {}}, metrics=["AUPRO"]).axes[0].get_xlim() == (0, 0.3)
+    assert show_curves({"bottle": {}}, metrics=["AUPRO"]).axes[0].get_xlim() == (0, 0.3)
 
 
 def test_the_gallery_shows_four_pictures_a_case():
     image, heat = np.full((8, 8, 3), 200, dtype=np.uint8), np.full((8, 8), 0.5, dtype=np.float32)
     case = SimpleNamespace(title="bottle: crack", prompt=image, truth=image, map=heat, found=image)
-    assert [picture.ndim for picture in shown(plots.show_gallery([case, case]))] == [3, 3, 2, 3] * 2
+    assert [picture.ndim for picture in shown(show_gallery([case, case]))] == [3, 3, 2, 3] * 2
 
 
 def test_of_nothing_an_empty_figure_is_drawn():
     """As of a benchmark without a defective image, so that a notebook goes on."""
-    assert shown(plots.show_examples([])) == shown(plots.show_gallery([])) == []
+    assert shown(plots.show_examples([])) == shown(show_gallery([])) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metauas.notebooks import SUITE
+from metauas.ablations.notebooks import SUITE
 
 ROOT = Path(__file__).parents[1]
 FILES = [

@@ -1,7 +1,7 @@
 import pytest
 
 from metauas.errors import InputError
-from metauas.yaml_files import MAX_BYTES, MAX_DEPTH, read_mapping
+from metauas.files.yaml import MAX_BYTES, MAX_DEPTH, read_mapping
 
 LAUGHS = "a: &a [x, x]\n" + "\n".join(f"{b}: &{b} [*{a}, *{a}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
 

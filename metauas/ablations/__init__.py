@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metauas.ablations.claims import compare_all, comparison_table
-    from metauas.ablations.collect import collect_metrics, summary, summary_table
-    from metauas.ablations.comparison import Comparison, compare
     from metauas.ablations.factors import factor_files
-    from metauas.ablations.kept import all_metrics, kept_origin
-    from metauas.ablations.maps import show_maps
-    from metauas.ablations.paper import beside_paper
-    from metauas.ablations.plots import plot_factor
+    from metauas.ablations.results.claims import compare_all, comparison_table
+    from metauas.ablations.results.collect import collect_metrics, summary, summary_table
+    from metauas.ablations.results.comparison import Comparison, compare
+    from metauas.ablations.results.kept import all_metrics, kept_origin
+    from metauas.ablations.results.maps import show_maps
+    from metauas.ablations.results.paper import beside_paper
+    from metauas.ablations.results.plots import plot_factor
     from metauas.ablations.sweep import run_sweep
 
 __all__ = [
@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "claims": ("compare_all", "comparison_table"),
-    "collect": ("collect_metrics", "summary", "summary_table"),
-    "comparison": ("Comparison", "compare"),
+    "results.claims": ("compare_all", "comparison_table"),
+    "results.collect": ("collect_metrics", "summary", "summary_table"),
+    "results.comparison": ("Comparison", "compare"),
     "factors": ("factor_files",),
-    "kept": ("all_metrics", "kept_origin"),
-    "maps": ("show_maps",),
-    "paper": ("beside_paper",),
-    "plots": ("plot_factor",),
+    "results.kept": ("all_metrics", "kept_origin"),
+    "results.maps": ("show_maps",),
+    "results.paper": ("beside_paper",),
+    "results.plots": ("plot_factor",),
     "sweep": ("run_sweep",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from metauas.ablations.notebooks import suite_file, suite_folder
 from metauas.errors import InputError, did_you_mean
-from metauas.listing import files_in, folders_in
-from metauas.notebooks import suite_file, suite_folder
+from metauas.files.listing import files_in, folders_in
 
 #: The folder of ``params/`` that holds no factor: what all runs of a sweep have in common.
 SCALES = "scales"

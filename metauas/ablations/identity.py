@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from metauas.notebooks import declared_parameters, notebooks_folder, read_cells
+from metauas.ablations.notebooks import declared_parameters, notebooks_folder, read_cells
 
 #: Parameters that say where a run lies and do not change what comes out; what lies at a checkpoint is counted itself.
 PLACES = ("run_dir", "checkpoint")

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metauas.ablations.notebooks import declared_parameters
 from metauas.errors import InputError, did_you_mean
-from metauas.notebooks import declared_parameters
-from metauas.yaml_files import parse_mapping, read_mapping
+from metauas.files.yaml import parse_mapping, read_mapping
 
 _NUMBER = re.compile(r"([-+]?)(\d*)(\.?\d*)(?:[eE]([-+]?)(\d+))?")
 _SCALARS = (str, int, float, bool, type(None))

@@ -7,11 +7,11 @@ from typing import Any
 
 from metauas.ablations.factors import scale_file
 from metauas.ablations.identity import code_digest, stage_digest
+from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebooks_folder
 from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
-from metauas.contents import contents_of
 from metauas.errors import InputError
 from metauas.files import content_digest
-from metauas.notebooks import declared_parameters, find_notebooks, notebooks_folder
+from metauas.files.contents import contents_of
 from metauas.released import resolve_checkpoint
 
 TRAIN, EVAL = "03_train", "04_eval"

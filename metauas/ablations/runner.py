@@ -12,11 +12,11 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 
 from metauas.ablations.kernel import KERNEL, OwnKernelManager
+from metauas.ablations.notebooks import PACKAGE, declared_parameters, find_notebooks, package_folder, read_cells
 from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
-from metauas.locks import alone_in
-from metauas.notebooks import PACKAGE, declared_parameters, find_notebooks, package_folder, read_cells
+from metauas.files.locks import alone_in
 
 STARTS = 3
 

@@ -15,7 +15,7 @@ from metauas.ablations.plan import Run, Stage, plan_runs
 from metauas.ablations.stages import FAILED, KEPT, STARTED, Outcome, do_and_tell, do_stage, is_done
 from metauas.cluster import Client, check_gpu, distributed, error_of, open_client
 from metauas.errors import InputError
-from metauas.locks import alone_in
+from metauas.files.locks import alone_in
 
 _TICK = 0.5  # seconds between looks at the cluster
 

@@ -1,25 +1,25 @@
 """Evaluation: checkpoint and benchmark in, seven metrics per category, maps and report out."""
 
 from metauas.eval.baselines import BASELINES
-from metauas.eval.calibration import Calibration, calibrate, read_calibration, write_calibration
-from metauas.eval.catalogue import CATALOGUE
-from metauas.eval.conditions import Condition
-from metauas.eval.curves import Curve, category_curves
-from metauas.eval.data_check import check_data
+from metauas.eval.benchmarks.catalogue import CATALOGUE
+from metauas.eval.benchmarks.check import check_data
+from metauas.eval.benchmarks.layouts import LAYOUTS, Benchmark, Category, Sample, read_benchmark, read_mvtec
+from metauas.eval.benchmarks.sources import open_benchmark
 from metauas.eval.evaluation import evaluate
-from metauas.eval.examples import Example, draw_examples
-from metauas.eval.gallery import Case, MapGatherer, each_of, failures_first, write_cases
-from metauas.eval.layouts import LAYOUTS, Benchmark, Category, Sample, read_benchmark, read_mvtec
+from metauas.eval.images.calibration import Calibration, calibrate, read_calibration, write_calibration
+from metauas.eval.images.regions import Region, find_regions
 from metauas.eval.miniature import write_miniature
 from metauas.eval.network import PromptedNetwork
-from metauas.eval.paper import beside_paper, find_dataset, paper_results
-from metauas.eval.prompts import PROMPTS
-from metauas.eval.regions import Region, find_regions
-from metauas.eval.report import write_report
+from metauas.eval.prompts.conditions import Condition
+from metauas.eval.prompts.selection import PROMPTS
+from metauas.eval.report.curves import Curve, category_curves
+from metauas.eval.report.examples import Example, draw_examples
+from metauas.eval.report.gallery import Case, MapGatherer, each_of, failures_first, write_cases
+from metauas.eval.report.page import write_report
+from metauas.eval.report.paper import beside_paper, find_dataset, paper_results
 from metauas.eval.results import Evaluation
 from metauas.eval.robustness import DISTURBANCES, Robustness, measure_robustness
 from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
-from metauas.eval.sources import open_benchmark
 from metauas.eval.variants import variants_of
 from metauas.metrics import METRICS, compute_metrics
 

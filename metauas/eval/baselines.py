@@ -70,7 +70,7 @@ def _compare_each(compare: Callable[[np.ndarray, np.ndarray], np.ndarray], queri
         raise InputError(f"{prompt.shape[0]} prompts for {queries.shape[0]} queries; give one, or one for each")
     if prompt.shape[-2:] != queries.shape[-2:]:
         sizes = f"prompt is {tuple(prompt.shape[-2:])}, queries are {tuple(queries.shape[-2:])}"
-        raise InputError(f"{sizes}; resize both to one size with metauas.images.resize_images")
+        raise InputError(f"{sizes}; resize both to one size with metauas.files.images.resize_images")
     first, second = (batch.detach().cpu().numpy() for batch in (queries, prompt.expand_as(queries)))
     maps = np.stack([compare(query, normal) for query, normal in zip(first, second, strict=True)])
     return torch.from_numpy(np.clip(maps, 0, 1))[:, None].to(queries)

@@ -10,15 +10,15 @@ from jaxtyping import Float32
 
 from metauas.errors import InputError
 from metauas.eval.baselines import BASELINES
-from metauas.eval.conditions import Condition, check_conditions, turned_prompt
-from metauas.eval.layouts import Benchmark, Category
+from metauas.eval.benchmarks.layouts import Benchmark, Category
+from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
-from metauas.eval.prompts import Prompt, right_class_share
-from metauas.eval.queries import Queries
+from metauas.eval.prompts.conditions import Condition, check_conditions, turned_prompt
+from metauas.eval.prompts.selection import Prompt, right_class_share
+from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.eval.strategies import create_strategy
 from metauas.metrics import compute_metrics, compute_metrics_official
 from metauas.progress import tqdm
 

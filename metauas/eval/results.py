@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from metauas.errors import InputError
-from metauas.eval.layouts.samples import MEAN
+from metauas.eval.benchmarks.layouts.samples import MEAN
 from metauas.eval.settings import EvalSettings
 from metauas.files import write_json, write_text
 from metauas.metrics import METRICS

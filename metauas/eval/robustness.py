@@ -13,17 +13,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from metauas.errors import InputError, check_choice
-from metauas.eval.conditions import Condition, blurred, brightened, scaled, shifted, turned
+from metauas.eval.benchmarks.layouts import Benchmark
+from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.evaluation import evaluate
-from metauas.eval.layouts import Benchmark
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
-from metauas.eval.prompts import check_defects, draw_defective
-from metauas.eval.queries import Queries
+from metauas.eval.prompts.conditions import Condition, blurred, brightened, scaled, shifted, turned
+from metauas.eval.prompts.selection import check_defects, draw_defective
+from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.segmentation import network_method, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.eval.strategies import create_strategy
 from metauas.files import write_json, write_text
-from metauas.images import stack_images
+from metauas.files.images import stack_images
 from metauas.metrics import METRICS, compute_metrics
 
 DEFECTIVE = "defective"

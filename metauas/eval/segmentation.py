@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from metauas.eval.conditions import Condition
+from metauas.eval.benchmarks.queries import Queries, pieces
 from metauas.eval.network import PromptedNetwork
-from metauas.eval.prompts import Prompt
-from metauas.eval.queries import Queries, pieces
-from metauas.images import stack_images
+from metauas.eval.prompts.conditions import Condition
+from metauas.eval.prompts.selection import Prompt
+from metauas.files.images import stack_images
 from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from metauas.errors import did_you_mean
-from metauas.eval.prompts import PROMPTS
+from metauas.eval.prompts.selection import PROMPTS
 from metauas.settings import Settings
 
 #: The paper's prompt seeds (section 4.1).
@@ -23,7 +23,7 @@ class EvalSettings(Settings):
         prompt: ``random`` (normal images of the class by the seed, the same for all its queries), ``nearest`` (the most
             similar one of the class, for each query), ``pool`` (the most similar one of all classes),
             ``defective`` (by the seed, what if it is no normal image at all), or the path of a prompt file (see
-            ``metauas.eval.prompt_files``), in which ``{seed}`` stands for each seed.
+            ``metauas.eval.prompts.files``), in which ``{seed}`` stands for each seed.
         shots: number of normal images that a query is compared with at once; the paper's is 1.
         pool_size: how many normal images of each class ``nearest`` and ``pool`` choose from, drawn by the seed; None
             takes all.

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from metauas.explorer.session import Answer, peak
-from metauas.images import to_uint8
+from metauas.files.images import to_uint8
 from metauas.plots import MAP_COLOURS, draw_contours, overlay
 
 LONGEST = 480  # pixels of a shown picture's longer side; small ones are enlarged, so that lines stay thin

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from metauas.eval.conditions import shifted, turned
-from metauas.eval.regions import Region, enlarge_map, find_regions
-from metauas.images import resize_images, to_tensor
+from metauas.eval.images.regions import Region, enlarge_map, find_regions
+from metauas.eval.prompts.conditions import shifted, turned
+from metauas.files.images import resize_images, to_tensor
 from metauas.model import MetaUAS, look_of, possible_alignments, with_alignment
 
 Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size

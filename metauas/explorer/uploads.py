@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from metauas.errors import InputError
-from metauas.images import decode_image
+from metauas.files.images import decode_image
 
 MAX_BYTES = 8 * 2**20  # below the 10 MiB at which the web server cuts a message off
 MAX_PIXELS = 50_000_000  # what telephones take; 150 MB while it is decoded

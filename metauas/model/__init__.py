@@ -1,7 +1,6 @@
 """Model: query and prompt in, anomaly map out; checkpoints in and out."""
 
-from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAlignment
-from metauas.model.checkpoint import load_checkpoint, save_checkpoint
+from metauas.model.alignment import ALIGNMENTS, SIMILARITIES, FeatureAlignment
 from metauas.model.config import PRESETS, ModelConfig, model_config
 from metauas.model.description import (
     attention_of,
@@ -12,14 +11,16 @@ from metauas.model.description import (
     residual_of,
     with_alignment,
 )
-from metauas.model.export import export_model
-from metauas.model.fast import fast_copy
+from metauas.model.fusion import FUSIONS
 from metauas.model.network import Features, MetaUAS
-from metauas.model.official import load_official
-from metauas.model.onnx_runtime import OnnxSegmenter
-from metauas.model.plus import PLUS, MetaUASPlus, with_plus
-from metauas.model.scales import SCALES, ScaleAverage
-from metauas.model.visual_similarity import EncoderSimilarity, TowerSimilarity
+from metauas.model.share.export import export_model
+from metauas.model.share.fast import fast_copy
+from metauas.model.share.onnx_runtime import OnnxSegmenter
+from metauas.model.variants.plus import PLUS, MetaUASPlus, with_plus
+from metauas.model.variants.scales import SCALES, ScaleAverage
+from metauas.model.variants.visual_similarity import EncoderSimilarity, TowerSimilarity
+from metauas.model.weights.checkpoint import load_checkpoint, save_checkpoint
+from metauas.model.weights.official import load_official
 
 __all__ = [
     "ALIGNMENTS",

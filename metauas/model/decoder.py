@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError, check_choice
 from metauas.model.config import ModelConfig
-from metauas.model.encoder import conv_norm_act
 from metauas.model.fpn import FPNDecoder
 
 DECODER_ATTENTIONS = ("none", "scse")
@@ -47,8 +46,8 @@ class DecoderBlock(nn.Module):
         super().__init__()
         self.scale = scale
         self.attention_in = _attention(inputs + skip, attention if skip else "none")
-        self.conv1 = conv_norm_act(inputs + skip, outputs)
-        self.conv2 = conv_norm_act(outputs, outputs)
+        self.conv1 = _conv_norm_act(inputs + skip, outputs)
+        self.conv2 = _conv_norm_act(outputs, outputs)
         self.attention_out = _attention(outputs, attention if skip else "none")
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Float[Tensor, "b c h w"]:
@@ -138,4 +137,13 @@ def create_decoder(config: ModelConfig, *, channels: Sequence[int], strides: Seq
         )
     return UNetDecoder(
         channels=channels, strides=strides, widths=config.decoder_channels, attention=config.decoder_attention
+    )
+
+
+def _conv_norm_act(inputs: int, outputs: int) -> nn.Sequential:
+    """3×3 convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )

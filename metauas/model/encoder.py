@@ -1,13 +1,21 @@
-"""Encoders: an image in, five feature stages out, shallow to deep."""
+"""Encoders: an image in, five feature stages out, shallow to deep. All are timm's."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from metauas.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from timm.models import EfficientNet, FeatureListNet
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_PROBE = 64  # side in pixels of the blank image that a new encoder is tried on
 
 
 class Encoder(nn.Module):
@@ -29,15 +37,6 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
 
-def conv_norm_act(inputs: int, outputs: int) -> nn.Sequential:
-    """3×3 convolution, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
 def create_encoder(name: str, *, weights: str = "random") -> Encoder:
     """Create an encoder by timm's name.
 
@@ -50,9 +49,107 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
         InputError: the name is not known, or the model has no feature stages.
         WeightsUnavailableError: the weights cannot be had; says what to do without a network.
     """
-    from metauas.model.timm_encoders import create_timm_encoder  # only now: timm takes seconds to import
+    import timm
 
-    return create_timm_encoder(name, weights=weights)
+    if not timm.is_model(name):
+        raise InputError(f"encoder {name!r} is not known to timm{did_you_mean(name, timm.list_models())}")
+    family = EfficientNetEncoder if "efficientnet" in name and "v2" not in name else TimmEncoder
+    try:
+        encoder = family(name, weights=weights)
+        _check_stages(encoder)
+    except (AssertionError, RuntimeError) as error:  # what timm's models raise for what they cannot do
+        raise InputError(
+            f"encoder {name!r} does not hand out feature stages for images of any size ({error}); "
+            "choose a convolutional one, such as 'resnet18'"
+        ) from error
+    return encoder
+
+
+class TimmEncoder(Encoder):
+    """Any timm model that can hand out its feature stages; the last five are used."""
+
+    body: "FeatureListNet"  # or one of its kin, with the same members
+
+    def __init__(self, name: str, *, weights: str) -> None:
+        from metauas.model.weights.pretrained import create_timm  # only now: timm takes seconds to import
+
+        super().__init__()
+        self.body = cast("FeatureListNet", create_timm(name, weights=weights, features_only=True))
+        self.mean, self.std = input_statistics(self.body)
+        self.channels = tuple(self.body.feature_info.channels()[-5:])
+        self.strides = tuple(self.body.feature_info.reduction()[-5:])
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Return the last five of the model's own stages."""
+        return list(self.body(images)[-5:])
+
+
+class EfficientNetEncoder(Encoder):
+    """An EfficientNet of timm, from its stem on, as the official network takes it.
+
+    timm's own first stage is the output of the first block (24 channels in b4); the official one is the stem's after
+    norm and activation (48 channels). The unused head convolution stays, so that parameter counts and checkpoints
+    agree with the official network's.
+    """
+
+    body: "EfficientNet"
+
+    def __init__(self, name: str, *, weights: str) -> None:
+        from metauas.model.weights.pretrained import create_timm
+
+        super().__init__()
+        self.body = cast("EfficientNet", create_timm(name, weights=weights, num_classes=0))
+        self.mean, self.std = input_statistics(self.body)
+        ends, strides = _stage_ends(self.body.blocks)
+        self.ends = ends
+        stem = self.body.conv_stem.out_channels
+        self.channels = (stem, *(_out_channels(self.body.blocks[i]) for i in ends))
+        self.strides = (2, *strides)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Return the stem and the last block stage before each halving of the resolution."""
+        feature = self.body.bn1(self.body.conv_stem(images))
+        stages = [feature]
+        for index, block in enumerate(self.body.blocks):
+            feature = block(feature)
+            if index in self.ends:
+                stages.append(feature)
+        return stages
+
+
+def input_statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation of images in [0, 1] that one of timm's models expects, from its own settings."""
+    from timm.data.config import resolve_model_data_config
+
+    expected = resolve_model_data_config(model)
+    return tuple(expected["mean"]), tuple(expected["std"])
+
+
+def _stage_ends(blocks: nn.Sequential) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return, for strides 4 to 32, the last block stage at that stride, and the strides."""
+    last: dict[int, int] = {}
+    stride = 2
+    for index, stage in enumerate(blocks):
+        convolutions = [m for m in stage.modules() if isinstance(m, nn.Conv2d)]
+        stride *= max(m.stride[0] for m in convolutions)
+        last[stride] = index
+    strides = tuple(s for s in sorted(last) if s > 2)
+    return tuple(last[s] for s in strides), strides
+
+
+def _out_channels(stage: nn.Module) -> int:
+    convolutions = [m for m in stage.modules() if isinstance(m, nn.Conv2d)]
+    return int(convolutions[-1].out_channels)
+
+
+@torch.no_grad()
+def _check_stages(encoder: Encoder) -> None:
+    """Try a blank image: some models of timm want one fixed size, or hand out what they do not declare."""
+    found = [tuple(stage.shape) for stage in encoder.eval()(torch.zeros(1, 3, _PROBE, _PROBE))]
+    encoder.train()
+    declared = [(1, c, _PROBE // s, _PROBE // s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
+    if found != declared:
+        raise RuntimeError(f"stages of shape {found} instead of {declared}")
 
 
 class Normalise(nn.Module):

@@ -6,11 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model.alignment import FeatureAlignment, Fusion
+from metauas.model.alignment import FeatureAlignment
 from metauas.model.config import ModelConfig
 from metauas.model.decoder import create_decoder
 from metauas.model.encoder import Normalise, create_encoder
-from metauas.model.hub import HubMixin
+from metauas.model.fusion import Fusion
+from metauas.model.share.hub import HubMixin
 
 _PIXELS_AT_ONCE = 2 * 256**2  # of queries on a CPU: more would leave its caches and take longer in all
 

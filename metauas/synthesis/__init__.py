@@ -1,37 +1,33 @@
 """Synthesis: pictures (with object masks and textures) in, pairs with a known change out."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metauas.errors import InputError
-from metauas.synthesis.augmentation import AUGMENTERS, augment_texture
-from metauas.synthesis.coco import CocoPictures
-from metauas.synthesis.cyws import CywsPairs
+from metauas.synthesis.changes.augmentation import AUGMENTERS, augment_texture
+from metauas.synthesis.changes.diffusion import DiffusersInpainter
+from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
+from metauas.synthesis.changes.lama import LamaInpainter
+from metauas.synthesis.changes.local import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
 from metauas.synthesis.dataset import PairBatch, PairDataset, collate, embedded_synthesizer, pair_loader
-from metauas.synthesis.description import describe_pairs, pairs_of_kind, summarise_pairs
-from metauas.synthesis.diffusion import DiffusersInpainter
-from metauas.synthesis.inpainting import Inpainter, OpenCVInpainter
-from metauas.synthesis.inspection import Inspection, inspect_pairs, open_pairs
-from metauas.synthesis.lama import LamaInpainter
-from metauas.synthesis.local import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
-from metauas.synthesis.masked_folder import MaskedFolder
+from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
+from metauas.synthesis.inspection.description import describe_pairs, pairs_of_kind, summarise_pairs
+from metauas.synthesis.inspection.findings import Inspection, inspect_pairs, open_pairs
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, KINDS, ChangePair, PairSynthesizer, visible_change
-from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
-from metauas.synthesis.pictures import MixedSource, Picture, PictureSource
+from metauas.synthesis.pictures.coco import CocoPictures
+from metauas.synthesis.pictures.masked_folder import MaskedFolder
+from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
+from metauas.synthesis.pictures.picture import MixedSource, Picture, PictureSource
+from metauas.synthesis.pictures.textures_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer, read_recipe
-from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
-from metauas.synthesis.textures_folder import TextureFolder
 from metauas.synthesis.variation import Variation
+from metauas.synthesis.written.cyws import CywsPairs
 
 if TYPE_CHECKING:
-    from metauas.synthesis.writing import (
-        PairStream,
-        ShardsFailedError,
-        WrittenPairs,
-        push_pairs,
-        stream_pairs,
-        write_pairs,
-    )
+    from metauas.synthesis.written.hub import push_pairs
+    from metauas.synthesis.written.reading import PairStream, WrittenPairs, stream_pairs
+    from metauas.synthesis.written.run import ShardsFailedError, write_pairs
 
 __all__ = [
     "AUGMENTERS",
@@ -85,15 +81,21 @@ __all__ = [
     "write_pairs",
 ]
 
-_WRITING = ("PairStream", "ShardsFailedError", "WrittenPairs", "push_pairs", "stream_pairs", "write_pairs")
+_WRITTEN = {
+    "PairStream": "reading",
+    "ShardsFailedError": "run",
+    "WrittenPairs": "reading",
+    "push_pairs": "hub",
+    "stream_pairs": "reading",
+    "write_pairs": "run",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import what writes and reads shards only when it is asked for: parquet is an extra."""
-    if name not in _WRITING:
+    if name not in _WRITTEN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from metauas.synthesis import writing
+        return getattr(import_module(f"{__name__}.written.{_WRITTEN[name]}"), name)
     except ModuleNotFoundError as error:
         raise InputError(f"{name} needs {error.name}; install it with: pip install 'metauas[data]'") from error
-    return getattr(writing, name)

@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from metauas.errors import InputError, check_choice
 from metauas.seeding import rng_for
+from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.pairs import ChangePair, PairSynthesizer, select_kinds
-from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
-from metauas.synthesis.pictures import MixedSource
-from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
+from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
+from metauas.synthesis.pictures.picture import MixedSource
 from metauas.synthesis.variation import Variation
 
 SPLITS = ("train", "validation")

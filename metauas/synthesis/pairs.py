@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, from_numpy
 
 from metauas.errors import InputError, did_you_mean
-from metauas.images import to_tensor
-from metauas.synthesis.inpainting import Inpainter, OpenCVInpainter
-from metauas.synthesis.local import LocalChange
-from metauas.synthesis.objects import exchange_object, remove_objects
-from metauas.synthesis.pictures import Faulty, Picture, PictureSource
-from metauas.synthesis.scenes import DrawnTextures
+from metauas.files.images import to_tensor
+from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
+from metauas.synthesis.changes.local import LocalChange
+from metauas.synthesis.changes.objects import exchange_object, remove_objects
+from metauas.synthesis.drawn.scenes import DrawnTextures
+from metauas.synthesis.pictures.picture import Faulty, Picture, PictureSource
 from metauas.synthesis.variation import Variation, cut_view, relight, view_matrix
 
 #: Kinds of change. `unchanged` pairs show what is not an anomaly: pose, light and noise alone.

@@ -7,7 +7,7 @@ changes of hue and saturation have no counterpart but ``colour``.
 from dataclasses import asdict
 from typing import Any
 
-from metauas.synthesis.local import LOCAL_PRESETS, USUAL_FILLINGS, USUAL_REGIONS
+from metauas.synthesis.changes.local import LOCAL_PRESETS, USUAL_FILLINGS, USUAL_REGIONS
 from metauas.synthesis.variation import Variation
 
 _POSE = {name: getattr(Variation(), name) for name in ("rotation", "shift", "scale")}

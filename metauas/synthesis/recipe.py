@@ -8,23 +8,23 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from metauas.errors import InputError, check_choice
+from metauas.files.yaml import read_mapping
 from metauas.settings import Settings
-from metauas.synthesis.assemblies import DrawnAssemblies
-from metauas.synthesis.coco import CocoPictures
+from metauas.synthesis.changes.inpainters import check_inpainter, check_options, create_inpainter
+from metauas.synthesis.changes.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
 from metauas.synthesis.dataset import split_photographs
-from metauas.synthesis.goods import DrawnGoods
-from metauas.synthesis.inpainters import check_inpainter, check_options, create_inpainter
-from metauas.synthesis.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
-from metauas.synthesis.masked_folder import MaskedFolder
+from metauas.synthesis.drawn.assemblies import DrawnAssemblies
+from metauas.synthesis.drawn.goods import DrawnGoods
+from metauas.synthesis.drawn.products import DrawnProducts
+from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
+from metauas.synthesis.drawn.surfaces import DrawnSurfaces
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixture
-from metauas.synthesis.pictures import MixedSource, PictureSource
+from metauas.synthesis.pictures.coco import CocoPictures
+from metauas.synthesis.pictures.masked_folder import MaskedFolder
+from metauas.synthesis.pictures.picture import MixedSource, PictureSource
+from metauas.synthesis.pictures.textures_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
-from metauas.synthesis.products import DrawnProducts
-from metauas.synthesis.scenes import DrawnScenes, DrawnTextures
-from metauas.synthesis.surfaces import DrawnSurfaces
-from metauas.synthesis.textures_folder import TextureFolder
 from metauas.synthesis.variation import Variation
-from metauas.yaml_files import read_mapping
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -12,10 +12,10 @@ from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from torch.utils.data import Subset
 
-from metauas.contents import contents_of
 from metauas.errors import OutputError
 from metauas.files import remove_unfinished, write_json, write_text
-from metauas.locks import alone_in
+from metauas.files.contents import contents_of
+from metauas.files.locks import alone_in
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.progress import tqdm
 from metauas.seeding import seed_everything

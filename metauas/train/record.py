@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from metauas.files import read_json, write_json
-from metauas.model.checkpoint import weights_file
+from metauas.model.weights.checkpoint import weights_file
 from metauas.train.settings import TrainSettings
 from metauas.train.state import Progress
 

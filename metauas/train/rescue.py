@@ -8,7 +8,7 @@ import torch
 
 from metauas.errors import InputError
 from metauas.memory import is_out_of_memory
-from metauas.model.tensor_files import write_tensors
+from metauas.model.weights.tensor_files import write_tensors
 from metauas.synthesis import PairBatch
 
 BATCH_NAMES = "failed-batch*.safetensors"

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metauas.contents import contents_of
 from metauas.errors import InputError
-from metauas.model.tensor_files import load_state, read_tensors, write_tensors
+from metauas.files.contents import contents_of
+from metauas.model.weights.tensor_files import load_state, read_tensors, write_tensors
 from metauas.train.settings import TrainSettings
 
 STATE_NAME = "training.safetensors"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from metauas.ablations.collect import collect_metrics, format_mean_std, summary, summary_table
+from metauas.ablations.results.collect import collect_metrics, format_mean_std, summary, summary_table
 from metauas.errors import InputError
 from metauas.files import write_json
 

@@ -7,7 +7,7 @@ import pytest
 
 from metauas.ablations import all_metrics, kept_origin, summary, summary_table
 from metauas.ablations.factors import factor_files, factors
-from metauas.ablations.kept import KEPT, keep
+from metauas.ablations.results.kept import KEPT, keep
 from metauas.metrics import METRICS
 
 

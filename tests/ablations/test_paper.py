@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from metauas.ablations import beside_paper
-from metauas.ablations.paper import published
-from metauas.eval.paper import paper_results
+from metauas.ablations.results.paper import published
+from metauas.eval.report.paper import paper_results
 
 
 def test_the_figures_are_those_that_evaluation_ships():

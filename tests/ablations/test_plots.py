@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
-from metauas.ablations.plots import natural, plot_conditions, plot_factor
+from metauas.ablations.results.plots import natural, plot_conditions, plot_factor
 from metauas.errors import InputError
 
 VALUES = {"none": (0.70, 0.74), "hard": (0.80, 0.82), "soft": (0.90, 0.86)}

@@ -9,10 +9,10 @@ import pytest
 
 import metauas
 from metauas.ablations.kernel import OwnKernelSpecs
+from metauas.ablations.notebooks import PACKAGE, check_injected, package_folder
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook, run_suite
 from metauas.errors import InputError
 from metauas.files import read_json
-from metauas.notebooks import PACKAGE, check_injected, package_folder
 
 
 def test_the_suite_runs_in_order_and_shares_the_run_folder(suite, tmp_path, capsys, monkeypatch):

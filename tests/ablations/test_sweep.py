@@ -2,12 +2,12 @@
 
 import pytest
 
-from metauas.ablations.collect import collect_metrics
 from metauas.ablations.plan import EVAL, TRAIN, Stage
+from metauas.ablations.results.collect import collect_metrics
 from metauas.ablations.sweep import priorities, run_sweep
 from metauas.errors import InputError
 from metauas.files import read_json
-from metauas.locks import alone_in
+from metauas.files.locks import alone_in
 
 
 def refuse(*_, **__):

@@ -23,8 +23,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from stages import Stage, quiet, stages, whole
 
-from metauas.images import read_image
-from metauas.model.checkpoint import read_tensors
+from metauas.files.images import read_image
+from metauas.model.weights.checkpoint import read_tensors
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 

@@ -16,7 +16,7 @@ from metauas.eval.miniature import Counts, write_miniature
 from metauas.model import create_model, save_checkpoint
 from metauas.seeding import rng_for
 from metauas.synthesis import read_recipe, write_pairs
-from metauas.synthesis.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, load_segmented
+from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, load_segmented
 from metauas.train import TrainSettings, train
 
 PAIRS = read_recipe(size=32, count=24, shard_size=4, validation_share=0.25, pictures={"drawn_scenes": 1.0})

@@ -12,7 +12,7 @@ from scipy import stats
 
 from metauas.errors import InputError
 from metauas.eval import Calibration, calibrate, read_calibration, write_calibration
-from metauas.eval.calibration import (
+from metauas.eval.images.calibration import (
     calibration_file,
     check_enough,
     conformal_threshold,
@@ -21,8 +21,8 @@ from metauas.eval.calibration import (
     network_digest,
     rate_interval,
 )
-from metauas.eval.files import segment_each
-from metauas.images import read_image, write_png
+from metauas.eval.images.files import segment_each
+from metauas.files.images import read_image, write_png
 from metauas.model import ScaleAverage, create_model, load_checkpoint, save_checkpoint
 from metauas.seeding import rng_for
 

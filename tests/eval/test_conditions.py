@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.eval.conditions import Condition, check_conditions, turned, turned_prompt
+from metauas.eval.prompts.conditions import Condition, check_conditions, turned, turned_prompt
 from metauas.seeding import rng_for
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metauas.eval import category_curves, compute_metrics
-from metauas.eval.curves import PRO_LIMIT
+from metauas.eval.report.curves import PRO_LIMIT
 from metauas.seeding import rng_for
 
 

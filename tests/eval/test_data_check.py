@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from metauas.errors import InputError
-from metauas.eval.catalogue import CATALOGUE, Counts, Source, find_source
-from metauas.eval.data_check import check_data
-from metauas.eval.data_tables import ODDITIES_SHOWN, catalogue_table, check_lines, check_table, source_lines
-from metauas.images import write_png
+from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, Source, find_source
+from metauas.eval.benchmarks.check import check_data
+from metauas.eval.benchmarks.tables import ODDITIES_SHOWN, catalogue_table, check_lines, check_table, source_lines
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 
 SHAPE = (24, 32)

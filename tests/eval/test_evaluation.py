@@ -6,11 +6,11 @@ import torch
 
 from metauas.errors import InputError
 from metauas.eval import BASELINES, METRICS, EvalSettings, compute_metrics, evaluate, variants_of
-from metauas.eval.conditions import Condition, turned_prompt
-from metauas.eval.layouts import Benchmark
-from metauas.eval.prompts import random_prompts
-from metauas.eval.queries import Queries
-from metauas.images import stack_images
+from metauas.eval.benchmarks.layouts import Benchmark
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.prompts.conditions import Condition, turned_prompt
+from metauas.eval.prompts.selection import random_prompts
+from metauas.files.images import stack_images
 from metauas.metrics import compute_metrics_official
 from metauas.model import MetaUASPlus, ScaleAverage, TowerSimilarity, create_model, fast_copy
 

@@ -6,9 +6,9 @@ import torch
 
 from metauas.errors import InputError
 from metauas.eval import draw_examples
-from metauas.eval.layouts import load_sample
-from metauas.eval.prompts import random_prompts
-from metauas.images import stack_images
+from metauas.eval.benchmarks.layouts import load_sample
+from metauas.eval.prompts.selection import random_prompts
+from metauas.files.images import stack_images
 from metauas.model import create_model
 
 

@@ -6,11 +6,18 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.eval.drawing import COLOURS, draw_verdict
-from metauas.eval.files import check_queries, find_queries, overlay_paths, segment_each, segment_files, write_results
-from metauas.eval.regions import find_regions
+from metauas.eval.images.drawing import COLOURS, draw_verdict
+from metauas.eval.images.files import (
+    check_queries,
+    find_queries,
+    overlay_paths,
+    segment_each,
+    segment_files,
+    write_results,
+)
+from metauas.eval.images.regions import find_regions
 from metauas.files import read_json
-from metauas.images import read_image, stack_images, write_png
+from metauas.files.images import read_image, stack_images, write_png
 from metauas.model import create_model
 from metauas.seeding import rng_for
 

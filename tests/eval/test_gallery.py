@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from metauas.eval import EvalSettings, MapGatherer, compute_metrics, each_of, evaluate, failures_first, write_cases
-from metauas.eval.gallery import SIDE, image_errors, pixel_threshold
-from metauas.map_files import read_map
+from metauas.eval.report.gallery import SIDE, image_errors, pixel_threshold
+from metauas.files.maps import read_map
 from metauas.seeding import rng_for
 
 
@@ -75,8 +75,8 @@ def test_no_image_is_gathered_twice_and_failures_come_first(model, tiny_benchmar
 
 def test_no_more_is_kept_than_fits_into_memory_whatever_the_number_of_categories(model, tiny_benchmark, monkeypatch):
     everything, _, _ = gather(model, tiny_benchmark, seeds=(1,), worst=10, best=10)
-    monkeypatch.setattr("metauas.eval.gallery.MOST", 5)
-    monkeypatch.setattr("metauas.eval.gallery.MOST_FIXED", 1)
+    monkeypatch.setattr("metauas.eval.report.gallery.MOST", 5)
+    monkeypatch.setattr("metauas.eval.report.gallery.MOST_FIXED", 1)
     gatherer, _, _ = gather(model, tiny_benchmark, seeds=(1,), worst=10, best=10)
     assert len(gatherer.cases) == 5
     failing = failures_first([case for case in everything.cases if case.fails])

@@ -7,8 +7,8 @@ from PIL import ExifTags, Image
 
 from metauas.errors import InputError
 from metauas.eval import find_dataset
-from metauas.eval.layouts import LAYOUTS, load_sample, read_benchmark, read_mvtec
-from metauas.images import write_png
+from metauas.eval.benchmarks.layouts import LAYOUTS, load_sample, read_benchmark, read_mvtec
+from metauas.files.images import write_png
 
 SHAPE = (12, 16)
 

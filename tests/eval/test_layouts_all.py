@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from metauas import cli
 from metauas.errors import InputError
 from metauas.eval import LAYOUTS, EvalSettings, evaluate, open_benchmark
-from metauas.eval.catalogue import CATALOGUE, Counts, find_source
-from metauas.eval.data_check import check_data
-from metauas.eval.layouts import load_sample, mask_files
+from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, find_source
+from metauas.eval.benchmarks.check import check_data
+from metauas.eval.benchmarks.layouts import load_sample, mask_files
 from metauas.files import read_json, write_json
 from metauas.model import save_checkpoint
 from metauas.seeding import rng_for
@@ -182,7 +182,7 @@ def checkpoint(model, tmp_path_factory):
 def test_the_command_evaluates_every_layout_from_end_to_end(shelf, layout, checkpoint, tmp_path):
     given = {"data": shelf / layout, "layout": layout, "checkpoint": checkpoint, "seeds": 1, "size": SIZE}
     options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
-    result = CliRunner().invoke(cli._app, ["eval", "--no-baselines", *options, "--out", str(tmp_path)])
+    result = CliRunner().invoke(cli.cli, ["eval", "--no-baselines", *options, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     metrics = read_json(tmp_path / "metrics.json")
     assert list(metrics["categories"]) == list(CATEGORIES[layout])

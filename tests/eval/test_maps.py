@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from metauas.errors import InputError
-from metauas.eval.layouts import Benchmark
-from metauas.eval.maps import MapWriter
-from metauas.map_files import read_map
+from metauas.eval.benchmarks.layouts import Benchmark
+from metauas.eval.report.maps import MapWriter
+from metauas.files.maps import read_map
 from metauas.seeding import rng_for
 
 

@@ -11,7 +11,7 @@ from metauas.eval import miniature
 from metauas.eval.miniature import CATEGORIES, DEFECTS, Counts, Sample, render_sample, write_miniature
 from metauas.eval.miniature.render import VISIBLE, visible_change
 from metauas.eval.miniature.write import layout
-from metauas.images import read_image, read_mask
+from metauas.files.images import read_image, read_mask
 
 SIZE = 96
 ONE_EACH = Counts(train=1, good=1, defect=1)

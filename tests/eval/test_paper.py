@@ -6,7 +6,7 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.eval import METRICS, EvalSettings, Evaluation, beside_paper, find_dataset, paper_results
-from metauas.eval.paper import paper_size
+from metauas.eval.report.paper import paper_size
 
 SIZES = {"mvtec": 15, "visa": 12, "goods": 6}
 

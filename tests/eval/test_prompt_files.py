@@ -6,9 +6,9 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.eval import open_benchmark
-from metauas.eval.layouts import Benchmark
-from metauas.eval.prompt_files import prompts_from_file, read_prompt_file
-from metauas.images import write_png
+from metauas.eval.benchmarks.layouts import Benchmark
+from metauas.eval.prompts.files import prompts_from_file, read_prompt_file
+from metauas.files.images import write_png
 
 CATEGORIES = ("bottle", "brick")
 NORMAL = "{}/train/good/{:03d}.png"

@@ -7,9 +7,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from metauas.errors import InputError
-from metauas.eval.layouts import Category
-from metauas.eval.prompts import NearestPrompts, most_similar, random_prompts, right_class_share
-from metauas.images import stack_images, write_png
+from metauas.eval.benchmarks.layouts import Category
+from metauas.eval.prompts.selection import NearestPrompts, most_similar, random_prompts, right_class_share
+from metauas.files.images import stack_images, write_png
 
 SIZE = 8
 COLOURS = {"red": (255, 20, 20), "green": (20, 255, 20), "blue": (20, 20, 255)}
@@ -129,7 +129,7 @@ def test_ten_thousand_images_are_embedded_into_one_tensor(monkeypatch):
     def numbered(batch, *, size):
         return torch.tensor([float(path.stem) for path in batch]).view(-1, 1, 1, 1).expand(-1, 3, size, size)
 
-    monkeypatch.setattr("metauas.eval.prompts.stack_images", numbered)
+    monkeypatch.setattr("metauas.eval.prompts.selection.stack_images", numbered)
     prompts = NearestPrompts(lambda images: vectors[images[:, 0, 0, 0].long()], {"all": paths}, size=1, batch_size=512)
     queries = torch.tensor([3.0, 9_999, 512]).view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
     assert prompts.select(queries) == [(paths[3],), (paths[9_999],), (paths[512],)]

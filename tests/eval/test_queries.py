@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from metauas.eval import queries as module
-from metauas.eval.layouts import load_sample
-from metauas.eval.queries import Queries, pieces
+from metauas.eval.benchmarks import queries as module
+from metauas.eval.benchmarks.layouts import load_sample
+from metauas.eval.benchmarks.queries import Queries, pieces
 
 SIZE = 32
 ONE_IMAGE = 3 * 4 * SIZE**2

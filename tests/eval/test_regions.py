@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from metauas.eval import find_regions
-from metauas.eval.regions import enlarge_map
+from metauas.eval.images.regions import enlarge_map
 
 SIDES = st.integers(1, 12)
 #: Few different values, so that ties and values at the threshold are common.

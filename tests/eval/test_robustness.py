@@ -8,14 +8,15 @@ import torch
 from metauas import plots
 from metauas.errors import InputError
 from metauas.eval import DISTURBANCES, METRICS, EvalSettings, compute_metrics, evaluate, measure_robustness
-from metauas.eval.conditions import Condition, blurred, brightened, scaled, shifted, turned
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.benchmarks.sources import open_benchmark
 from metauas.eval.miniature import Counts, write_miniature
-from metauas.eval.prompts import draw_defective, random_prompts
-from metauas.eval.queries import Queries
+from metauas.eval.prompts.conditions import Condition, blurred, brightened, scaled, shifted, turned
+from metauas.eval.prompts.selection import draw_defective, random_prompts
+from metauas.eval.report.figures import show_robustness
 from metauas.eval.robustness import DEFECTIVE, check_disturbances, write_robustness
-from metauas.eval.sources import open_benchmark
 from metauas.files import read_json
-from metauas.images import stack_images
+from metauas.files.images import stack_images
 from metauas.seeding import rng_for
 
 SETTINGS = EvalSettings(size=64, seeds=(1, 3))
@@ -201,7 +202,7 @@ def test_numbers_are_written_for_machines(found, tmp_path):
 
 
 def test_a_panel_is_drawn_for_each_disturbance(found):
-    figure = plots.show_robustness(found.summary(), metric=("P-AP", "AUPRO", "I-AP"))
+    figure = show_robustness(found.summary(), metric=("P-AP", "AUPRO", "I-AP"))
     figure.canvas.draw()
     assert [axis.get_title() for axis in figure.axes] == ["rotation", "scale", "defective prompt"]
     curve = next(line for line in figure.axes[1].lines if line.get_label() == "AUPRO")
@@ -214,7 +215,7 @@ def test_without_deviations_curves_are_drawn_alone(model, benchmark):
     one = SETTINGS.model_copy(update={"seeds": (1,)})
     summary = measure_robustness(model, benchmark, one, disturbances={"blur": [2.0]}).summary()
     assert summary["std"].isna().all()
-    figure = plots.show_robustness(summary)
+    figure = show_robustness(summary)
     figure.canvas.draw()
     assert len(figure.axes) == 1
     plots.plt.close(figure)

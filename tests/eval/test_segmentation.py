@@ -6,10 +6,10 @@ import torch
 
 from metauas.errors import InputError
 from metauas.eval.baselines import pixel_difference
-from metauas.eval.conditions import Condition, turned, turned_prompt
-from metauas.eval.queries import Queries
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.prompts.conditions import Condition, turned, turned_prompt
 from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
-from metauas.images import stack_images
+from metauas.files.images import stack_images
 
 SIZE = 32
 AS_IT_IS = turned_prompt(0.0)

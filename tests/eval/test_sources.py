@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from metauas.errors import InputError
-from metauas.eval import open_benchmark, sources
+from metauas.eval import open_benchmark
+from metauas.eval.benchmarks import sources
 from metauas.eval.miniature import CATEGORIES, Counts, write_miniature
 
 

@@ -5,10 +5,10 @@ import torch
 
 from metauas.errors import InputError
 from metauas.eval import EvalSettings
-from metauas.eval.prompts import random_prompts
-from metauas.eval.queries import Queries
-from metauas.eval.strategies import create_strategy
-from metauas.images import stack_images
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.prompts.selection import random_prompts
+from metauas.eval.prompts.strategies import create_strategy
+from metauas.files.images import stack_images
 
 SIZE = 32
 

@@ -8,7 +8,7 @@ import torch
 
 from metauas.explorer import Question, Session, draw_example, list_examples
 from metauas.explorer.session import peak
-from metauas.images import resize_images, to_tensor
+from metauas.files.images import resize_images, to_tensor
 from metauas.model import create_model
 
 SIZE = 64

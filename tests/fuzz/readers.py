@@ -13,22 +13,22 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from metauas.ablations.notebooks import declared_parameters, find_notebooks
 from metauas.ablations.parameters import read_for_notebooks
 from metauas.errors import InputError
-from metauas.eval.calibration import read_calibration
-from metauas.eval.layouts import list_benchmark
-from metauas.eval.prompt_files import prompts_from_file, read_prompt_file
-from metauas.images import read_image, read_mask
-from metauas.map_files import read_map, write_map
+from metauas.eval.benchmarks.layouts import list_benchmark
+from metauas.eval.images.calibration import read_calibration
+from metauas.eval.prompts.files import prompts_from_file, read_prompt_file
+from metauas.files.images import read_image, read_mask
+from metauas.files.maps import read_map, write_map
 from metauas.model import create_model, load_checkpoint, save_checkpoint
-from metauas.model.checkpoint import read_tensors
-from metauas.model.pretrained import create_timm
-from metauas.model.torch_files import read_state_dict
-from metauas.notebooks import declared_parameters, find_notebooks
+from metauas.model.weights.checkpoint import read_tensors
+from metauas.model.weights.pretrained import create_timm
+from metauas.model.weights.torch_files import read_state_dict
 from metauas.synthesis import WrittenPairs, read_recipe, write_pairs
-from metauas.synthesis.coco_json import decode, read_instances, run_lengths
-from metauas.synthesis.cyws import draw_polygons, read_annotations, read_ids
-from metauas.synthesis.masked_folder import read_labels
+from metauas.synthesis.pictures.coco_json import decode, read_instances, run_lengths
+from metauas.synthesis.pictures.masked_folder import read_labels
+from metauas.synthesis.written.cyws import draw_polygons, read_annotations, read_ids
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
-from metauas import images
-from metauas.masks import MaskReading
+from metauas.files import images
+from metauas.files.masks import MaskReading
 
 SCRIPT = Path(__file__).with_name("variants.py")
 _spec = importlib.util.spec_from_file_location("metauas_variants", SCRIPT)

@@ -23,8 +23,8 @@ from PIL import Image, ImageFilter
 from metauas.errors import InputError
 from metauas.eval import read_benchmark
 from metauas.eval.baselines import pixel_difference
-from metauas.eval.queries import Queries
-from metauas.images import stack_images
+from metauas.eval.benchmarks.queries import Queries
+from metauas.files.images import stack_images
 from metauas.metrics import compute_metrics
 from metauas.metrics.official import compute_metrics_official
 

@@ -3,7 +3,8 @@ import torch
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model.alignment import ALIGNMENTS, FUSIONS, SIMILARITIES, FeatureAlignment, Fusion
+from metauas.model.alignment import ALIGNMENTS, SIMILARITIES, FeatureAlignment
+from metauas.model.fusion import FUSIONS, Fusion
 
 CHANNELS = 12
 similarities = pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from metauas.errors import InputError
-from metauas.model import create_model, load_checkpoint, model_config, save_checkpoint, tensor_files
-from metauas.model.tensor_files import read_tensors, write_tensors
+from metauas.model import create_model, load_checkpoint, model_config, save_checkpoint
+from metauas.model.weights import tensor_files
+from metauas.model.weights.tensor_files import read_tensors, write_tensors
 from metauas.released import released_names, resolve_checkpoint
 
 

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from metauas.errors import InputError, WeightsUnavailableError
-from metauas.model import create_model, pretrained
+from metauas.model import create_model
 from metauas.model.encoder import IMAGENET_MEAN, IMAGENET_STD, Normalise, create_encoder
+from metauas.model.weights import pretrained
 
 TINY = ("test_resnet", "test_efficientnet")  # timm's own test models, one for each way of taking stages
 

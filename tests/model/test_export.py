@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from metauas.errors import InputError
-from metauas.model import ALIGNMENTS, FUSIONS, SIMILARITIES, OnnxSegmenter, create_model, export, export_model
-from metauas.model.export import METADATA, PromptGraph, QueryGraph
+from metauas.model import ALIGNMENTS, FUSIONS, SIMILARITIES, OnnxSegmenter, create_model, export_model
+from metauas.model.share import export
+from metauas.model.share.export import METADATA, PromptGraph, QueryGraph
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -15,9 +15,9 @@ from huggingface_hub import ModelCard
 from huggingface_hub.errors import HTTPError
 
 from metauas.errors import InputError, WeightsUnavailableError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.model import MetaUAS, create_model, load_checkpoint, save_checkpoint
-from metauas.model.hub import model_card
+from metauas.model.share.hub import model_card
 
 CITATION = Path(__file__).parents[2] / "CITATION.cff"
 

@@ -12,9 +12,9 @@ import torch
 
 import metauas
 from metauas.errors import InputError
-from metauas.images import resize_images, resize_mask, resize_mask_official, to_tensor
+from metauas.files.images import resize_images, resize_mask, resize_mask_official, to_tensor
 from metauas.model import load_checkpoint, load_official, model_config, save_checkpoint
-from metauas.model.official import official_name
+from metauas.model.weights.official import official_name
 from metauas.seeding import rng_for
 
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "model"

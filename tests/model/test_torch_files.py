@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.model.torch_files import read_state_dict
+from metauas.model.weights.torch_files import read_state_dict
 
 FORMATS = {"zip": True, "legacy": False}
 TENSORS = {

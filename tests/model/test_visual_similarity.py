@@ -12,10 +12,10 @@ from timm.data.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from torch.nn import functional as F
 
 from metauas.errors import InputError, WeightsUnavailableError
-from metauas.images import to_tensor, to_uint8
+from metauas.files.images import to_tensor, to_uint8
 from metauas.model import EncoderSimilarity, MetaUASPlus, TowerSimilarity, create_model, with_plus
 from metauas.model.encoder import create_encoder
-from metauas.model.visual_similarity import CLIP_TOWER, CLIP_WEIGHTS, check_strides
+from metauas.model.variants.visual_similarity import CLIP_TOWER, CLIP_WEIGHTS, check_strides
 
 TINY, SIDE, PATCH = "test_vit", 160, 16  # timm's own test model: 10 × 10 patches, 6 blocks
 GRID = SIDE // PATCH

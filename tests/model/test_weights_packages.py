@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from metauas.errors import InputError, WeightsUnavailableError
-from metauas.model import create_model, export_model, load_checkpoint, save_checkpoint, weights_packages
+from metauas.model import create_model, export_model, load_checkpoint, save_checkpoint
 from metauas.model.encoder import create_encoder
-from metauas.model.original_names import original_name, stage_depths
-from metauas.model.tensor_files import read_tensors, write_tensors
-from metauas.model.weights_packages import WEIGHTS_PACKAGES, WeightsPackage
+from metauas.model.weights import packages as weights_packages
+from metauas.model.weights.original_names import original_name, stage_depths
+from metauas.model.weights.packages import WEIGHTS_PACKAGES, WeightsPackage
+from metauas.model.weights.tensor_files import read_tensors, write_tensors
 
 LITE = "tf_efficientnet_lite0"
 HALF = (0.5, 0.5, 0.5)  # mean and deviation of Lite's inputs, unlike ImageNet's usual ones

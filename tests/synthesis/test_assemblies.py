@@ -3,7 +3,7 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import PairSynthesizer, Variation
-from metauas.synthesis.assemblies import LAYOUTS, DrawnAssemblies, draw_assembly
+from metauas.synthesis.drawn.assemblies import LAYOUTS, DrawnAssemblies, draw_assembly
 from metauas.synthesis.pairs import KINDS, OBJECT_KINDS, visible_change
 
 SIZE = 64

@@ -5,7 +5,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from metauas.seeding import rng_for
 from metauas.synthesis import AUGMENTERS, augment_texture
-from metauas.synthesis.textures import draw_texture
+from metauas.synthesis.drawn.textures import draw_texture
 
 SIZE = 48
 each_augmenter = pytest.mark.parametrize("name", AUGMENTERS)

@@ -7,10 +7,10 @@ import pytest
 from pycocotools import mask as coco
 
 from metauas.errors import InputError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 from metauas.synthesis import CocoPictures, PairSynthesizer, PictureSource
-from metauas.synthesis.coco_json import decode, run_lengths
+from metauas.synthesis.pictures.coco_json import decode, run_lengths
 
 SHAPE = (48, 64)
 

@@ -3,7 +3,7 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.seeding import rng_for
-from metauas.synthesis.crops import AreaLimits, picture_of_objects, random_window, unite_overlapping
+from metauas.synthesis.pictures.crops import AreaLimits, picture_of_objects, random_window, unite_overlapping
 
 LIMITS = AreaLimits(smallest=0.01, largest=0.2)
 

@@ -9,9 +9,16 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.synthesis import Variation, collate, open_pairs
-from metauas.synthesis.cyws import CywsPairs, draw_polygons, is_cyws, read_annotations, read_ids, removed_objects
+from metauas.synthesis.written.cyws import (
+    CywsPairs,
+    draw_polygons,
+    is_cyws,
+    read_annotations,
+    read_ids,
+    removed_objects,
+)
 
 SHAPE = (60, 80)  # rows, columns
 GROUND, OBJECT = 60, (200, 40, 40)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 from metauas.synthesis import (
     TRAINING_PHOTOGRAPHS,

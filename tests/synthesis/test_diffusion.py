@@ -13,7 +13,7 @@ import torch
 from metauas.errors import InputError, WeightsUnavailableError
 from metauas.seeding import rng_for
 from metauas.synthesis import DiffusersInpainter, Inpainter
-from metauas.synthesis.diffusion import _whole_cells
+from metauas.synthesis.changes.diffusion import _whole_cells
 
 NATIVE = 32  # pixels: 16 latents of 2 pixels
 

@@ -5,8 +5,8 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import PairSynthesizer, Variation
-from metauas.synthesis.goods import Creases, DrawnGoods, draw_sort
-from metauas.synthesis.objects import dilate
+from metauas.synthesis.changes.objects import dilate
+from metauas.synthesis.drawn.goods import Creases, DrawnGoods, draw_sort
 from metauas.synthesis.recipe import build_synthesizer, read_recipe
 
 SIZE = 96

@@ -1,7 +1,7 @@
 import pytest
 
 from metauas.errors import InputError
-from metauas.synthesis.held_out import in_split, names_in_split
+from metauas.synthesis.pictures.held_out import in_split, names_in_split
 
 NAMES = [str(number) for number in range(20_000)]
 

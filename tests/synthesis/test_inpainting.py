@@ -8,8 +8,8 @@ import torch
 from metauas.errors import InputError
 from metauas.seeding import rng_for
 from metauas.synthesis import OpenCVInpainter, Photographs
-from metauas.synthesis.inpainters import check_options
-from metauas.synthesis.inpainting import METHODS, choose_device, keep_outside, pad_to_multiple
+from metauas.synthesis.changes.inpainters import check_options
+from metauas.synthesis.changes.inpainting import METHODS, choose_device, keep_outside, pad_to_multiple
 
 inpainters = pytest.mark.parametrize(
     "inpainter", [OpenCVInpainter(method=m, grain=g) for m in METHODS for g in (True, False)]

@@ -125,5 +125,5 @@ def test_a_program_of_strangers_is_not_even_opened(lama, monkeypatch):
 
 def test_the_published_file_is_known_by_its_checksum(lama, monkeypatch):
     monkeypatch.delenv("METAUAS_TRUST_TORCHSCRIPT")
-    monkeypatch.setattr("metauas.synthesis.lama._MD5", hashlib.md5(lama.read_bytes()).hexdigest())
+    monkeypatch.setattr("metauas.synthesis.changes.lama._MD5", hashlib.md5(lama.read_bytes()).hexdigest())
     assert LamaInpainter(lama, device="cpu").path == lama

@@ -14,7 +14,7 @@ from metauas.synthesis import (
     augment_texture,
     embedded_synthesizer,
 )
-from metauas.synthesis.scenes import plain_colour
+from metauas.synthesis.drawn.scenes import plain_colour
 
 SIZE = 64
 each_region = pytest.mark.parametrize("region", REGIONS)

@@ -3,10 +3,10 @@ import pytest
 from PIL import Image
 
 from metauas.errors import InputError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 from metauas.synthesis import MaskedFolder, PictureSource
-from metauas.synthesis.masked_folder import objects_of, read_labels
+from metauas.synthesis.pictures.masked_folder import objects_of, read_labels
 
 LABELS = np.zeros((50, 60), np.uint8)
 LABELS[5:15, 5:15], LABELS[5:15, 40:52], LABELS[30:42, 20:34] = 1, 1, 7

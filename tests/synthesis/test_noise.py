@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metauas.seeding import rng_for
-from metauas.synthesis.noise import fractal_noise, perlin_noise, stretch
+from metauas.synthesis.drawn.noise import fractal_noise, perlin_noise, stretch
 
 
 def perlin_at(y, x, angle):

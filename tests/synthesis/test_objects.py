@@ -3,7 +3,7 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import OpenCVInpainter, Picture
-from metauas.synthesis.objects import (
+from metauas.synthesis.changes.objects import (
     adapt_colours,
     choose_objects,
     dilate,

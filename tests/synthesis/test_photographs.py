@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from metauas.errors import InputError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 from metauas.synthesis import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
-from metauas.synthesis.photographs import embedded_photograph, load_segmented
+from metauas.synthesis.pictures.photographs import embedded_photograph, load_segmented
 
 MINIATURE = {"brick", "coins", "grass", "gravel"}
 FEW = Photographs(names=("chelsea", "coffee"))

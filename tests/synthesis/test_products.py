@@ -5,8 +5,8 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import DrawnTextures, PairSynthesizer, Picture, Variation
-from metauas.synthesis.assemblies import DrawnAssemblies
-from metauas.synthesis.products import DrawnProducts, draw_design, turned
+from metauas.synthesis.drawn.assemblies import DrawnAssemblies
+from metauas.synthesis.drawn.products import DrawnProducts, draw_design, turned
 
 SIZE = 64
 

@@ -8,7 +8,7 @@ import yaml
 
 from metauas.errors import InputError
 from metauas.files import write_json
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 from metauas.synthesis import (
     DEFAULT_MIXTURE,
@@ -18,10 +18,10 @@ from metauas.synthesis import (
     SynthesisSettings,
     build_synthesizer,
     embedded_synthesizer,
-    inpainters,
     read_recipe,
 )
-from metauas.synthesis.inpainting import METHODS
+from metauas.synthesis.changes import inpainters
+from metauas.synthesis.changes.inpainting import METHODS
 from metauas.synthesis.variation import Variation
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "synthesis"

@@ -9,7 +9,7 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.seeding import rng_for
-from metauas.synthesis.safe_pickle import read_npy, read_pickle
+from metauas.synthesis.written.safe_pickle import read_npy, read_pickle
 
 PLAIN = {"train": [1, 2.5, "three"], "nested": ({"a": None}, True, b"bytes"), "big": 2**100}
 ARRAYS = {

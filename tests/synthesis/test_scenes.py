@@ -2,8 +2,8 @@ import numpy as np
 
 from metauas.seeding import rng_for
 from metauas.synthesis import DrawnScenes, DrawnTextures
-from metauas.synthesis.scenes import paint
-from metauas.synthesis.shapes import draw_shape
+from metauas.synthesis.drawn.scenes import paint
+from metauas.synthesis.drawn.shapes import draw_shape
 
 
 def test_the_parts_of_a_scene_are_visible_and_apart():

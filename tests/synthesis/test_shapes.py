@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metauas.seeding import rng_for
-from metauas.synthesis.shapes import OUTLINES, draw_shape, fill_polygon
+from metauas.synthesis.drawn.shapes import OUTLINES, draw_shape, fill_polygon
 
 
 @pytest.mark.parametrize("outline", OUTLINES, ids=lambda outline: outline.__name__)

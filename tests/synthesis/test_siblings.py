@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from metauas.seeding import rng_for
-from metauas.synthesis.goods import DrawnGoods
-from metauas.synthesis.surfaces import DrawnSurfaces
+from metauas.synthesis.drawn.goods import DrawnGoods
+from metauas.synthesis.drawn.surfaces import DrawnSurfaces
 
 SIZE = 96
 each_source = pytest.mark.parametrize("source", [DrawnSurfaces(), DrawnGoods()], ids=["surface", "goods"])

@@ -5,9 +5,9 @@ import pytest
 
 from metauas.seeding import rng_for
 from metauas.synthesis import LocalChange, PairSynthesizer, Variation
+from metauas.synthesis.drawn.scenes import DrawnTextures
+from metauas.synthesis.drawn.surfaces import DrawnSurfaces, Grain, Specks, draw_surface
 from metauas.synthesis.recipe import build_synthesizer, read_recipe
-from metauas.synthesis.scenes import DrawnTextures
-from metauas.synthesis.surfaces import DrawnSurfaces, Grain, Specks, draw_surface
 
 SIZE = 64
 

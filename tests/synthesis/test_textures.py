@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metauas.seeding import rng_for
-from metauas.synthesis.textures import PATTERNS, colour, draw_texture, oblique_axis, rotate
+from metauas.synthesis.drawn.textures import PATTERNS, colour, draw_texture, oblique_axis, rotate
 
 patterns = pytest.mark.parametrize("name", PATTERNS)
 

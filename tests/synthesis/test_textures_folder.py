@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metauas.errors import InputError
-from metauas.images import write_png
+from metauas.files.images import write_png
 from metauas.seeding import rng_for
 from metauas.synthesis import PictureSource, TextureFolder
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 import yaml
 
-from metauas.contents import SUMMARY_NAME
 from metauas.errors import InputError
 from metauas.files import read_json
-from metauas.images import write_png
-from metauas.locks import alone_in
+from metauas.files.contents import SUMMARY_NAME
+from metauas.files.images import write_png
+from metauas.files.locks import alone_in
 from metauas.seeding import rng_for
 from metauas.synthesis import (
     KINDS,
@@ -34,12 +34,12 @@ from metauas.synthesis import (
     stream_pairs,
     write_pairs,
 )
-from metauas.synthesis.writing import reading
-from metauas.synthesis.writing.card import size_category
-from metauas.synthesis.writing.record import make_record
-from metauas.synthesis.writing.report import SKIPPED_NAME
-from metauas.synthesis.writing.rows import make_row
-from metauas.synthesis.writing.shards import plan_shards, row_schema
+from metauas.synthesis.written import reading
+from metauas.synthesis.written.card import size_category
+from metauas.synthesis.written.record import make_record
+from metauas.synthesis.written.report import SKIPPED_NAME
+from metauas.synthesis.written.rows import make_row
+from metauas.synthesis.written.shards import plan_shards, row_schema
 
 SMALL = {"size": 32, "count": 24, "shard_size": 4, "validation_share": 0.25}
 SETTINGS = read_recipe(**SMALL)
@@ -139,7 +139,7 @@ def test_a_second_run_finds_nothing_to_do(written):
 
 def test_killed_at_three_moments_and_started_again_it_ends_with_the_same_bytes(written, tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["metauas.synthesis.writing"])
+    context.set_forkserver_preload(["metauas.synthesis.written"])
     left = []
     for number in range(3):
         before = len(list(tmp_path.glob("*/pairs-*")))
@@ -288,8 +288,8 @@ def test_pairs_are_read_by_number_in_any_order(written):
 
 
 def test_row_groups_are_found_by_number(tmp_path, monkeypatch):
-    monkeypatch.setattr("metauas.synthesis.writing.shards.ROWS_A_GROUP", 3)
-    monkeypatch.setattr("metauas.synthesis.writing.reading.ROWS_A_GROUP", 3)
+    monkeypatch.setattr("metauas.synthesis.written.shards.ROWS_A_GROUP", 3)
+    monkeypatch.setattr("metauas.synthesis.written.reading.ROWS_A_GROUP", 3)
     write_pairs(read_recipe(**{**SMALL, "shard_size": 8}), tmp_path, workers=0)
     assert pq.read_metadata(tmp_path / "train" / "pairs-00000-of-00003.parquet").num_row_groups == 3
     made = PairDataset(build_synthesizer(SETTINGS), length=18, seed=0)
@@ -462,7 +462,7 @@ def test_pushing_refuses_what_is_not_finished_and_explains_the_hub_s_refusal(wri
 
 
 def test_importing_synthesis_imports_nothing_of_the_extra():
-    heavy = {"datasets", "distributed", "dask", "metauas.synthesis.writing"}  # pandas imports pyarrow by itself
+    heavy = {"datasets", "distributed", "dask", "metauas.synthesis.written"}  # pandas imports pyarrow by itself
     code = f"import sys, metauas.synthesis; print(sorted(set(sys.modules) & {heavy}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -472,7 +472,7 @@ def test_what_must_be_installed_is_named(monkeypatch):
     from metauas import synthesis
 
     with monkeypatch.context() as patch:
-        for name in [name for name in sys.modules if name.startswith("metauas.synthesis.writing")]:
+        for name in [name for name in sys.modules if name.startswith("metauas.synthesis.written")]:
             patch.delitem(sys.modules, name)
         patch.delattr(synthesis, "writing", raising=False)
         patch.setitem(sys.modules, "pyarrow", None)

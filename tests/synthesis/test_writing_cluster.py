@@ -55,7 +55,7 @@ def test_any_number_of_workers_writes_the_same_bytes(cluster, expected, tmp_path
 
 
 def test_a_shard_that_fails_is_told_in_the_end_and_done_by_the_next_run(cluster, expected, tmp_path, monkeypatch):
-    from metauas.synthesis.writing import run
+    from metauas.synthesis.written import run
 
     def failing(shard, synthesizers, **given):
         if shard.number == 1:

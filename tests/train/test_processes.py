@@ -77,7 +77,7 @@ def test_torchrun_starts_the_command_line(drawn, tmp_path):
 KILLED = f"""
 import os, signal, sys
 import torch
-from metauas.model import tensor_files
+from metauas.model.weights import tensor_files
 from metauas.train import TrainSettings, train
 
 torch.set_num_threads(int(sys.argv[3]))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.model.checkpoint import read_tensors
+from metauas.model.weights.checkpoint import read_tensors
 from metauas.synthesis import PairBatch
 from metauas.train import train
 from metauas.train.rescue import batch_name, rescued

@@ -1,8 +1,8 @@
 import pytest
 
+from metauas.ablations.notebooks import declared_parameters, notebooks_folder
 from metauas.errors import InputError
 from metauas.model import model_config
-from metauas.notebooks import declared_parameters, notebooks_folder
 from metauas.train import TrainSettings
 from metauas.train.settings import NETWORK_CHOICES
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from metauas.contents import contents_of
 from metauas.errors import InputError
-from metauas.model import tensor_files
+from metauas.files.contents import contents_of
+from metauas.model.weights import tensor_files
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 
 

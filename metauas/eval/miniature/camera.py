@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from metauas.eval.miniature.surface import SPAN, Colour, Surface, mottle, rgb
-from metauas.images import to_uint8
+from metauas.files.images import to_uint8
 
 
 @dataclass(frozen=True)

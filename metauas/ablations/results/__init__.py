@@ -1,0 +1,1 @@
+"""Results of a sweep: tables, paired comparisons, figures and pages."""

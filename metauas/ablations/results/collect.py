@@ -1,0 +1,118 @@
+"""From the run folders of an ablation to tables: one row a number, then mean and spread over seeds."""
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metauas.ablations.factors import natural_key
+from metauas.ablations.results.records import check_alike
+from metauas.errors import InputError
+from metauas.files import read_json, require_folder
+from metauas.files.listing import is_ignored
+
+METRICS_FILE = "04_eval/metrics.json"
+PLAIN = "plain"  # the condition of files that name none, beside others that do
+_PLACES = ("factor", "variant", "condition", "source")  # columns that say what a number is of
+MEAN = "mean"  # the name under which the mean over categories stands among them
+
+
+def collect_metrics(*folders: str | Path) -> pd.DataFrame:
+    """Read every ``<folder>/<factor>/<variant>/seed-<seed>/04_eval/metrics.json`` into one long table.
+
+    Factors come by name, variants in the order in which people count. A factor is read from the first folder that has
+    any of it: runs of two sweeps may differ in scale or network, so that they say nothing about each other.
+
+    Each file is ``{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}``,
+    and may hold such blocks by name under ``"conditions"``, of which the main one repeats the first, or name its own
+    ``"condition"``.
+
+    Returns:
+        Columns factor, variant, seed, category (``mean`` is the mean over categories), metric, value (in
+        [0, 1], NaN where undefined), and condition if any file names one (``plain`` in files that do not).
+
+    Raises:
+        InputError: if a folder is missing or none holds metrics, a file has another form, or the seeds of a variant
+            were run with different parameters.
+    """
+    files = metrics_files(*folders)
+    check_alike([file.parents[1] for file in files])
+    rows = [row for file in files for row in _rows(file)]
+    if not rows:
+        where = ", ".join(map(str, folders))
+        raise InputError(f"no metrics in {where}; it should hold <factor>/<variant>/seed-<seed>/{METRICS_FILE}")
+    frame = pd.DataFrame(rows)
+    if frame["condition"].isna().all():
+        return frame.drop(columns="condition")
+    return frame.fillna({"condition": PLAIN})
+
+
+def metrics_files(*folders: str | Path) -> list[Path]:
+    """Return the metrics files that ``collect_metrics`` reads, in its order."""
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        of_factor: dict[str, list[Path]] = {}
+        for file in require_folder(folder).glob(f"*/*/seed-*/{METRICS_FILE}"):
+            if not any(map(is_ignored, file.parts[-5:])):
+                of_factor.setdefault(file.parts[-5], []).append(file)
+        found = of_factor | found
+    files = chain.from_iterable(found.values())
+    return sorted(files, key=lambda file: [natural_key(part) for part in file.parts[-5:-2]])
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and sample deviation over seeds of each variant × metric, from the means over categories.
+
+    Args:
+        frame: the table of ``collect_metrics``.
+
+    Returns:
+        Columns factor, variant, (condition, source,) metric, mean, std (n − 1; NaN for one seed), seeds (how many),
+        in the order of first appearance.
+    """
+    over_categories = frame[frame["category"] == MEAN]
+    keys = [key for key in (*_PLACES, "metric") if key in frame]
+    groups = over_categories.groupby(keys, sort=False)["value"]
+    return groups.agg(mean="mean", std="std", seeds="count").reset_index()
+
+
+def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay ``summary`` out for reading: a row a variant, a column a metric, ``mean ± std`` in percent."""
+    keys = [key for key in _PLACES if key in frame]
+    cells = [format_mean_std(mean, std) for mean, std in zip(frame["mean"], frame["std"], strict=True)]
+    wide = frame.assign(cell=cells).pivot(index=keys, columns="metric", values="cell")
+    order = frame[keys].drop_duplicates()
+    rows = pd.MultiIndex.from_frame(order) if len(keys) > 1 else pd.Index(order[keys[0]])
+    return wide.loc[rows, list(frame["metric"].unique())].rename_axis(columns=None).reset_index()
+
+
+def format_mean_std(mean: float | None, std: float | None = None, *, scale: float = 100.0, digits: int = 1) -> str:
+    """Format ``mean ± std`` times ``scale`` (percent); an undefined spread is left out, a mean is ``–``."""
+    if mean is None or math.isnan(mean):
+        return "–"
+    text = f"{mean * scale:.{digits}f}"
+    return text if std is None or math.isnan(std) else f"{text} ± {std * scale:.{digits}f}"
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    factor, variant, seed = file.parts[-5:-2]
+    run = {"factor": factor, "variant": variant, "seed": int(seed.removeprefix("seed-"))}
+    metrics = read_json(file)
+    blocks = list(metrics.get("conditions", {}).items()) or [(metrics.get("condition"), metrics)]
+    try:
+        for condition, block in blocks:
+            for category, metric, value in _values(block):
+                yield {**run, "condition": condition, "category": category, "metric": metric, "value": value}
+    except (KeyError, TypeError, AttributeError) as error:
+        form = '{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}'
+        raise InputError(f"{file} does not have the form {form}") from error
+
+
+def _values(block: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+    for category, metrics in [*block["categories"].items(), (MEAN, block["mean"])]:
+        for metric, spread in metrics.items():
+            value = spread["mean"]
+            yield category, metric, math.nan if value is None else float(value)

@@ -1,0 +1,88 @@
+"""Is one variant better than another? Paired differences with a confidence interval."""
+
+from __future__ import annotations  # pd.Series takes a type for checkers only
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy import stats
+
+from metauas.ablations.results.collect import MEAN
+from metauas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference ``better − other`` of one metric, over pairs of the same seed and category.
+
+    Where no seed changes either variant, the seeds' numbers are copies, and a category is one pair.
+
+    Attributes:
+        better: the variant that is expected to be better.
+        other: the one it is compared with.
+        metric: the metric compared.
+        difference: mean difference, as a fraction.
+        low: lower end of the 95 % interval (Student's t over the pairs); NaN for a single pair.
+        high: its upper end.
+        pairs: number of pairs.
+        factor: what the variants are of.
+    """
+
+    better: str
+    other: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    pairs: int
+    factor: str = ""
+
+    def verdict(self) -> str:
+        """Say which variant is better, or that the numbers do not tell."""
+        if math.isnan(self.low):
+            return "one pair only: no interval"
+        if self.low > 0:
+            return f"{self.better} is better"
+        return f"{self.other} is better" if self.high < 0 else "not significant"
+
+    def sentence(self) -> str:
+        """Say what the numbers say, and when they say nothing."""
+        figures = f"{self.metric}: {self.better} − {self.other} = {100 * self.difference:+.1f} points"
+        if math.isnan(self.low):
+            return f"{figures} (one pair only: no interval)"
+        interval = f"95 % interval {100 * self.low:+.1f} to {100 * self.high:+.1f}, {self.pairs} pairs"
+        return f"{figures} ({interval}): {self.verdict()}."
+
+
+def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condition: str | None = None) -> Comparison:
+    """Compare two variants of one factor.
+
+    Args:
+        frame: rows of one factor from ``collect_metrics``.
+        better: the variant that is expected to be better.
+        other: the variant it is compared with.
+        metric: the metric compared.
+        condition: which condition to look at; None takes the mean over all.
+
+    Raises:
+        InputError: there is no pair of the two variants with the same seed and category.
+    """
+    rows = frame[(frame["metric"] == metric) & (frame["category"] != MEAN)]
+    if condition is not None:
+        rows = rows[rows["condition"] == condition]
+    # conditions of one seed and category share network and images: they are averaged, not counted as pairs
+    wide = rows.pivot_table(index=["seed", "category"], columns="variant", values="value")
+    if not {better, other} <= set(wide.columns):
+        raise InputError(f"no runs of both {better!r} and {other!r}; there are {', '.join(map(str, wide.columns))}")
+    both = wide[[better, other]].dropna()
+    if (both.groupby("category").nunique() <= 1).all(axis=None):  # no seed changes anything: copies are no evidence
+        both = both.groupby("category").mean()
+    differences: pd.Series[float] = both[better] - both[other]
+    if differences.empty:
+        raise InputError(f"{better!r} and {other!r} share no seed and category")
+    mean, reach = float(differences.mean()), math.nan
+    if len(differences) > 1:
+        reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
+    factor = ", ".join(frame["factor"].unique()) if "factor" in frame else ""
+    return Comparison(better, other, metric, mean, mean - reach, mean + reach, len(differences), factor)

@@ -1,0 +1,47 @@
+"""What the paper published for variants that are ablated here, beside what our runs say."""
+
+from functools import cache
+from importlib.resources import as_file, files
+
+import pandas as pd
+
+from metauas.ablations.results.collect import MEAN, format_mean_std
+
+
+@cache
+def published() -> pd.DataFrame:
+    """Return the paper's figures: factor, variant, dataset, metric, mean, std (percent) and table, a row a number.
+
+    Source: Gao, NeurIPS 2024, arXiv 2505.09265, Tables 1 and 2.
+    """
+    with as_file(files("metauas.ablations.results") / "paper.csv") as path:
+        return pd.read_csv(path, comment="#", dtype={"variant": str})
+
+
+def beside_paper(frame: pd.DataFrame, *, dataset: str = "MVTec AD") -> pd.DataFrame:
+    """Set the paper's figures beside ours: a row a variant that both have, ``mean ± std`` in percent.
+
+    The paper's are of EfficientNet-b4: with another benchmark or network, compare the directions, not the levels.
+
+    Args:
+        frame: the table of ``collect_metrics``.
+        dataset: which of the paper's benchmarks.
+
+    Returns:
+        Rows (factor, variant), columns (metric, ``ours`` or ``paper, <dataset>``); empty if nothing is in common.
+    """
+    ours = frame[frame["category"] == MEAN]
+    if "condition" in ours:
+        ours = ours[ours["condition"] == ours.groupby("factor")["condition"].transform("first")]
+    keys = ["factor", "variant", "metric"]
+    means = ours.groupby(keys, sort=False)["value"].agg(["mean", "std"]).reset_index()
+    paper = published()[published()["dataset"] == dataset]
+    both = means.merge(paper, on=keys, suffixes=(" ours", ""))
+    both["ours"] = [format_mean_std(*pair) for pair in zip(both["mean ours"], both["std ours"], strict=True)]
+    both[f"paper, {dataset}"] = [
+        format_mean_std(*pair, scale=1.0) for pair in zip(both["mean"], both["std"], strict=True)
+    ]
+    columns = ["ours", f"paper, {dataset}"]
+    wide = both.pivot(index=["factor", "variant"], columns="metric", values=columns).swaplevel(axis=1)
+    order = [(metric, column) for metric in paper["metric"].unique() for column in columns]
+    return wide[[pair for pair in order if pair in wide.columns]].fillna("–")

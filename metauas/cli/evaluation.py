@@ -1,0 +1,164 @@
+"""Commands that evaluate a checkpoint: eval, robustness."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from metauas.cli.options import (
+    CHECKPOINT,
+    LAYOUT_NAMES,
+    Checkpoint,
+    Device,
+    Out,
+    Size,
+    cli,
+    console,
+    integers,
+    names,
+)
+
+if TYPE_CHECKING:
+    from metauas.eval import Evaluation
+
+
+@cli.command("eval", epilog="Example: metauas eval --data /data/mvtec --prompt random --seeds 1,3,5 --out runs/mvtec")
+def evaluate(
+    data: Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")] = "miniature",
+    layout: Annotated[str, typer.Option(help=f"Layout of the folder: {LAYOUT_NAMES}.")] = "mvtec",
+    categories: Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")] = "",
+    checkpoint: Checkpoint = CHECKPOINT,
+    prompt: Annotated[
+        str,
+        typer.Option(
+            "--prompt",
+            "--prompts",
+            help="random, nearest (in its class), pool (of all classes), defective, or a file; {seed} in its name.",
+        ),
+    ] = "random",
+    shots: Annotated[int, typer.Option(help="Normal images that a query is compared with at once.")] = 1,
+    seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
+    size: Annotated[int, typer.Option(help="Side to which images are resized, pixels.")] = 256,
+    batch_size: Annotated[int, typer.Option(help="Queries at once; changes no result.")] = 16,
+    out: Out = Path("runs/eval"),
+    maps: Annotated[bool, typer.Option("--maps", help="Write every anomaly map too, as 16-bit PNG.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Evaluate methods that learn nothing as well.")] = True,
+    average_scales: Annotated[
+        bool, typer.Option("--average-scales", help="Also evaluate the mean over several image sizes.")
+    ] = False,
+    plus: Annotated[
+        str, typer.Option(help="Also evaluate MetaUAS★+: encoder (features of its own encoder) or clip; or none.")
+    ] = "none",
+    official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Evaluate a checkpoint: seven metrics per category, mean and deviation over prompts, beside the baselines.
+
+    Writes metrics.json, metrics.csv with a row for every number, and report.html with curves and a gallery of failures.
+    """
+    from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, variants_of, write_report
+    from metauas.eval import evaluate as evaluate_network
+    from metauas.eval.network import choose_device
+    from metauas.eval.report.maps import MapWriter
+    from metauas.eval.results import check_out, write_results
+    from metauas.files.locks import alone_in
+    from metauas.model import load_checkpoint
+
+    given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds")}
+    given |= {"size": size, "batch_size": batch_size, "average_scales": average_scales, "plus": plus}
+    settings = EvalSettings.parse(given, origin="evaluation settings")
+    place = choose_device(device)
+    check_out(out)
+    model = load_checkpoint(checkpoint).to(place)
+    benchmark = open_benchmark(data, layout=layout, categories=names(categories))
+    variants = [variant.to(place) for variant in variants_of(model, settings)]
+    writer = MapWriter(out / "maps", benchmark) if maps else None
+    gatherer = MapGatherer(benchmark, settings, embed=model.embed)
+    take = each_of(writer, gatherer)
+    with alone_in(out):
+        evaluation = evaluate_network(
+            model, benchmark, settings, variants=variants, baselines=baselines, official=official, on_maps=take
+        )
+        curves, cases = gatherer.curves, gatherer.cases
+        paths = list(write_results(evaluation, out))  # before the report, which may fail
+        paths.append(
+            write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
+        )
+    _print_evaluation(evaluation)
+    for path in [*paths, *([out / "maps"] if maps else [])]:
+        print(f"written: {path}")
+
+
+@cli.command(epilog="Example: metauas robustness --data /data/mvtec --disturbances rotation,shift --seeds 1,3")
+def robustness(
+    data: Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")] = "miniature",
+    layout: Annotated[str, typer.Option(help=f"Layout of the folder: {LAYOUT_NAMES}.")] = "mvtec",
+    categories: Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")] = "",
+    checkpoint: Checkpoint = CHECKPOINT,
+    disturbances: Annotated[
+        str, typer.Option(help="Of rotation, shift, scale, blur, brightness, defective, by commas; all if empty.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
+    size: Size = 256,
+    out: Out = Path("runs/robustness"),
+    device: Device = "auto",
+) -> None:
+    """Measure how every metric falls when the prompt is turned, shifted, scaled, blurred, lit otherwise or defective.
+
+    Writes metrics.json, metrics.csv with a row for every number, and curves as robustness.png.
+    """
+    from metauas.eval import DISTURBANCES, EvalSettings, measure_robustness, open_benchmark
+    from metauas.eval.network import choose_device
+    from metauas.eval.report.figures import show_robustness
+    from metauas.eval.results import check_out
+    from metauas.eval.robustness import check_disturbances, write_robustness
+    from metauas.files.locks import alone_in
+    from metauas.model import load_checkpoint
+    from metauas.plots import save_figure
+
+    given = {"seeds": integers(seeds, name="--seeds"), "size": size}
+    settings = EvalSettings.parse(given, origin="evaluation settings")
+    wanted = check_disturbances(names(disturbances) or list(DISTURBANCES))
+    place = choose_device(device)
+    check_out(out)
+    model = load_checkpoint(checkpoint).to(place)
+    benchmark = open_benchmark(data, layout=layout, categories=names(categories))
+    with alone_in(out):
+        found = measure_robustness(model, benchmark, settings, disturbances=wanted)
+        picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
+        paths = [*write_robustness(found, out), picture]
+    for path in paths:
+        print(f"written: {path}")
+
+
+def _print_evaluation(evaluation: "Evaluation") -> None:
+    """Print a table for each definition of the metrics: the network in each category, then every method's mean."""
+    from metauas.eval.benchmarks.layouts.samples import MEAN
+
+    for definition in evaluation.definitions():
+        cells = evaluation.table(definition=definition)
+        categories = [name for name in cells.loc[evaluation.network].index if name != MEAN]
+        metrics = list(dict.fromkeys(cells.columns.get_level_values(0)))
+        title = f"{evaluation.network}, percent; {definition} metrics; below the line: means over the categories"
+        table = Table("", title=title, box=box.HORIZONTALS, pad_edge=False)
+        for metric in metrics:
+            table.add_column(metric, justify="right", no_wrap=True)
+        for category in categories:
+            _add_row(table, category, cells.loc[(evaluation.network, category)], metrics)
+        table.add_section()
+        for method in evaluation.methods():
+            _add_row(table, method, cells.loc[(method, MEAN)], metrics)
+        console.print(table)
+        for metric, count in evaluation.averaged_over(definition=definition).items():
+            if count < len(categories):
+                print(f"{metric}: mean over {count} of {len(categories)} categories; in the others it is undefined (–)")
+
+
+def _add_row(table: Table, name: str, row: Any, metrics: list[str]) -> None:
+    from metauas.ablations.results.collect import format_mean_std
+
+    texts = (format_mean_std(row[metric, "mean"], row[metric, "std"]) for metric in metrics)
+    table.add_row(escape(name), *(text.replace(" ± ", "\n±") for text in texts))  # so that 80 columns are enough

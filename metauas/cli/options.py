@@ -1,0 +1,61 @@
+"""What all commands share: the application, the console, options and their parsers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from metauas.errors import InputError
+
+cli = typer.Typer(
+    help="Universal anomaly segmentation with one normal image as the prompt (MetaUAS, NeurIPS 2024).",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+benchmarks = typer.Typer(help="Benchmarks that the package itself can make.", no_args_is_help=True)
+cli.add_typer(benchmarks, name="benchmark")
+data = typer.Typer(help="The field's benchmarks: how to get them, and whether yours is complete.", no_args_is_help=True)
+cli.add_typer(data, name="data")
+
+console = Console(highlight=False)
+CHECKPOINT = "lite"  # the released weights
+Checkpoint = Annotated[
+    str,
+    typer.Option(help="`lite`, the released weights; a checkpoint folder, .safetensors file, or the author's .ckpt."),
+]
+NormalImages = Annotated[
+    list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
+]
+SinglePass = Annotated[
+    bool, typer.Option("--single-pass", help="One forward pass: faster, but not averaged over three image sizes.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
+Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
+LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786, or its scheduler file."),
+]
+Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell may take; by default no limit.")]
+Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
+
+
+def complain(text: str) -> None:
+    """Print in red, to standard error, what went wrong."""
+    Console(stderr=True, highlight=False).print(text, style="bold red", markup=False, soft_wrap=True)
+
+
+def integers(text: str, *, name: str) -> list[int]:
+    """Parse whole numbers separated by commas; ``name`` is the option's, for the error."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{name} {text!r} is not a list of whole numbers; write for example 1,3,5") from None
+
+
+def names(text: str) -> list[str]:
+    """Parse names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,113 @@
+"""Commands that segment single images: segment, calibrate."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metauas.cli.options import (
+    CHECKPOINT,
+    Checkpoint,
+    Device,
+    NormalImages,
+    Out,
+    SinglePass,
+    Size,
+    cli,
+)
+from metauas.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from metauas.model import MetaUAS, ScaleAverage
+
+
+@cli.command(epilog="Example: metauas segment --prompt normal.png part1.png part2.png --out maps")
+def segment(
+    queries: Annotated[list[Path], typer.Argument(help="Images under test, or folders of them.")],
+    prompt: NormalImages,
+    out: Out = Path("maps"),
+    checkpoint: Checkpoint = CHECKPOINT,
+    size: Size = 256,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Score above which an image is defective, whatever calibration.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="File by `metauas calibrate`, if not the one beside the checkpoint.")
+    ] = None,
+    scores_only: Annotated[bool, typer.Option("--scores-only", help="Give no verdicts.")] = False,
+    single_pass: SinglePass = False,
+    device: Device = "auto",
+) -> None:
+    """Segment images with one normal image: write a heat-map overlay for each and print its score.
+
+    With a calibration beside the checkpoint, or a threshold, also say OK or DEFECTIVE, outline the defective regions,
+    and write scores.csv and results.json.
+    """
+    from metauas.eval.images.calibration import find_calibration
+    from metauas.eval.images.files import check_queries, find_queries, segment_files, write_results
+    from metauas.eval.network import choose_device
+    from metauas.files.images import read_image
+
+    if sum((threshold is not None, calibration is not None, scores_only)) > 1:
+        raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
+    paths, place = find_queries(queries), choose_device(device)
+    check_queries(paths)
+    for path in prompt:
+        read_image(path)
+    uses_calibration = threshold is None and not scores_only
+    found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
+    model = _load_network(checkpoint, place, single_pass=single_pass)
+    if found is not None:
+        found.check_fit(model, prompts=prompt, size=size)
+        threshold = found.threshold
+    results = []
+    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold):
+        columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
+        print("  ".join(filter(None, columns)))
+        results.append(result)
+    if threshold is not None:
+        about = {"prompts": list(map(str, prompt)), "size": size, "threshold": threshold}
+        write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
+
+
+@cli.command(epilog="Example: metauas calibrate --prompt normal.png good/*.png --rate 0.01")
+def calibrate(
+    normal: Annotated[
+        list[Path],
+        typer.Argument(help="Other normal images, or folders of them; 99 images for a rate of 0.01."),
+    ],
+    prompt: NormalImages,
+    checkpoint: Checkpoint = CHECKPOINT,
+    rate: Annotated[float, typer.Option(help="Share of normal images that may be called defective.")] = 0.01,
+    size: Size = 256,
+    out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
+    single_pass: SinglePass = False,
+    device: Device = "auto",
+) -> None:
+    """Find the threshold for a wished false-positive rate by normal images alone; `segment` then gives verdicts."""
+    from metauas.eval.images import calibration
+    from metauas.eval.images.files import find_queries
+    from metauas.eval.network import choose_device
+
+    images, place = find_queries(normal), choose_device(device)
+    calibration.check_enough(len(images), rate)
+    model = _load_network(checkpoint, place, single_pass=single_pass)
+    found = calibration.calibrate(model, prompts=prompt, normal=images, false_positive_rate=rate, size=size)
+    for path in found.left_out:
+        print(f"left out: {path}, a prompt or another image again", file=sys.stderr)
+    low, high = found.interval
+    print(f"threshold: {found.threshold:.4f}")
+    print(f"false positives: at most {100 * rate:g} % on average over calibrations")
+    print(f"interval: {100 * low:.2g} % to {100 * high:.2g} % with this one (95 % confidence)")
+    print(f"calibration: {calibration.write_calibration(out or calibration.calibration_file(checkpoint), found)}")
+
+
+def _load_network(checkpoint: str, place: "torch.device", *, single_pass: bool) -> "MetaUAS | ScaleAverage":
+    """Load the network that segments files: its mean over three image sizes, or with ``single_pass`` itself."""
+    from metauas.model import ScaleAverage, load_checkpoint
+
+    network = load_checkpoint(checkpoint).to(place)
+    return network if single_pass else ScaleAverage(network)

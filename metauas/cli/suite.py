@@ -1,0 +1,103 @@
+"""Commands that run notebooks: run, notebooks, sweep."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metauas.cli.options import (
+    Out,
+    Params,
+    Scheduler,
+    Timeout,
+    cli,
+    complain,
+    console,
+    integers,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@cli.command(epilog="Example: metauas run --params params/offline.yaml --out runs/offline")
+def run(
+    params: Params = None,
+    out: Out = Path("runs/quick"),
+    only: Annotated[list[str] | None, typer.Option(help="Run just this notebook (repeatable), e.g. 03_train.")] = None,
+    timeout: Timeout = None,
+) -> None:
+    """Run the five notebooks in order with papermill, and make a page that shows what came out."""
+    from metauas.ablations.notebooks import suite_file
+    from metauas.ablations.results.page import write_index
+    from metauas.ablations.runner import NotebookFailedError, run_suite
+
+    try:
+        run_suite(params and suite_file(params), out, only=only, timeout=timeout)
+    except NotebookFailedError as error:
+        complain(str(error))
+        sys.exit(1)
+    console.print(f"\nLook at [bold]{write_index(out)}[/]: notebooks, pictures and tables.", soft_wrap=True)
+
+
+@cli.command(epilog="Example: metauas notebooks suite; then jupyter lab suite/notebooks")
+def notebooks(out: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
+    """Copy notebooks, parameter files and recipes into a folder, to be explored and changed."""
+    from metauas.ablations.notebooks import copy_suite
+
+    print(f"notebooks: {copy_suite(out)}")
+
+
+@cli.command(epilog="Examples: metauas sweep alignment prompt --scale offline; metauas sweep params/alignment/*.yaml")
+def sweep(
+    files: Annotated[list[str], typer.Argument(help="Factors of params/ such as alignment, or parameter files.")],
+    seeds: Annotated[str, typer.Option(help="One run of each file per seed, separated by commas.")] = "1,3,5",
+    scale: Annotated[
+        str, typer.Option(help="What all runs share: quick, offline, paper-256, paper-512, or a parameter file.")
+    ] = "quick",
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE for all runs, over their files (repeatable).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; by default runs/ablations/SCALE.")] = None,
+    scheduler: Scheduler = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
+    timeout: Timeout = None,
+    report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,
+) -> None:
+    """Run ablations: papermill runs of every file under every seed, on this machine or any Dask cluster.
+
+    What is done with the same parameters and code is not repeated, so that a sweep that was stopped goes on.
+    """
+    from metauas.ablations.factors import find_files
+    from metauas.ablations.parameters import parse_settings
+    from metauas.ablations.results.page import write_report
+    from metauas.ablations.runner import NotebookFailedError
+    from metauas.ablations.sweep import run_sweep
+
+    folder = out or Path("runs/ablations") / Path(scale).stem
+    chosen, overrides = find_files(files), parse_settings(given or [])
+    try:
+        runs = run_sweep(
+            chosen,
+            out=folder,
+            seeds=integers(seeds, name="--seeds"),
+            scale=scale,
+            overrides=overrides,
+            scheduler=scheduler,
+            workers=workers,
+            gpu=gpu,
+            timeout=timeout,
+        )
+        if report:
+            print(f"report: {write_report(folder)}")
+    except (NotebookFailedError, KeyboardInterrupt) as error:
+        told = str(error) or f"stopped\nWhat is finished stays in {folder}; the same command goes on from there."
+        complain(told)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
+    print(f"runs: {folder}")
+    if (runs["status"] == "failed").any():
+        sys.exit(1)

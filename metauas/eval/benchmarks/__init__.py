@@ -1,0 +1,1 @@
+"""Benchmarks: layouts on disk, published facts, and checks."""

@@ -1,0 +1,207 @@
+"""What the files of a category are, looked at without the readers that evaluation uses: pictures, masks, duplicates."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from metauas.errors import InputError
+from metauas.eval.benchmarks.layouts import Category
+from metauas.files.image_files import is_deep, open_image, rgb_bytes, upright, upright_size
+from metauas.files.images import DARK_BELOW
+from metauas.files.masks import MaskReading, judge_mask
+
+READERS = 8  # files are waited for more than decoded
+_MUCH = 0.5  # share of an image that few defects cover
+_OUTLIER = (0.3, 20)  # share from which on a mask stands out, and how many times the median it then is
+_FEW = 4  # masks, of which none stands out
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFacts:
+    """One picture: size (width, height), mode, whether it has 16 bits, its brightest byte if so; what is wrong."""
+
+    size: tuple[int, int] = (0, 0)
+    mode: str = ""
+    deep: bool = False
+    brightest: int = 255
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskFacts:
+    """One mask: its image, both sizes (width, height), how it is read, the share it marks; what is wrong."""
+
+    image: Path
+    size: tuple[int, int] = (0, 0)
+    image_size: tuple[int, int] = (0, 0)
+    reading: MaskReading | None = None
+    share: float = 0.0
+    error: str = ""
+
+
+def images_of(category: Category) -> list[Path]:
+    """Return the normal and the test images of a category."""
+    return [*category.train_good, *(sample.path for sample in category.test)]
+
+
+def each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> Iterator[tuple[Path, Found]]:
+    """Yield each path with what ``look`` says of it, in order, several looked at at once."""
+    with ThreadPoolExecutor(READERS) as readers:
+        bar = tqdm(readers.map(look, paths), total=len(paths), desc=what, leave=False, delay=1)
+        yield from zip(paths, bar, strict=True)
+
+
+# --- pictures
+
+
+def picture_facts(path: Path, *, deep: bool) -> PictureFacts:
+    """Look at a picture: at its header and checksums, or with ``deep`` at all of it."""
+    try:
+        with open_image(path) as image:
+            mode, size, has_16_bits = image.mode, image.size, is_deep(image)
+            if deep or has_16_bits:
+                image.load()
+            else:
+                image.verify()
+            brightest = int(rgb_bytes(upright(image)).max()) if has_16_bits else 255
+    except InputError as error:
+        reason = error.__cause__ or error
+        return PictureFacts(error=str(reason) or type(reason).__name__)
+    return PictureFacts(size=size, mode=mode, deep=has_16_bits, brightest=brightest)
+
+
+def odd_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
+    """Yield the faults of a category's pictures: broken files, and 16-bit files that use few of their bits."""
+    for path, facts in pictures.items():
+        if facts.error:
+            yield f"{path} is broken: {facts.error}"
+    deep = {path: facts.brightest for path, facts in pictures.items() if facts.deep}
+    if deep and max(deep.values()) < DARK_BELOW:
+        yield (
+            f"{len(deep)} pictures have 16 bits a channel, such as {next(iter(deep))}, but nothing in them is brighter "
+            f"than {(max(deep.values()) + 1) / 256:.1%} of white, so that {max(deep.values()) + 1} of 256 greys are "
+            "left; if their values have 10, 12 or 14 bits, multiply them by 64, 16 or 4"
+        )
+
+
+def mixed_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
+    """Yield a note for pictures of several sizes, and one for those of several modes."""
+    whole = [facts for facts in pictures.values() if not facts.error]
+    sizes = Counter("×".join(map(str, facts.size)) for facts in whole)
+    modes = Counter(facts.mode + (" of 16 bits" if facts.deep else "") for facts in whole)
+    for what, counts in (("sizes", sizes), ("modes", modes)):
+        if len(counts) > 1:
+            some = ", ".join(f"{count} of {name}" for name, count in counts.most_common(3))
+            yield f"its pictures are of {len(counts)} {what}: {some}" + (", …" if len(counts) > 3 else "")
+
+
+def duplicates(category: Category, paths: Sequence[Path], *, deep: bool) -> Iterator[str]:
+    """Yield the test images that are normal training images too: by their bytes, with ``deep`` by their pixels."""
+    train = set(category.train_good)
+    sizes = {path: 0 if deep else path.stat().st_size for path in paths}
+    common = {sizes[path] for path in train & sizes.keys()} & {sizes[path] for path in sizes.keys() - train}
+    candidates = [path for path in paths if sizes[path] in common]
+    digests = dict(each(_pixel_digest if deep else _digest, candidates, f"{category.name}: duplicates"))
+    first: dict[str, Path] = {}
+    for path, digest in digests.items():
+        if path in train:
+            first.setdefault(digest, path)
+    for path, digest in digests.items():
+        if path not in train and digest in first:
+            yield f"{path} is the training image {first[digest]} again; take one of them out"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pixel_digest(path: Path) -> str:
+    try:
+        with open_image(path) as image:
+            pixels = rgb_bytes(upright(image))
+    except InputError:  # of a mode that is not read, which evaluation will say
+        return _digest(path)
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+
+
+# --- masks
+
+
+def mask_facts(path: Path, *, images: Mapping[Path, Path]) -> MaskFacts:
+    """Look at a mask, all of it."""
+    image = images[path]
+    try:
+        reading, image_size = judge_mask(path), upright_size(image)
+    except InputError as error:
+        return MaskFacts(image=image, error=str(error))
+    height, width = reading.marked.shape
+    share = float(reading.marked.mean())
+    light = MaskReading(np.empty((0, 0), bool), reading.kind, reading.lossy, reading.alpha, reading.doubt)
+    return MaskFacts(image=image, size=(width, height), image_size=image_size, reading=light, share=share)
+
+
+def odd_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
+    """Yield what is odd about the masks of a category."""
+    for path, facts in masks.items():
+        yield from _odd_mask(path, facts)
+    readings = {path: facts.reading for path, facts in masks.items() if facts.reading}
+    soft = [path for path, reading in readings.items() if reading.lossy or reading.kind == "soft"]
+    if soft:
+        yield (
+            f"{len(soft)} of {len(masks)} masks are of a lossy format or have soft edges, such as {soft[0]}; what is "
+            "half as bright as their brightest value or more is read as marked: save masks as PNG of 0 and 255"
+        )
+    if alpha := [path for path, reading in readings.items() if reading.alpha]:
+        yield (
+            f"{len(alpha)} of {len(masks)} masks are of one colour all over, so that they would mark 100 % or nothing, "
+            f"such as {alpha[0]}; their alpha channel is read instead: save masks as PNG of 0 and 255"
+        )
+    yield from _outliers(masks)
+
+
+def _odd_mask(path: Path, facts: MaskFacts) -> Iterator[str]:
+    if facts.reading is None:
+        yield facts.error
+        return
+    if facts.reading.kind == "empty":
+        yield f"{path} is empty, but {facts.image} should show a defect"
+    if facts.reading.doubt:
+        yield f"{path} {facts.reading.doubt}"
+    if facts.size != facts.image_size:
+        is_, should_be = (f"{width}×{height}" for width, height in (facts.size, facts.image_size))
+        yield f"{path} is {is_} pixels, its image {facts.image} {should_be}"
+
+
+def _outliers(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
+    median, (least, times) = median_share(masks), _OUTLIER
+    if median is None or len(masks) < _FEW:
+        return
+    for path, facts in masks.items():
+        is_told = facts.reading is None or facts.reading.doubt
+        if not is_told and facts.share > max(least, times * median):
+            yield f"{path} marks {facts.share:.0%} of its image, the median of its category {median:.1%}"
+
+
+def note_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
+    """Yield notes on masks that are read as they should be: those of several values, and large ones."""
+    labels = [path for path, facts in masks.items() if facts.reading and facts.reading.kind == "labels"]
+    if labels:
+        yield f"{len(labels)} of {len(masks)} masks hold several values, such as {labels[0]}; all above 0 are marked"
+    large = [path for path, facts in masks.items() if facts.share > _MUCH]
+    if large:
+        yield f"{len(large)} of {len(masks)} masks mark more than {_MUCH:.0%} of their images, such as {large[0]}"
+
+
+def median_share(masks: Mapping[Path, MaskFacts]) -> float | None:
+    """Return the median share of an image that a mask marks; None without a mask that can be read."""
+    shares = [facts.share for facts in masks.values() if facts.reading]
+    return float(np.median(shares)) if shares else None

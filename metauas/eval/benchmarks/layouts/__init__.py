@@ -1,0 +1,125 @@
+"""Benchmarks on disk: which file is a normal image, which is a test image and where its mask is.
+
+One reader a layout, by name in ``LAYOUTS``; all return the same :class:`Benchmark`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from metauas.errors import InputError, check_choice
+from metauas.eval.benchmarks.layouts.folders import FolderLayout
+from metauas.eval.benchmarks.layouts.problems import Problems
+from metauas.eval.benchmarks.layouts.realiad import list_realiad
+from metauas.eval.benchmarks.layouts.samples import (
+    GOOD,
+    Benchmark,
+    Category,
+    Sample,
+    load_mask,
+    load_sample,
+    mask_files,
+)
+from metauas.eval.benchmarks.layouts.unread import left_out_of
+from metauas.eval.benchmarks.layouts.visa import SPLIT, list_visa
+from metauas.files import require_folder
+from metauas.files.listing import tell_left_out
+
+_log = logging.getLogger("metauas")
+_LISTERS: dict[str, Callable[[Path, Sequence[str] | None, Problems], list[Category]]] = {
+    "mvtec": FolderLayout(others=("ok",)),
+    "visa": list_visa,
+    "goods": FolderLayout(others=("ok",)),
+    "btad": FolderLayout(good="ok", others=("good",)),
+    "loco": FolderLayout(others=("ok",)),
+    "real-iad": list_realiad,
+    "folder": FolderLayout(single=True, masks_optional=True),  # your own data, arranged as MVTec AD
+}
+
+
+def list_benchmark(
+    root: str | Path, categories: Sequence[str] | None = None, *, layout: str
+) -> tuple[Benchmark, Problems]:
+    """List a benchmark, reading only the headers of its images, beside all that is wrong with it.
+
+    Raises:
+        InputError: if the layout is not known, or the root cannot be one of that layout at all.
+    """
+    lister = _LISTERS[check_choice(name="layout", value=layout, choices=_LISTERS)]
+    folder = require_folder(root, hint="give the folder that holds the category folders")
+    problems = Problems()
+    try:
+        read = lister(folder, categories, problems)
+    except InputError as error:
+        raise InputError(f"{error}{_other_layout(folder, layout)}") from error
+    benchmark = Benchmark(name=folder.resolve().name, root=folder, categories=read, layout=layout)
+    left_out = left_out_of(benchmark, whole=categories is None and layout != "real-iad")
+    return replace(benchmark, left_out=left_out), problems
+
+
+def read_benchmark(root: str | Path, categories: Sequence[str] | None = None, *, layout: str) -> Benchmark:
+    """List a benchmark and check all of it, reading only the headers of its images.
+
+    Args:
+        root: the folder that holds the category folders; for layout ``folder`` also one category itself.
+        categories: the names wanted, by default all that are found.
+        layout: one of ``LAYOUTS``.
+
+    Raises:
+        InputError: one error with everything that is wrong: no root, no or an unknown category, a category
+            without normal or test images, a missing file, an unreadable header, an anomalous image without a
+            mask or with one of another shape, an entry of a list that is repeated or leads out of the root.
+            Layout ``folder`` allows a category without any mask.
+    """
+    benchmark, problems = list_benchmark(root, categories, layout=layout)
+    if problems:
+        hint = _other_layout(benchmark.root, layout)
+        raise InputError(f"{benchmark.root} is not a complete benchmark{hint}:\n{problems}")
+    tell_left_out(benchmark.root, benchmark.left_out, hint="`metauas data check` lists them")
+    for category in benchmark.categories:
+        if all(sample.label for sample in category.test):
+            kinds = ", ".join(sorted({sample.defect for sample in category.test}))
+            _log.warning("%s: no folder of good test images; all are counted as defects: %s", category.name, kinds)
+    return benchmark
+
+
+def _other_layout(root: Path, layout: str) -> str:
+    """Return a hint if ``root`` has the marks of another layout, else an empty string."""
+    marks = {
+        "visa": SPLIT,
+        "real-iad": "realiad_jsons",
+        "btad": "*/train/ok",
+        "loco": "*/test/logical_anomalies",
+        "mvtec": "*/train/good",
+    }
+    alike = {"goods": "mvtec", "folder": "mvtec"}.get(layout, layout)
+    # an unpacked LOCO has MVTec's marks too, so the first in this order counts
+    seen = next((name for name, mark in marks.items() if any(root.glob(str(mark)))), alike)
+    return "" if seen == alike else f" (it looks like the layout {seen!r})"
+
+
+#: Readers by the name of their layout: root and, optionally, names of categories in, :class:`Benchmark` out.
+LAYOUTS: dict[str, Callable[..., Benchmark]] = {name: partial(read_benchmark, layout=name) for name in _LISTERS}
+
+
+def read_mvtec(root: str | Path, categories: Sequence[str] | None = None) -> Benchmark:
+    """Read MVTec AD, or anything in its layout, as :func:`read_benchmark` does."""
+    return read_benchmark(root, categories, layout="mvtec")
+
+
+__all__ = [
+    "GOOD",
+    "LAYOUTS",
+    "Benchmark",
+    "Category",
+    "Problems",
+    "Sample",
+    "list_benchmark",
+    "load_mask",
+    "load_sample",
+    "mask_files",
+    "read_benchmark",
+    "read_mvtec",
+]

@@ -1,0 +1,108 @@
+"""What a benchmark is made of, whatever its layout on disk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from metauas.errors import InputError
+from metauas.files.images import list_images, read_mask, resize_mask, stack_images
+from metauas.files.listing import LeftOut
+
+ResizeMask = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
+
+#: Name of the kind of test image that has no defect, in every layout.
+GOOD = "good"
+#: What no category may be called: the mean over categories stands among them under this name.
+MEAN = "mean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One test image.
+
+    Attributes:
+        path: the image.
+        label: True if it is anomalous.
+        defect: its kind, ``good`` if it is not anomalous.
+        mask_path: file of its mask, or folder of several that are united; None if it has none.
+    """
+
+    path: Path
+    label: bool
+    defect: str
+    mask_path: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """One kind of object.
+
+    Attributes:
+        name: of its folder, or in the lists.
+        train_good: its normal images, from which prompts are taken.
+        test: its test images.
+        folder: where all its files are, if that is known.
+        notes: what was understood though it is not written as usual, as the ends of sentences about the category.
+    """
+
+    name: str
+    train_good: list[Path]
+    test: list[Sample]
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Categories under one root.
+
+    Attributes:
+        name: of the root.
+        root: the folder.
+        categories: in the order asked for, else sorted by name.
+        layout: how they were read.
+        left_out: pictures under the root that are not used, each with the reason.
+    """
+
+    name: str
+    root: Path
+    categories: list[Category]
+    layout: str = "mvtec"
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def mask_files(sample: Sample) -> list[Path]:
+    """Return the files that make up the mask of a sample, none if it has no mask."""
+    if sample.mask_path is None:
+        return []
+    return list_images(sample.mask_path) if sample.mask_path.is_dir() else [sample.mask_path]
+
+
+def load_sample(sample: Sample, size: int) -> tuple[Float[Tensor, "3 size size"], Bool[np.ndarray, "size size"]]:
+    """Read the image, float32 in [0, 1], and the mask of a sample (``load_mask``), both resized to ``size`` × ``size``.
+
+    Raises:
+        InputError: naming the file that cannot be read, or a sample whose masks have vanished.
+    """
+    return stack_images([sample.path], size=size)[0], load_mask(sample, size)
+
+
+def load_mask(sample: Sample, size: int, *, resize: ResizeMask = resize_mask) -> Bool[np.ndarray, "size size"]:
+    """Read the mask of a sample, resized to ``size`` × ``size``.
+
+    Several masks are united; without any, the mask is empty.
+
+    Raises:
+        InputError: naming the file that cannot be read, or a sample whose masks have vanished.
+    """
+    mask = np.zeros((size, size), dtype=bool)
+    files = mask_files(sample)
+    if sample.mask_path is not None and not files:
+        raise InputError(f"{sample.mask_path} holds no mask any more; it belongs to {sample.path}")
+    for path in files:
+        mask |= resize(read_mask(path), (size, size))
+    return mask

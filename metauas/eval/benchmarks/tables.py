@@ -1,0 +1,87 @@
+"""What ``metauas data`` prints: a benchmark's check, category by category, and the catalogue."""
+
+from collections.abc import Iterator
+
+from rich.markup import escape
+from rich.table import Table
+
+from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, Source
+from metauas.eval.benchmarks.check import CategoryCheck, DataCheck
+
+ODDITIES_SHOWN = 5
+
+
+def check_table(check: DataCheck) -> Table:
+    """Return one row a category: images and masks found, in red beside the known number where they differ.
+
+    ``marked`` is the median share of an image that a mask marks.
+    """
+    table = Table("category", title=escape(f"{check.title}: {check.root}"))
+    for title in ("train", "good", "defective", "masks", "marked", "oddities"):
+        table.add_column(title, justify="right")
+    for row in check.categories:
+        table.add_row(*_check_cells(row))
+    total = sum((row.counts for row in check.categories), Counts(0, 0, 0))
+    masks, odd = sum(row.masks for row in check.categories), sum(len(row.oddities) for row in check.categories)
+    table.add_section()
+    table.add_row("all", *map(str, (total.train, total.good, total.defective, masks, "", odd + len(check.oddities))))
+    return table
+
+
+def _check_cells(row: CategoryCheck) -> Iterator[str]:
+    known = row.known or row.counts
+    yield escape(row.name)
+    yield _cell(row.counts.train, known.train)
+    yield _cell(row.counts.good, known.good)
+    yield _cell(row.counts.defective, known.defective)
+    yield _cell(row.masks, row.counts.defective)
+    yield "–" if row.marked is None else f"{row.marked:.1%}"
+    yield f"[red]{len(row.oddities)}[/]" if row.oddities else "–"
+
+
+def _cell(found: int, known: int) -> str:
+    return str(found) if found == known else f"[red]{found}[/] of {known}"
+
+
+def check_lines(check: DataCheck) -> Iterator[str]:
+    """Yield the oddities in words: of the whole, then the first few of each category and how many more there are.
+
+    The notes of each category come last.
+    """
+    for name, oddities in [("", check.oddities), *((row.name, row.oddities) for row in check.categories)]:
+        for text in oddities[:ODDITIES_SHOWN]:
+            yield f"{name}: {text}" if name else text
+        if len(oddities) > ODDITIES_SHOWN:
+            yield f"{name or 'benchmark'}: and {len(oddities) - ODDITIES_SHOWN} more"
+    for row in check.categories:
+        yield from (f"{row.name}: note: {text}" for text in row.notes)
+
+
+def catalogue_table() -> Table:
+    """Return one row a benchmark: its name here, in papers, its size and its licence."""
+    table = Table("name", "benchmark", title="`metauas data info NAME` says how to get one")
+    for title in ("categories", "train", "good", "defective"):
+        table.add_column(title, justify="right")
+    table.add_column("licence")
+    for name, source in CATALOGUE.items():
+        counts = source.counts()
+        numbers = (len(source.categories), counts.train, counts.good, counts.defective)
+        table.add_row(name, source.title, *map(str, numbers), source.licence)
+    return table
+
+
+def source_lines(name: str, source: Source) -> Iterator[str]:
+    """Yield what is known of one benchmark, and how to get, check and evaluate it."""
+    counts = source.counts()
+    test = f"{counts.good} good and {counts.defective} defective test images"
+    yield f"{source.title}: {len(source.categories)} categories, {counts.train} normal training images, {test}"
+    yield f"page      {source.homepage}"
+    yield f"paper     {source.paper}"
+    yield f"licence   {source.licence}"
+    yield f"download  {source.size}"
+    if source.note:
+        yield f"note      {source.note}"
+    yield ""
+    yield from source.steps
+    yield f"metauas data check {name} FOLDER"
+    yield f"metauas eval --data FOLDER --layout {name}"

@@ -1,0 +1,1 @@
+"""Single images: anomaly maps of image files, regions, and a calibrated threshold."""

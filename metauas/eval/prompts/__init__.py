@@ -1,0 +1,1 @@
+"""Prompts: how the normal image of each query is chosen, and the conditions under which it is given."""

@@ -1,0 +1,39 @@
+"""The maps of an evaluation on disk, arranged as the images that they are of."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from metauas.errors import InputError
+from metauas.eval.benchmarks.layouts import Benchmark, Category, Sample
+from metauas.files.maps import write_map
+
+
+class MapWriter:
+    """Writes the maps of an evaluation as ``out/seed-1/<path of the image in the benchmark>.png``.
+
+    Args:
+        out: the folder; made when the first map is written.
+        benchmark: where the images lie.
+
+    Raises:
+        InputError: two images differ in nothing but their suffix, so that their maps would collide.
+    """
+
+    def __init__(self, out: str | Path, benchmark: Benchmark) -> None:
+        self._out = Path(out)
+        self._root = benchmark.root
+        samples = [sample for category in benchmark.categories for sample in category.test]
+        for name, count in Counter(map(self._name, samples)).items():
+            if count > 1:
+                raise InputError(f"{count} images would have the map {name}; rename them, or do without maps")
+
+    def __call__(self, category: Category, seed: int, maps: Float[np.ndarray, "n h w"]) -> None:
+        """Write the maps of all test images of a category, in their order."""
+        for sample, values in zip(category.test, maps, strict=True):
+            write_map(self._out / f"seed-{seed}" / self._name(sample), values)
+
+    def _name(self, sample: Sample) -> Path:
+        return sample.path.relative_to(self._root).with_suffix(".png")

@@ -1,0 +1,123 @@
+"""The paper's published results, and an evaluation beside them."""
+
+from collections.abc import Collection
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metauas.errors import check_choice
+from metauas.eval.benchmarks.layouts import Benchmark
+from metauas.eval.benchmarks.layouts.problems import is_there
+from metauas.eval.benchmarks.layouts.samples import MEAN
+from metauas.eval.results import EXACT, OFFICIAL, Evaluation
+from metauas.metrics import METRICS
+
+#: The columns' names in ``beside_paper``.
+PAPER = "paper"
+_LAYOUTS = ("mvtec", "visa", "goods")  # of what was published; VisA may also be arranged as MVTec AD
+#: The paper's variants: one prompt at random, and (★) the one most similar to each query.
+RANDOM_PROMPT, MATCHED_PROMPT = "MetaUAS", "MetaUAS★"
+
+
+@cache
+def _published() -> pd.DataFrame:
+    with as_file(files("metauas.eval.report") / "paper_results.csv") as path:
+        return pd.read_csv(path, comment="#", dtype=dict.fromkeys(METRICS, str))
+
+
+def paper_results(dataset: str) -> pd.DataFrame:
+    """Return what the paper and its author published for MetaUAS, MetaUAS★ and MetaUAS★+ on a benchmark.
+
+    Rows are (method, category), ``mean`` last; columns (metric, ``mean`` or ``std``), percent. The deviation is over
+    prompt seeds, NaN where the prompt is not random. The values are by the author's evaluation script, which differs
+    from the exact definitions (see ``compute_metrics_official``).
+
+    Source: Gao, NeurIPS 2024, arXiv 2505.09265, Table 1 (rows ``mean``) and the per-category tables.
+
+    Raises:
+        InputError: nothing was published for this benchmark; names those for which there is something.
+    """
+    published = _published()
+    check_choice(name="dataset", value=dataset, choices=published["dataset"].unique())
+    rows = published[published["dataset"] == dataset].set_index(["method", "category"])
+    parts = {metric: rows[metric].str.split("±", expand=True).reindex(columns=[0, 1]) for metric in METRICS}
+    cells = {(metric, name): part[i] for metric, part in parts.items() for i, name in enumerate(("mean", "std"))}
+    return pd.DataFrame(cells).astype(float)
+
+
+def paper_size(dataset: str) -> int:
+    """Return the side of the images in the paper's results on a benchmark, pixels.
+
+    Raises:
+        InputError: as ``paper_results``.
+    """
+    published = _published()
+    check_choice(name="dataset", value=dataset, choices=published["dataset"].unique())
+    return int(published.loc[published["dataset"] == dataset, "size"].iloc[0])
+
+
+def find_dataset(benchmark: Benchmark) -> str | None:
+    """Return which of the paper's benchmarks this is, by the names of its categories; None if it is none of them.
+
+    All categories in the folder count, not only those opened: Miniature has a ``bottle``, too, and is no MVTec AD. So
+    does the layout: Real-IAD has a ``toothbrush``, and a folder of your own may have anything.
+    """
+    if benchmark.layout not in _LAYOUTS:
+        return None
+    published = _published()
+    names = {category.name for category in benchmark.categories} | _category_folders(benchmark)
+    for dataset, rows in published.groupby("dataset", sort=False):
+        if names <= set(rows["category"]) - {MEAN}:
+            return str(dataset)
+    return None
+
+
+def _category_folders(benchmark: Benchmark) -> set[str]:
+    return {folder.name for folder in benchmark.root.iterdir() if is_there(folder / "train", Path.is_dir)}
+
+
+def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | None = None) -> pd.DataFrame:
+    """Lay an evaluation out beside the paper's results.
+
+    Rows are the categories and their mean; columns (metric, ``ours exact``, ``ours official`` if evaluated and
+    ``paper`` if there is a dataset), percent, means over prompt seeds. The paper's mean is over the same categories:
+    that of Table 1 if all were evaluated, else that of the rows shown.
+
+    Args:
+        evaluation: ours, under its main condition.
+        dataset: which of the paper's benchmarks it is of (see ``find_dataset``), or None.
+        method: the paper's row to compare with, by default MetaUAS★ for the prompts ``nearest`` and ``pool``, else
+            MetaUAS.
+
+    Raises:
+        InputError: nothing was published for this dataset or method.
+    """
+    definitions = [name for name in (EXACT, OFFICIAL) if name in evaluation.definitions()]
+    ours = {name: evaluation.table(definition=name).loc[evaluation.network] for name in definitions}
+    sources = {f"ours {name}": 100 * _means(table) for name, table in ours.items()}
+    if dataset is not None:
+        categories = [name for name in sources[f"ours {EXACT}"].index if name != MEAN]
+        sources[PAPER] = _paper_rows(dataset, method or paper_method(evaluation), categories=categories)
+    return pd.concat(sources, axis=1).swaplevel(axis=1)[[(metric, name) for metric in METRICS for name in sources]]
+
+
+def paper_method(evaluation: Evaluation) -> str:
+    """Return the paper's name for the way in which the evaluation's prompts were chosen."""
+    return MATCHED_PROMPT if evaluation.settings.prompt in ("nearest", "pool") else RANDOM_PROMPT
+
+
+def _paper_rows(dataset: str, method: str, *, categories: Collection[str]) -> pd.DataFrame:
+    results = paper_results(dataset)
+    check_choice(name="method", value=method, choices=results.index.get_level_values("method").unique())
+    shown = _means(results.loc[method]).reindex([*categories, MEAN])
+    # of all methods: where one lacks a category, its mean in Table 1 is of all the same
+    if {*categories, MEAN} != set(results.index.get_level_values("category")):
+        shown.loc[MEAN] = shown.drop(index=MEAN).mean()
+    return shown
+
+
+def _means(table: Any) -> pd.DataFrame:
+    return pd.DataFrame({metric: table[metric, "mean"] for metric in METRICS})

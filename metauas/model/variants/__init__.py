@@ -1,0 +1,1 @@
+"""Variants around a trained network: MetaUAS★+ and the mean over image sizes."""

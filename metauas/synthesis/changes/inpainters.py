@@ -1,0 +1,66 @@
+"""Inpainters as a recipe names them: OpenCV's by their method, networks as ``lama:FILE`` and ``diffusers:MODEL``."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from inspect import Parameter, signature
+from typing import Any
+
+from pydantic import create_model
+
+from metauas.errors import check_choice
+from metauas.settings import Settings
+from metauas.synthesis.changes.diffusion import DiffusersInpainter
+from metauas.synthesis.changes.inpainting import METHODS, Inpainter, OpenCVInpainter
+from metauas.synthesis.changes.lama import LamaInpainter
+
+_NETWORKS: dict[str, type[LamaInpainter] | type[DiffusersInpainter]] = {
+    "lama": LamaInpainter,
+    "diffusers": DiffusersInpainter,
+}
+
+
+def check_inpainter(name: str) -> str:
+    """Return a name that is one.
+
+    Raises:
+        InputError: it is none; names the nearest.
+    """
+    kind, _, model = name.partition(":")
+    if kind in _NETWORKS and model:
+        return name
+    return check_choice(name="inpainter", value=name, choices=[*METHODS, "lama:FILE", "diffusers:MODEL"])
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an inpainter: the keyword arguments of its class, such as ``strength`` of a pipeline.
+
+    Raises:
+        InputError: an option is not known to this inpainter, or of the wrong type.
+    """
+    made = signature(_NETWORKS.get(name.partition(":")[0], OpenCVInpainter))
+    known: dict[str, Any] = {
+        p.name: (p.annotation, p.default) for p in made.parameters.values() if p.kind is Parameter.KEYWORD_ONLY
+    }
+    known.pop("method", None)  # the name says it
+    known.pop("trusted", None)  # a recipe may come from strangers
+    fields: Any = create_model("InpainterOptions", __base__=Settings, **known)
+    checked: dict[str, Any] = fields.parse(options, origin=f"options of {name}").model_dump(include=set(options))
+    return checked
+
+
+def create_inpainter(name: str, options: Mapping[str, Any]) -> Inpainter:
+    """Return the inpainter; the last one made is kept, for a network is large and both splits can share it.
+
+    Raises:
+        InputError: what its class says of a file, a model or a value.
+        WeightsUnavailableError: a model that the hub does not give.
+    """
+    return _made(name, tuple(sorted(options.items())))
+
+
+@lru_cache(maxsize=1)
+def _made(name: str, options: tuple[tuple[str, Any], ...]) -> Inpainter:
+    kind, _, model = name.partition(":")
+    if kind in _NETWORKS:
+        return _NETWORKS[kind](model, **dict(options))
+    return OpenCVInpainter(method=name, **dict(options))

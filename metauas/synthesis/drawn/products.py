@@ -1,0 +1,227 @@
+"""Drawn products: two items of one design, alike as two items of a production line are, never the same pixels.
+
+Pictures taken twice of the very same thing teach a network to look for the same pixels. Items differ: the outline
+wobbles, the grain lies elsewhere, inclusions (chips, seeds, pores, threads) are strewn anew. None of that is a change.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from metauas.synthesis.changes.breakage import NARROW, broken
+from metauas.synthesis.drawn.scenes import draw_ground, lay, plain_colour, slanting_light
+from metauas.synthesis.drawn.shapes import fill_polygon, random_outline, turn_points
+from metauas.synthesis.drawn.textures import draw_texture
+from metauas.synthesis.pictures.picture import Picture
+
+_BODILESS = 0.2  # share of designs that are loose pieces on a ground
+_TEXTURED = 0.6  # share of bodies with a texture
+_STREWN = 0.5  # share of designs with inclusions
+_BREAKING = 0.6  # share of the products that break where they could lose or exchange a fixture
+_FIXTURES = 5  # pieces in fixed places, at most
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a design.
+
+    Attributes:
+        outline: (n, 2) points about (0, 0), in shares of the side.
+        centre: (x, y) in shares of the side.
+        surface: its material, an image (size, size, 3) or a colour (3,).
+        light: factor (size, size) of the light on it.
+        rim: how much darker it is where it ends.
+    """
+
+    outline: np.ndarray
+    centre: np.ndarray
+    surface: Float32[np.ndarray, "..."]
+    light: Float32[np.ndarray, "s s"]
+    rim: float
+
+    def item(self, rng: np.random.Generator, *, shift: float, turn: float, wobble: float) -> "Piece":
+        """Return another item's piece: moved, turned (radians), its outline bent, its grain turned."""
+        angle = rng.normal(0, turn)
+        outline = turn_points(_bent(rng, self.outline, strength=wobble), angle=angle)
+        return replace(
+            self, outline=outline, centre=self.centre + rng.normal(0, shift, 2), surface=turned(rng, self.surface)
+        )
+
+    def mask(self, *, size: int) -> Bool[np.ndarray, "size size"]:
+        """Return where it lies."""
+        return fill_polygon((self.outline + self.centre) * size, size=size)
+
+    def painted(self, image: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s 3"]:
+        """Return ``image`` with the piece on it."""
+        return self.laid(image, part=self.mask(size=image.shape[0]))
+
+    def laid(
+        self, image: Float32[np.ndarray, "s s 3"], *, part: Bool[np.ndarray, "s s"]
+    ) -> Float32[np.ndarray, "s s 3"]:
+        """Return ``image`` with the piece's material on ``part``, which may be where many of its like lie."""
+        return lay(image, part=part, surface=self.surface, light=self.light, rim=self.rim, softness=0.6)
+
+
+@dataclass(frozen=True)
+class Inclusions:
+    """Small pieces of one material: ``piece`` again and again, ``count`` of them on average, anywhere on the body."""
+
+    piece: Piece
+    count: float
+
+    def strewn(self, rng: np.random.Generator, *, home: Bool[np.ndarray, "s s"]) -> Bool[np.ndarray, "s s"]:
+        """Draw where one item has them, on ``home``."""
+        size = home.shape[0]
+        mask = np.zeros((size, size), bool)
+        places = np.argwhere(home)
+        for y, x in places[rng.integers(len(places), size=rng.poisson(self.count) if len(places) else 0)]:
+            one = self.piece.item(rng, shift=0.0, turn=np.pi, wobble=0.3)
+            mask |= replace(one, centre=np.array([x, y]) / size).mask(size=size)
+        return mask & home
+
+    def laid(
+        self, rng: np.random.Generator, image: Float32[np.ndarray, "s s 3"], *, home: Bool[np.ndarray, "s s"]
+    ) -> Float32[np.ndarray, "s s 3"]:
+        """Return ``image`` with those of one item on it."""
+        return self.piece.laid(image, part=self.strewn(rng, home=home))
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a product.
+
+    Attributes:
+        image: (size, size, 3).
+        fixtures: the visible mask of each.
+        ground: (size, size, 3), what it lies on.
+        home: where its body is; everywhere if it has none.
+        widest: of what a gap in it is wider than a crack, in shares of the side.
+    """
+
+    image: Float32[np.ndarray, "s s 3"]
+    fixtures: tuple[np.ndarray, ...]
+    ground: Float32[np.ndarray, "s s 3"]
+    home: Bool[np.ndarray, "s s"]
+    widest: float = NARROW
+
+    def faulty(self, rng: np.random.Generator, kind: str) -> Float32[np.ndarray, "s s 3"]:
+        """Return the item broken; whatever the kind, for nothing comes in the place of what is gone."""
+        return broken(rng, self.image, ground=self.ground, body=self.home, widest=self.widest)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What all items of a product share.
+
+    Attributes:
+        ground: (size, size, 3), what it lies on.
+        body: the large piece, if it has one.
+        fixtures: pieces in fixed places.
+        inclusions: what is strewn anew in every item.
+        shift, turn, wobble: how much items differ: shares of the side, radians, shares of the outline.
+    """
+
+    ground: Float32[np.ndarray, "s s 3"]
+    body: Piece | None
+    fixtures: tuple[Piece, ...]
+    inclusions: tuple[Inclusions, ...]
+    shift: float
+    turn: float
+    wobble: float
+
+    def item(self, rng: np.random.Generator) -> "Item":
+        """Draw one item."""
+        size = self.ground.shape[0]
+        image = ground = turned(rng, self.ground)
+        body = self.body.item(rng, shift=0.0, turn=0.0, wobble=self.wobble) if self.body else None
+        if body is not None:
+            image = body.painted(image)
+        home = body.mask(size=size) if body is not None else np.ones((size, size), bool)
+        for kind in self.inclusions:
+            image = kind.laid(rng, image, home=home)
+        masks: list[np.ndarray] = []
+        for fixture in self.fixtures:
+            piece = fixture.item(rng, shift=self.shift, turn=self.turn, wobble=self.wobble / 2)
+            part = piece.mask(size=size)
+            image = piece.laid(image, part=part)
+            masks = [earlier & ~part for earlier in masks] + [part]
+        return Item(np.ascontiguousarray(image), tuple(masks), ground=ground, home=home)
+
+
+@dataclass(frozen=True)
+class DrawnProducts:
+    """Products of random designs, each picture with another item of the same design beside it; some can be broken."""
+
+    def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
+        """Return a picture (size, size, 3), its fixtures' masks, another item of its design, and what breaks it."""
+        design = draw_design(rng, size=size)
+        item = design.item(rng)
+        sibling = design.item(rng).image
+        objects = tuple(mask for mask in item.fixtures if mask.any())
+        faulty = item.faulty if design.body is not None and rng.random() < _BREAKING else None
+        return Picture(image=item.image, objects=objects, name="product", sibling=sibling, faulty=faulty)
+
+
+def draw_design(rng: np.random.Generator, *, size: int) -> Design:
+    """Draw what all items of a product share, for pictures of ``size`` pixels."""
+    body = None
+    if rng.random() >= _BODILESS:
+        centre = rng.uniform(0.44, 0.56, 2)
+        body = draw_piece(rng, size=size, centre=centre, radius=rng.uniform(0.22, 0.45), textured=_TEXTURED)
+    fixtures = [
+        draw_piece(rng, size=size, centre=_on(rng, body), radius=rng.uniform(0.03, 0.14), textured=0.3)
+        for _ in range(int(rng.integers(0, _FIXTURES + 1)))
+    ]
+    kinds = int(rng.integers(1, 3)) if rng.random() < _STREWN else 0
+    return Design(
+        ground=draw_ground(rng, size=size),
+        body=body,
+        fixtures=tuple(fixtures),
+        inclusions=tuple(_inclusions(rng, size=size) for _ in range(kinds)),
+        shift=rng.uniform(0, 0.008),
+        turn=rng.uniform(0, 0.08),
+        wobble=rng.uniform(0, 0.2),
+    )
+
+
+def turned(rng: np.random.Generator, surface: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+    """Return a square image turned by quarters and perhaps mirrored; a colour stays what it is."""
+    if surface.ndim == 1:
+        return surface
+    quarter = np.rot90(surface, int(rng.integers(4)))
+    return np.ascontiguousarray(quarter[::-1] if rng.random() < 0.5 else quarter)
+
+
+def draw_piece(
+    rng: np.random.Generator, *, size: int, centre: np.ndarray, radius: float, textured: float = 0.0
+) -> Piece:
+    """Draw a piece of any outline about ``radius`` large (share of the side), ``textured`` in that share of cases."""
+    is_textured = rng.random() < textured
+    return Piece(
+        outline=random_outline(rng) * radius,
+        centre=centre,
+        surface=draw_texture(rng, size=size) if is_textured else plain_colour(rng),
+        light=slanting_light(rng, size=size, strongest=0.6),
+        rim=float(rng.uniform(0, 2)),
+    )
+
+
+def _inclusions(rng: np.random.Generator, *, size: int) -> Inclusions:
+    count = rng.uniform(3, 30)
+    return Inclusions(draw_piece(rng, size=size, centre=np.zeros(2), radius=rng.uniform(0.008, 0.04)), count=count)
+
+
+def _on(rng: np.random.Generator, body: Piece | None) -> np.ndarray:
+    """A place on the body, or anywhere."""
+    if body is None:
+        return rng.uniform(0.15, 0.85, 2)
+    corner = body.outline[int(rng.integers(len(body.outline)))]
+    return np.asarray(body.centre + corner * rng.uniform(0, 0.8))
+
+
+def _bent(rng: np.random.Generator, outline: np.ndarray, *, strength: float) -> np.ndarray:
+    """Scale each point's distance from the middle by a smooth factor around 1."""
+    waves = np.linspace(0, 2 * np.pi, len(outline), endpoint=False)
+    bend = sum(rng.normal(0, strength / k) * np.cos(k * waves + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3))
+    return np.asarray(outline * (1 + np.clip(bend, -0.4, 0.4))[:, None])

@@ -1,0 +1,1 @@
+"""Inspection of pairs: tables, checks and figures."""

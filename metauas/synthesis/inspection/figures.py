@@ -1,0 +1,83 @@
+"""Figures of pairs and of the pictures that they are made of."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from metauas.files.images import to_uint8
+from metauas.plots import COLOURS, open_axes, outline, picture_grid
+
+
+@runtime_checkable
+class _Pair(Protocol):
+    query: Tensor
+    prompt: Tensor
+    mask: Tensor
+    kind: str
+
+
+def show_pairs(pairs: Sequence[Any], *, across: int = 2, titles: Sequence[str] | None = None) -> Figure:
+    """Show pairs (``ChangePair``): query, prompt, mask and absolute difference, ``across`` pairs beside each other."""
+    names = titles or [pair.kind for pair in pairs]
+    rows = [_pair_row(pair, name) for pair, name in zip(pairs, names, strict=True)]
+    return picture_grid(rows, headings=("query", "prompt", "mask", "|difference|"), across=across)
+
+
+def _pair_row(pair: _Pair, title: str) -> tuple[str, list[np.ndarray]]:
+    difference = (pair.query - pair.prompt).abs().mean(dim=0).numpy()
+    pictures = [
+        to_uint8(pair.query),
+        to_uint8(pair.prompt),
+        pair.mask[0].numpy(),
+        difference / max(0.3, difference.max()),
+    ]
+    return title, pictures
+
+
+def show_pictures(pictures: Sequence[Any], *, across: int = 6) -> Figure:
+    """Show pictures (``Picture``) with the outlines of their objects."""
+    rows = []
+    for picture in pictures:
+        image = to_uint8(picture.image)
+        for mask in picture.objects:
+            image = outline(image, mask)
+        rows.append((picture.name, [image]))
+    return picture_grid(rows, headings=("",), across=across)
+
+
+def show_areas(described: pd.DataFrame) -> Figure:
+    """Draw how much of the query is changed, one dot a pair, for each kind (rows of ``describe_pairs``)."""
+    changed = described[described["changed area"] > 0]
+    import seaborn as sns  # only now: it takes seconds, and most notebooks draw without it
+
+    figure, axis = plt.subplots(figsize=(6.5, 2.4), layout="constrained")
+    sns.stripplot(changed, x="changed area", y="kind", hue="kind", palette="colorblind", size=3, alpha=0.6, ax=axis)
+    axis.set(xscale="log", xlabel="changed area, percent of the query (logarithmic)", ylabel="")
+    open_axes(figure)
+    return figure
+
+
+def show_area_histograms(described: pd.DataFrame) -> Figure:
+    """Draw how the changed area is distributed, a row for each kind (rows of ``describe_pairs``) that marks any."""
+    changed = described[described["changed area"] > 0]
+    kinds = [kind for kind in sorted(set(described["kind"])) if (changed["kind"] == kind).any()]
+    lowest = changed["changed area"].min() if kinds else 0.1
+    bins = np.geomspace(min(lowest, 50), 100, 31)
+    rows = max(1, len(kinds))
+    figure, axes = plt.subplots(
+        rows, 1, squeeze=False, sharex=True, figsize=(6.5, 0.7 + 0.75 * rows), layout="constrained"
+    )
+    for axis, kind, colour in zip(axes[:, 0], kinds, COLOURS, strict=False):
+        areas = changed.loc[changed["kind"] == kind, "changed area"]
+        axis.hist(areas, bins=bins, color=colour)
+        axis.axvline(areas.median(), color="0.2", lw=1)
+        axis.set_title(f"{kind}: {len(areas)} pairs, median {areas.median():.2g} %", fontsize=8, loc="left", pad=2)
+    axes[-1, 0].set(xscale="log", xlabel="changed area, percent of the query (logarithmic)")
+    axes[rows // 2, 0].set_ylabel("pairs")
+    open_axes(figure)
+    return figure

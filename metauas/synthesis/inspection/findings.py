@@ -1,0 +1,242 @@
+"""Checks of pairs that have been made: kinds, areas, duplicates, masks that mark nothing, changes without a mask."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, UInt64
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from metauas.errors import InputError
+from metauas.files import require_folder, write_json, write_text
+from metauas.progress import tqdm
+from metauas.synthesis.dataset import PairDataset, embedded_synthesizer
+from metauas.synthesis.inspection.comparison import compare
+from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.written.cyws import CywsPairs, is_cyws
+
+#: What is looked for, and what it means that a pair is listed.
+FINDINGS = {
+    "exact duplicates": "query, prompt and mask are equal to the bit to those of an earlier pair",
+    "near duplicates": "query and prompt both look like those of an earlier pair",
+    "nothing visible": "the mask is empty, or around it query and prompt differ hardly more than elsewhere",
+    "marked though unchanged": "the kind is unchanged, yet the mask marks something",
+    "unmasked difference": "outside of the mask query and prompt differ more than pose and light explain",
+}
+
+Numbered = tuple[int, ChangePair]
+ByNumber = Dataset[ChangePair] | Sequence[ChangePair]
+
+_NEAR = 6  # of 126 bits; those of unrelated images differ in about half
+_VISIBLE = 1.2  # times the difference elsewhere; noise alone gives 1
+_FENCE = 3.0  # interquartile ranges above the upper quartile: Tukey's outer fence
+_FEWEST = 8  # pairs, below which there is no telling what is usual
+_SHOWN = 8  # pairs of a kind in its gallery
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the changed area
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in pairs.
+
+    Attributes:
+        pairs: a row a pair, by its number: kind, source, changed area (percent of the query), what ``compare`` found,
+            and a column of booleans for each of ``FINDINGS``.
+        duplicates: a row for each pair that repeats an earlier one, as ``find_duplicates`` returns them.
+        examples: the first pairs of each kind, with their numbers.
+    """
+
+    pairs: pd.DataFrame
+    duplicates: pd.DataFrame
+    examples: Mapping[str, tuple[Numbered, ...]]
+
+    def kinds(self) -> pd.DataFrame:
+        """Return a row a kind: pairs, share (percent), and quantiles of the changed area (percent of the query)."""
+        groups = self.pairs.groupby("kind")["changed area"]
+        table = groups.quantile(np.array(_SHARES)).unstack()
+        table.columns = pd.Index([f"area {share:.0%}" for share in _SHARES])
+        table.insert(0, "pairs", groups.size())
+        table.insert(1, "share", 100 * table["pairs"] / len(self.pairs))
+        return table
+
+    def findings(self) -> dict[str, list[int]]:
+        """Return the numbers of the pairs that each finding concerns."""
+        return {name: [int(i) for i in self.pairs.index[self.pairs[name]]] for name in FINDINGS}
+
+    def summary(self) -> dict[str, Any]:
+        """Return all that is not a picture, ready for JSON."""
+        return {
+            "pairs": len(self.pairs),
+            "aligned": int(self.pairs["is_aligned"].sum()),
+            "kinds": {str(kind): row.to_dict() for kind, row in self.kinds().iterrows()},
+            "findings": {
+                name: {"meaning": FINDINGS[name], "count": len(found), "pairs": found}
+                for name, found in self.findings().items()
+            },
+            "duplicates": self.duplicates.to_dict("records"),
+        }
+
+    def write(
+        self, folder: str | Path, *, pairs: Dataset[ChangePair] | Sequence[ChangePair] | None = None
+    ) -> list[Path]:
+        """Write ``inspection.json``, ``pairs.csv``, ``areas.png`` and a gallery of each kind.
+
+        Args:
+            folder: where to; made if it is missing.
+            pairs: what was inspected, by number; with it, there is a gallery of each finding too.
+
+        Returns:
+            The files written.
+        """
+        import matplotlib.pyplot as plt
+
+        from metauas import plots
+        from metauas.synthesis.inspection.figures import show_area_histograms, show_pairs
+
+        out, galleries = Path(folder), dict(self.examples)
+        if pairs is not None:
+            galleries |= {name: tuple((i, pairs[i]) for i in found[:_SHOWN]) for name, found in self.findings().items()}
+        figures = {"areas.png": show_area_histograms(self.pairs)}
+        for name, numbered in galleries.items():
+            if numbered:
+                titles = [f"{number}  {pair.kind}" for number, pair in numbered]
+                gallery = show_pairs([pair for _, pair in numbered], titles=titles)
+                figures[f"gallery-{name.replace(' ', '-')}.png"] = gallery
+        files = [write_json(out / "inspection.json", self.summary())]
+        files.append(write_text(out / "pairs.csv", self.pairs.to_csv(float_format="%.5g")))
+        for file, figure in figures.items():
+            files.append(plots.save_figure(figure, out / file))
+            plt.close(figure)
+        return files
+
+
+def inspect_pairs(pairs: Iterable[ChangePair]) -> Inspection:
+    """Look through pairs, a few milliseconds each; they are not kept, apart from some examples of each kind.
+
+    - Duplicates: exact ones by a digest; near ones by a perceptual hash of 63 bits for each image, of which 6 of the
+      126 may differ.
+    - Nothing visible: the mask is empty, or ``Comparison.visibility`` is 1.2 or less. Only pairs that could be aligned
+      are judged by it: two places of a texture differ everywhere.
+    - Unmasked difference: ``light`` is beyond Tukey's outer fence (upper quartile + 3 interquartile ranges) of all
+      pairs, or ``peak`` is beyond that of the pairs that could be aligned, or could not, as this one. So the majority
+      of the pairs says what variation is usual; fewer than eight say nothing.
+
+    Raises:
+        InputError: there are no pairs.
+    """
+    rows, hashes, digests = [], [], []
+    examples: dict[str, tuple[Numbered, ...]] = {}
+    for number, pair in enumerate(pairs):
+        area = 100 * float(pair.mask.mean())
+        rows.append({"kind": pair.kind, "source": pair.source, "changed area": area} | asdict(compare(pair)))
+        hashes.append([perceptual_hash(pair.query), perceptual_hash(pair.prompt)])
+        digests.append(_digest(pair))
+        examples[pair.kind] = (*examples.get(pair.kind, ()), (number, pair))[:_SHOWN]
+    if not rows:
+        raise InputError("there are no pairs to inspect")
+    table = pd.DataFrame(rows).rename_axis("pair")
+    duplicates = find_duplicates(np.array(hashes, np.uint64), digests)
+    return Inspection(pairs=_with_findings(table, duplicates), duplicates=duplicates, examples=examples)
+
+
+def inspect_first(pairs: Dataset[ChangePair], *, count: int) -> Inspection:
+    """Inspect the first ``count`` pairs of a data set, or all if it has fewer, showing the progress."""
+    number = min(count, len(pairs))  # type: ignore[arg-type]  # torch's base class has no length
+    return inspect_pairs(pairs[index] for index in tqdm(range(number), unit="pair", leave=False))
+
+
+def _with_findings(table: pd.DataFrame, duplicates: pd.DataFrame) -> pd.DataFrame:
+    is_exact = duplicates["exact"].astype(bool)
+    is_marked, is_changed = table["changed area"] > 0, table["kind"] != "unchanged"
+    peaks = table.groupby("is_aligned")["peak"].transform(_is_beyond_fence).astype(bool)
+    found = {
+        "exact duplicates": table.index.isin(duplicates["second"][is_exact]),
+        "near duplicates": table.index.isin(duplicates["second"][~is_exact]),
+        "nothing visible": is_changed & (~is_marked | (table["is_aligned"] & (table["visibility"] <= _VISIBLE))),
+        "marked though unchanged": is_marked & ~is_changed,
+        "unmasked difference": _is_beyond_fence(table["light"]) | peaks,
+    }
+    return pd.concat([table, pd.DataFrame(found, index=table.index)], axis=1)
+
+
+def _is_beyond_fence(values: pd.Series) -> pd.Series:
+    lower, upper = values.quantile(0.25), values.quantile(0.75)
+    return (values > upper + _FENCE * (upper - lower)) & (len(values) >= _FEWEST)
+
+
+# --- duplicates
+
+
+def perceptual_hash(image: Float[Tensor, "3 h w"]) -> int:
+    """Return 63 bits that say which of the lowest frequencies of an image are stronger than their median.
+
+    They survive other sizes, compression, a little noise and other light (after Zauner, 2010: DCT of 32 × 32 grey
+    values, the lowest 8 × 8 without the mean).
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(image.numpy().transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
+    waves = cv2.dct(cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA))[:8, :8].ravel()[1:]
+    return int("".join("01"[strong] for strong in (waves > np.median(waves)).astype(int)), 2)
+
+
+def find_duplicates(hashes: UInt64[np.ndarray, "n k"], digests: Sequence[bytes]) -> pd.DataFrame:
+    """Return the pairs that repeat an earlier one, each with the earliest it repeats.
+
+    Args:
+        hashes: of the images of each pair.
+        digests: of each pair's exact content.
+
+    Returns:
+        Rows (first, second, bits, exact): in how many bits of the hashes the two differ, and whether in nothing at all.
+    """
+    first_of: dict[bytes, int] = {}
+    rows = []
+    for second in range(len(hashes)):
+        earlier = hashes[:second]
+        bits = np.bitwise_count(earlier ^ hashes[second]).sum(axis=1, dtype=np.int64)
+        exact = first_of.setdefault(digests[second], second)
+        near = np.flatnonzero(bits <= _NEAR)
+        if exact < second or near.size:
+            first = exact if exact < second else int(near[0])
+            rows.append({"first": first, "second": second, "bits": int(bits[first]), "exact": exact < second})
+    return pd.DataFrame(rows, columns=["first", "second", "bits", "exact"])
+
+
+def _digest(pair: ChangePair) -> bytes:
+    content = hashlib.blake2b(digest_size=16)
+    for image in (pair.query, pair.prompt, pair.mask):
+        content.update(image.numpy().tobytes())
+    return content.digest()
+
+
+# --- what can be inspected
+
+
+def open_pairs(
+    data: str | Path, *, split: str = "train", size: int = 256, seed: int = 0, count: int = 500
+) -> Dataset[ChangePair]:
+    """Open a folder of written pairs, a CYWS folder, or ``embedded``, the pairs that are made on the fly.
+
+    Args:
+        data: the folder, or ``embedded``.
+        split: ``train`` or ``validation``, and ``test`` for CYWS.
+        size: side of the pairs, pixels; written ones keep theirs.
+        seed: of pairs that are drawn.
+        count: number of the pairs of ``embedded``.
+
+    Raises:
+        InputError: the folder is missing, or nothing of this kind.
+    """
+    if str(data) == "embedded":
+        return PairDataset(embedded_synthesizer(size=size, split=split), length=count, seed=seed, split=split)
+    folder = require_folder(data, hint="give a folder of written pairs, one of CYWS' coco-inpainted, or `embedded`")
+    if is_cyws(folder):
+        return CywsPairs(folder, split=split, size=size, seed=seed)
+    from metauas.synthesis import WrittenPairs  # needs an extra
+
+    return WrittenPairs(folder, split=split)

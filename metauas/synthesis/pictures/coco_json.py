@@ -1,0 +1,224 @@
+"""COCO's instance annotations: the JSON checked, and every outline as run lengths."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from metauas.errors import InputError
+from metauas.files import read_json
+from metauas.files.listing import LeftOut, portable
+
+_KEYS = {"images": ("id", "file_name", "height", "width"), "annotations": ("image_id", "segmentation")}
+
+#: Run lengths as pycocotools holds them: {"size": [height, width], "counts": bytes}.
+RunLengths = dict[str, Any]
+
+
+def mask_tools() -> Any:
+    """Return ``pycocotools.mask``, imported when first needed.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise InputError(f"pycocotools is needed ({error}); install it: pip install 'metauas[data]'") from error
+    return mask
+
+
+@dataclass(frozen=True)
+class Instances:
+    """COCO's instance annotations.
+
+    Attributes:
+        images: sorted by ``id``, with ``id`` as text, ``height`` and ``width`` in pixels and ``file_name``.
+        annotations: those of each image by its id, without crowds.
+        left_out: entries that cannot be used, each with the reason.
+    """
+
+    images: list[dict[str, Any]]
+    annotations: dict[str, list[dict[str, Any]]]
+    left_out: list[LeftOut]
+
+
+def read_instances(path: str | Path) -> Instances:
+    """Read instance annotations; an entry that is not as it must be is left out, and told.
+
+    Raises:
+        InputError: naming the file, if it holds no lists of images and annotations at all.
+    """
+    content = read_json(path)
+    for part in _KEYS:
+        if not isinstance(content, Mapping) or not isinstance(content.get(part), list):
+            hint = "give COCO's instance annotations, as instances_train2017.json"
+            raise InputError(f"{path} has no list {part!r}; {hint}")
+    left_out: list[LeftOut] = []
+    images: dict[str, dict[str, Any]] = {}
+    for entry in _complete(content, "images", path, left_out):
+        _add_image(entry, images, path, left_out)
+    annotations: dict[str, list[dict[str, Any]]] = {key: [] for key in sorted(images)}
+    for entry in _complete(content, "annotations", path, left_out):
+        if (key := _key(entry["image_id"])) not in images:
+            left_out.append(LeftOut(Path(path), f"{_name(entry)} is of an image that is not listed in 'images'"))
+        elif not _is_crowd(entry):
+            annotations[key].append(dict(entry))
+    return Instances([images[key] for key in annotations], annotations, left_out)
+
+
+def _complete(
+    content: Mapping[str, Any], part: str, path: str | Path, left_out: list[LeftOut]
+) -> Iterator[Mapping[str, Any]]:
+    """The entries of a list that have all keys."""
+    for number, entry in enumerate(content[part]):
+        missing = [key for key in _KEYS[part] if not isinstance(entry, Mapping) or key not in entry]
+        if not missing:
+            yield entry
+            continue
+        reason = f"{part}[{number}] has no {', '.join(missing)}; COCO's instances need all of them"
+        left_out.append(LeftOut(Path(path), reason))
+
+
+def _add_image(
+    entry: Mapping[str, Any], images: dict[str, dict[str, Any]], path: str | Path, left_out: list[LeftOut]
+) -> None:
+    key, (height, width), name = _key(entry["id"]), map(_whole, (entry["height"], entry["width"])), entry["file_name"]
+    if not (height or 0) > 0 or not (width or 0) > 0 or not isinstance(name, str):
+        reason = f"image {entry['id']}: height, width and file_name must be pixels, pixels and a name"
+    elif key in images:
+        reason = f"image {entry['id']} is listed again, as {name!r}; keep one"
+    else:
+        images[key] = {**entry, "id": key, "height": height, "width": width, "file_name": portable(name)}
+        return
+    left_out.append(LeftOut(Path(path), reason))
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, also one that is written as text or with a fraction of 0; None if it is none."""
+    try:
+        number = float(value)
+        return int(number) if number.is_integer() and not isinstance(value, bool) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _key(value: Any) -> str:
+    """The text by which an id is known: 7, 7.0 and "7" are one."""
+    number = value if isinstance(value, int) else _whole(value) if isinstance(value, float) else None
+    return str(value if number is None else number)
+
+
+def _is_crowd(annotation: Mapping[str, Any]) -> bool:
+    crowd = annotation.get("iscrowd")
+    return bool(crowd if _whole(crowd) is None else _whole(crowd))
+
+
+def run_lengths(
+    annotation: Mapping[str, Any],
+    *,
+    shape: tuple[int, int],
+    path: str | Path,
+    left_out: list[LeftOut] | None = None,
+) -> RunLengths:
+    """Return the object's mask, given as polygons or as run lengths, plain or compressed.
+
+    Everything is checked before pycocotools sees it, whose C code trusts its input. Stray polygons of an outline that
+    has others, such as clicks of two points, are left out.
+
+    Args:
+        annotation: as in the file.
+        shape: (height, width) of its image, pixels.
+        path: of the file, for messages.
+        left_out: gets an entry for the stray polygons.
+
+    Raises:
+        InputError: naming the annotation whose outline is neither.
+    """
+    coco = mask_tools()
+    try:
+        outline = annotation["segmentation"]
+        if isinstance(outline, Mapping):
+            return dict(coco.frPyObjects({"size": list(shape), "counts": _counts(outline, shape=shape)}, *shape))
+        polygons, strays = _polygons(outline, shape=shape)
+        if strays and left_out is not None:
+            reason = f"{_name(annotation)} has {strays[0]}, which is left out of its outline of {len(polygons)} others"
+            left_out.append(LeftOut(Path(path), reason))
+        return dict(coco.merge(coco.frPyObjects(polygons, *shape)))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{path}: {_name(annotation)} has no usable segmentation ({error}); it must be polygons "
+            f"[[x, y, …], …] of 3 points or more, or run lengths of {shape[1]} × {shape[0]} pixels"
+        ) from error
+
+
+def decode(outline: RunLengths) -> Bool[np.ndarray, "h w"]:
+    """Return the mask (H, W)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools was built for NumPy 1's __array__
+        return np.asarray(mask_tools().decode(outline), dtype=bool)
+
+
+def _polygons(outline: Any, *, shape: tuple[int, int]) -> tuple[list[list[float]], list[ValueError]]:
+    """The polygons of an outline, one at least, and what is wrong with the others."""
+    polygons, strays = [], []
+    for points in outline:
+        try:
+            polygons.append(_polygon(points, shape=shape))
+        except ValueError as error:
+            strays.append(error)
+    if not polygons:
+        raise strays[0] if strays else ValueError("no polygon")
+    return polygons, strays
+
+
+def _polygon(points: Any, *, shape: tuple[int, int]) -> list[float]:
+    """The polygon, kept within the image."""
+    pairs = np.asarray(points, float).reshape(-1, 2)
+    if len(pairs) < 3 or not np.isfinite(pairs).all():
+        raise ValueError(f"a polygon of {len(pairs)} points, or with values that are no numbers")
+    corners: list[float] = np.clip(pairs, 0, shape[::-1]).ravel().tolist()
+    return corners
+
+
+def _counts(outline: Mapping[str, Any], *, shape: tuple[int, int]) -> list[int]:
+    """Run lengths as numbers, which together are the whole image."""
+    counts, sides = outline["counts"], [_whole(side) for side in outline["size"]]
+    numbers = list(_decompressed(counts)) if isinstance(counts, str) else list(map(_run, counts))
+    if sides != list(shape) or min(numbers) < 0 or sum(numbers) != shape[0] * shape[1]:
+        raise ValueError(f"run lengths of size {outline['size']} and {sum(numbers)} pixels")
+    return numbers
+
+
+def _run(count: Any) -> int:
+    if (number := _whole(count)) is None:
+        raise ValueError(f"a run length of {count!r}")
+    return number
+
+
+def _decompressed(code: str) -> Iterator[int]:
+    """Numbers of COCO's compressed run lengths.
+
+    Six bits a character: five of the number, lowest first, and whether more follow; the last one's fifth bit is the
+    sign. From the fourth number on it is the difference to the number before the last.
+    """
+    numbers: list[int] = []
+    value = shift = 0
+    for character in code.encode("ascii"):
+        bits = character - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        value -= (1 << shift) if bits & 16 else 0
+        numbers.append(value + (numbers[-2] if len(numbers) > 2 else 0))
+        yield numbers[-1]
+        value = shift = 0
+
+
+def _name(annotation: Mapping[str, Any]) -> str:
+    return f"annotation {annotation.get('id')} of image {annotation.get('image_id')}"

@@ -1,0 +1,125 @@
+"""Photographs: those inside scikit-image's wheel, or a folder of your own, cut into crops with segments as objects."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Int32
+from skimage import data
+from skimage.segmentation import felzenszwalb
+
+from metauas.errors import InputError
+from metauas.files import require_folder
+from metauas.files.images import list_images, read_image
+from metauas.files.listing import NOT_READ, LeftOut, pictures_left_out, tell_left_out
+from metauas.synthesis.pictures.picture import Picture
+
+#: Photographs in the wheel that need no download. Miniature's own (brick, coins, grass, gravel) are not among them, so
+#: that evaluation never shows what training has seen; `motorcycle_right` is the other eye of `motorcycle_left`.
+TRAINING_PHOTOGRAPHS = (
+    "astronaut", "camera", "cell", "chelsea", "clock_motion", "color", "hubble_deep_field", "ihc",
+    "microaneurysms", "moon", "motorcycle_left", "page", "retina", "text",
+)  # fmt: skip
+#: Held out from training: validation pairs come from these.
+VALIDATION_PHOTOGRAPHS = ("coffee", "rocket")
+
+_LONG_SIDE = 384  # pixels; segments of larger copies cost seconds and are no better
+_SHORT_SIDE = 16  # pixels that must remain on the shorter side
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """A source that crops photographs at random places and scales; objects are their segments.
+
+    Segments come from Felzenszwalb and Huttenlocher's graph-based method (IJCV 2004) as in scikit-image: where COCO's
+    masks are not at hand, they follow real contours, which random shapes do not.
+
+    Attributes:
+        names: scikit-image file stems, or image paths.
+        area: smallest and largest share of the crop that a segment may cover to count as an object.
+        left_out: pictures of the folder that are not used, each with the reason.
+    """
+
+    names: tuple[str, ...] = TRAINING_PHOTOGRAPHS
+    area: tuple[float, float] = (0.004, 0.15)
+    left_out: tuple[LeftOut, ...] = ()
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "Photographs":
+        """Use every image directly in ``folder``.
+
+        Raises:
+            InputError: if the folder is missing or holds no image.
+        """
+        files = list_images(require_folder(folder))
+        if not files:
+            raise InputError(f"folder {folder} holds no image; put photographs (png, jpg, …) directly into it")
+        left_out = tuple(pictures_left_out(folder, used=set(files), reason=_reason_in(Path(folder))))
+        tell_left_out(folder, left_out)
+        return cls(names=tuple(str(file) for file in files), left_out=left_out)
+
+    def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
+        """Return a random crop, resized to ``size``, with its segments."""
+        name = self.names[int(rng.integers(len(self.names)))]
+        photograph, segments = load_segmented(name)
+        window = _random_window(rng, shape=photograph.shape[:2])
+        image = cv2.resize(photograph[window], (size, size), interpolation=cv2.INTER_AREA)
+        label = cv2.resize(segments[window], (size, size), interpolation=cv2.INTER_NEAREST)
+        if rng.random() < 0.5:
+            image, label = image[:, ::-1], label[:, ::-1]
+        pixels = np.ascontiguousarray(image, dtype=np.float32) / np.float32(255)
+        return Picture(image=pixels, objects=_objects(label, area=self.area), name=name)
+
+
+def _reason_in(folder: Path) -> Callable[[Path], str]:
+    return lambda file: NOT_READ if file.parent == folder else f"is one folder deeper than {folder}; move it there"
+
+
+def _random_window(rng: np.random.Generator, *, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """A square window of 35 to 100 % of the shorter side."""
+    side = int(min(shape) * rng.uniform(0.35, 1.0))
+    top, left = (int(rng.integers(0, length - side + 1)) for length in shape)
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _objects(label: np.ndarray, *, area: tuple[float, float]) -> tuple[np.ndarray, ...]:
+    """Masks of the segments whose area is within limits and that do not touch the border."""
+    counts = np.bincount(label.ravel())
+    border = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
+    fits = (counts >= area[0] * label.size) & (counts <= area[1] * label.size)
+    fits[np.unique(border)] = False
+    return tuple(label == index for index in np.flatnonzero(fits))
+
+
+@lru_cache(maxsize=512)
+def load_segmented(name: str) -> tuple[np.ndarray, Int32[np.ndarray, "h w"]]:
+    """Return the photograph (H, W, 3) uint8, long side at most 384 pixels, and its segment labels (H, W).
+
+    Raises:
+        InputError: naming a file that is no image, or is too small or narrow to be cropped.
+    """
+    photograph = read_image(name) if Path(name).suffix else embedded_photograph(name)
+    scale = min(1.0, _LONG_SIDE / max(photograph.shape[:2]))
+    if scale * min(photograph.shape[:2]) < _SHORT_SIDE:
+        height, width = photograph.shape[:2]
+        raise InputError(f"{name} ({width} × {height} pixels) is too small or narrow to be cropped; take it out")
+    photograph = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    segments = felzenszwalb(photograph, scale=150, sigma=0.8, min_size=60)
+    return photograph, segments.astype(np.int32)
+
+
+@cache
+def embedded_photograph(name: str) -> np.ndarray:
+    """Return one of scikit-image's photographs as RGB bytes (H, W, 3), from the wheel alone.
+
+    Raises:
+        InputError: naming the photographs that exist.
+    """
+    folder = Path(str(data.__file__)).parent
+    files = {file.stem: file for file in list_images(folder)}
+    if name not in files:
+        raise InputError(f"scikit-image has no photograph {name!r}; it has {', '.join(files)}")
+    return read_image(files[name])

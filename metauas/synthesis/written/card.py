@@ -1,0 +1,146 @@
+"""The card of written pairs: metadata that the Hub and ``datasets`` read, and what a person wants to know."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from metauas.synthesis.recipe import PATHS
+from metauas.synthesis.written.record import Record, digest_of
+from metauas.synthesis.written.report import Kinds, count_kinds
+from metauas.synthesis.written.shards import ShardContent, row_schema
+
+if TYPE_CHECKING:
+    from huggingface_hub import DatasetCardData
+
+CARD_NAME = "README.md"
+
+_BODY = """
+# Change pairs made by metauas
+
+{pairs:,} pairs of images with a known change, training data for universal anomaly segmentation with **one normal
+image as the prompt** ([Gao, NeurIPS 2024](https://arxiv.org/abs/2505.09265)). No real defect is among them: each pair
+shows one picture twice, seen from slightly different places and in slightly different light, and in most pairs one of
+the two was changed.
+
+| column | what it is |
+|---|---|
+| `query` | the image under test, {size} × {size} pixels |
+| `prompt` | the normal image it is compared with |
+| `mask` | 255 where the query visibly differs from the prompt, else 0 |
+| `kind` | the kind of change |
+| `source` | the picture it was made from |
+| `index`, `seed`, `size` | what the pair was drawn by: number in its split, seed, side in pixels |
+
+## How to use it
+
+```python
+from datasets import load_dataset
+
+pairs = load_dataset("this/repository", split="train", streaming=True)  # or this folder
+```
+
+With metauas itself, `metauas.synthesis.WrittenPairs(folder)` and `metauas.synthesis.stream_pairs("this/repository")`
+give the pairs that its training takes.
+
+## Kinds of change
+
+{kinds}
+
+## Settings
+
+Made by metauas {version}; digest of all settings `{digest}`. The same settings and pictures give the same pairs.
+
+| setting | value |
+|---|---|
+{settings}
+
+## Origin and licence
+
+{origin}
+
+## Citation
+
+```bibtex
+@inproceedings{{gao2024metauas,
+  title     = {{{{MetaUAS}}: Universal Anomaly Segmentation with One-Prompt Meta-Learning}},
+  author    = {{Gao, Bin-Bin}},
+  booktitle = {{Advances in Neural Information Processing Systems}},
+  year      = {{2024}},
+  url       = {{https://arxiv.org/abs/2505.09265}}
+}}
+```
+"""
+
+_SHIPPED = "Crops of the photographs that scikit-image ships, each under its own licence (its `data/README.txt`)."
+_YOURS = (
+    "Crops of pictures from {folders}: their licences hold for the pairs made of them. **Say here which these are "
+    "before you publish the data set.** (COCO: images under Flickr's terms of use, annotations under CC BY 4.0.)"
+)
+_DRAWN = "All else, and every mask, was made by metauas and is free of other people's rights."
+
+
+def make_card(contents: Sequence[ShardContent], *, record: Record) -> str:
+    """Return the text of ``README.md``: YAML metadata, then the description."""
+    kinds = count_kinds(contents)
+    body = _BODY.format(
+        pairs=sum(len(content.kinds) for content in contents),
+        size=record["size"],
+        kinds=_kinds_table(kinds),
+        version=record["metauas"],
+        digest=digest_of(record),
+        settings="\n".join(f"| `{name}` | `{value}` |" for name, value in record.items() if value is not None),
+        origin=_origin(record),
+    )
+    return f"---\n{_metadata(contents).to_yaml()}\n---\n{body}"
+
+
+def _metadata(contents: Sequence[ShardContent]) -> "DatasetCardData":
+    from datasets import DatasetInfo, Features  # only now: seconds to import
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    splits = list(dict.fromkeys(content.shard.split for content in contents))
+    files = [{"split": split, "path": f"{split}/pairs-*.parquet"} for split in splits]
+    data = DatasetCardData(
+        pretty_name="Change pairs made by metauas",
+        license="other",
+        license_name="see-origin-and-licence",
+        task_categories=["image-segmentation"],
+        tags=["anomaly-segmentation", "change-segmentation", "synthetic", "metauas"],
+        size_categories=size_category(sum(len(content.kinds) for content in contents)),
+        configs=[{"config_name": "default", "data_files": files}],
+    )
+    info = DatasetInfo(features=Features.from_arrow_schema(row_schema()))
+    DatasetInfosDict(default=info).to_dataset_card_data(data)
+    return data
+
+
+def size_category(pairs: int) -> str:
+    """Return the Hub's word for a number of rows, such as ``10K<n<100K``."""
+    if pairs < 1000:
+        return "n<1K"
+    low = 10 ** (len(str(pairs)) - 1)
+    return f"{_short(low)}<n<{_short(10 * low)}"
+
+
+def _short(number: int) -> str:
+    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= unit:
+            return f"{number // unit}{letter}"
+    return str(number)
+
+
+def _kinds_table(kinds: Kinds) -> str:
+    lines = [f"| kind | {' | '.join(kinds)} |", "|---" * (1 + len(kinds)) + "|"]
+    totals = {split: sum(counts.values()) for split, counts in kinds.items()}
+    for kind in next(iter(kinds.values())):
+        cells = [f"{counts[kind]:,} ({counts[kind] / totals[split]:.1%})" for split, counts in kinds.items()]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _origin(record: Record) -> str:
+    uses_photographs = bool(record["pictures"].get("photographs") or record["textures"].get("photographs"))
+    folders = [f"`{name}` ({record[name]})" for name in PATHS if record[name] is not None]
+    shipped = [_SHIPPED] if uses_photographs and record["photographs"] is None else []
+    yours = [_YOURS.format(folders=", ".join(folders))] if folders else []
+    return "\n".join(f"- {text}" for text in [*shipped, *yours, _DRAWN])

@@ -1,0 +1,164 @@
+"""Written pairs as torch data sets: by number from a folder, or as a stream from a folder or the Hub."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from torch import from_numpy
+from torch.utils.data import Dataset, IterableDataset
+
+from metauas.errors import InputError, check_choice
+from metauas.files import require_folder
+from metauas.files.images import decode_image, to_tensor
+from metauas.synthesis.dataset import SPLITS
+from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.written.shards import ROWS_A_GROUP, row_schema
+
+_FINISH = "run `metauas synthesize` with this folder and its settings again to finish it"
+
+
+class WrittenPairs(Dataset[ChangePair]):
+    """The pairs of one split of a folder, by number, read from the shards as they are: nothing is copied.
+
+    Reading in order is quick, as the pairs of a row group come into memory together.
+
+    Args:
+        folder: as ``write_pairs`` leaves it.
+        split: ``train`` or ``validation``.
+
+    Raises:
+        InputError: the folder holds no such pairs, or not all of them.
+    """
+
+    def __init__(self, folder: str | Path, *, split: str = "train") -> None:
+        self.files = list_shards(folder, split=split)
+        self._ends = np.cumsum([_count_rows(file) for file in self.files])
+        self._written = [file.stat().st_mtime_ns for file in self.files]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> ChangePair:
+        if not 0 <= index < len(self):
+            raise IndexError(f"pair {index} of {len(self)}")
+        shard = int(np.searchsorted(self._ends, index, side="right"))
+        row = index - (int(self._ends[shard - 1]) if shard else 0)
+        file = self.files[shard]
+        with _explained(file):
+            group = _read_group(file, row // ROWS_A_GROUP, self._written[shard])
+            return pair_of(group.slice(row % ROWS_A_GROUP, 1).to_pylist()[0], origin=f"{file} row {row}")
+
+
+class PairStream(IterableDataset[ChangePair]):
+    """One process' part of written pairs, in order; the parts of all processes do not overlap.
+
+    Whole shards are shared out where ``world_size`` divides their number, else every ``world_size``-th pair is taken.
+    The workers of a loader share the shards: more of them than shards are of no use, and every process must have as
+    many as the others.
+
+    Args:
+        source: a folder as ``write_pairs`` leaves it, else ``"owner/repository"`` of a data set on the Hub. A ``Path``
+            is never looked for on the Hub.
+        split: ``train`` or ``validation``.
+        rank: which of the processes this is.
+        world_size: how many there are.
+
+    Raises:
+        InputError: the folder is not whole, the repository cannot be had, or ``rank`` is none of the processes.
+    """
+
+    def __init__(self, source: str | Path, *, split: str = "train", rank: int = 0, world_size: int = 1) -> None:
+        from datasets.distributed import split_dataset_by_node  # only now: seconds to import
+
+        if not 0 <= rank < world_size:
+            raise InputError(f"rank={rank} of world_size={world_size} processes; ranks are 0 to {world_size - 1}")
+        check_choice(name="split", value=split, choices=SPLITS)
+        if isinstance(source, Path) or Path(source).exists():
+            list_shards(source, split=split)
+        self.rows = split_dataset_by_node(_load_rows(str(source), split), rank=rank, world_size=world_size)
+
+    def __iter__(self) -> Iterator[ChangePair]:
+        return map(pair_of, self.rows)
+
+
+#: The verb, for where a stream is asked for.
+stream_pairs = PairStream
+
+
+def _load_rows(source: str, split: str) -> Any:
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(source, split=split, streaming=True).decode(False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{source} is no folder here, and cannot be had as a data set of the Hugging Face Hub: {error}"
+        ) from error
+
+
+def list_shards(folder: str | Path, *, split: str) -> list[Path]:
+    """Return the shards of a split in their order.
+
+    Raises:
+        InputError: there are none, or not all of them.
+    """
+    check_choice(name="split", value=split, choices=SPLITS)
+    files = sorted((require_folder(folder) / split).glob("pairs-*-of-*.parquet"))
+    if not files:
+        raise InputError(
+            f"{folder} holds no pairs of the split {split}; `metauas synthesize --out {folder}` writes them"
+        )
+    total = files[0].stem.rsplit("-", 1)[1].lstrip("0")
+    if str(len(files)) != total:
+        raise InputError(f"{folder} holds {len(files)} of {total} shards of the split {split}; {_FINISH}")
+    return files
+
+
+def _count_rows(file: Path) -> int:
+    with _explained(file), pq.ParquetFile(file) as shard:
+        missing = set(row_schema().names) - set(shard.schema_arrow.names)
+        groups = [shard.metadata.row_group(number).num_rows for number in range(shard.num_row_groups)]
+        if missing or any(rows != ROWS_A_GROUP for rows in groups[:-1]):
+            raise InputError(f"{file} holds no pairs as `metauas synthesize` writes them; take it out")
+        return sum(groups)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # damaged parquet is met with almost any of them
+        raise InputError(f"{file} cannot be read as a shard of pairs ({error}); write or copy it anew") from error
+
+
+def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:
+    """Return the pair of a row whose images are still encoded.
+
+    Raises:
+        InputError: an image of it is damaged, or the three differ in size.
+    """
+    query, prompt, mask = (
+        decode_image(row[side]["bytes"], origin=f"{side} of {origin}") for side in ("query", "prompt", "mask")
+    )
+    if not query.shape == prompt.shape == mask.shape:
+        raise InputError(f"{origin}: query, prompt and mask are of different sizes; write or copy the shard anew")
+    return ChangePair(
+        query=to_tensor(query),
+        prompt=to_tensor(prompt),
+        mask=from_numpy((mask[None, ..., 0] > 0).astype(np.float32)),
+        kind=row["kind"],
+        source=row["source"],
+    )
+
+
+@lru_cache(maxsize=4)  # pairs that are drawn together may lie in two groups or three, at the end of a shard
+def _read_group(file: Path, group: int, written: int) -> pa.Table:  # written: a file of the same name may be another
+    with pq.ParquetFile(file) as shard:
+        return shard.read_row_group(group, use_threads=False)

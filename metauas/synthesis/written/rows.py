@@ -1,0 +1,90 @@
+"""Rows of a shard: one pair each, its images encoded; a pair whose source image is broken is drawn anew."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metauas.errors import InputError
+from metauas.files.images import IMAGE_SUFFIXES, to_uint8
+from metauas.seeding import rng_for
+from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.recipe import PATHS, SynthesisSettings
+
+Synthesize = Callable[[np.random.Generator], ChangePair]
+
+ATTEMPTS = 20  # even where half of all images are broken, all of them fail once in a million pairs
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One image that could not be used for one pair.
+
+    Attributes:
+        index: the pair's number in its split.
+        file: the image, relative to the folder of its source; empty if the error names none.
+        error: what was wrong.
+    """
+
+    index: int
+    file: str
+    error: str
+
+
+def draw_pair(
+    synthesize: Synthesize, *, settings: SynthesisSettings, split: str, index: int
+) -> tuple[ChangePair, list[Skipped]]:
+    """Draw pair ``index`` as ``PairDataset`` does; after a failure, by a generator that the attempt is part of.
+
+    Raises:
+        InputError: all attempts failed; names the last failure.
+    """
+    skipped: list[Skipped] = []
+    for attempt in range(ATTEMPTS):
+        key = (settings.seed, split, index, attempt)
+        try:
+            return synthesize(rng_for(*(key if attempt else key[:3]))), skipped
+        except InputError as error:
+            skipped.append(_explained(str(error), settings=settings, index=index))
+    raise InputError(f"pair {index} of {split} failed {ATTEMPTS} times, the last time because {skipped[-1].error}")
+
+
+def make_row(pair: ChangePair, *, settings: SynthesisSettings, index: int) -> dict[str, Any]:
+    """Return the pair as a row: images as bytes of PNG or JPEG files, the mask as a PNG of 0 and 255."""
+    return {
+        "query": {"bytes": _encoded(to_uint8(pair.query), quality=settings.jpeg_quality), "path": None},
+        "prompt": {"bytes": _encoded(to_uint8(pair.prompt), quality=settings.jpeg_quality), "path": None},
+        "mask": {"bytes": _encoded(pair.mask[0].numpy().astype(np.uint8) * 255, quality=None), "path": None},
+        "kind": pair.kind,
+        "source": _without_folders(pair.source, settings=settings),
+        "index": index,
+        "seed": settings.seed,
+        "size": settings.size,
+    }
+
+
+def _encoded(pixels: np.ndarray, *, quality: int | None) -> bytes:
+    """A file of (H, W, 3) RGB or (H, W) grey bytes."""
+    image = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    if quality is None:
+        return cv2.imencode(".png", image)[1].tobytes()
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def _explained(message: str, *, settings: SynthesisSettings, index: int) -> Skipped:
+    """The package's errors about an image begin with its name."""
+    error = _without_folders(message, settings=settings)
+    endings = "|".join(re.escape(ending) for ending in IMAGE_SUFFIXES)
+    named = re.match(rf"(?:file )?(.+?(?:{endings}))(?=\s|$)", error, flags=re.IGNORECASE)
+    return Skipped(index=index, file=named.group(1) if named else "", error=error)
+
+
+def _without_folders(text: str, *, settings: SynthesisSettings) -> str:
+    """Names relative to their folder do not depend on where it lies, and tell nobody where that is."""
+    for folder in (Path(path) for name in PATHS if (path := getattr(settings, name)) is not None):
+        text = text.replace(f"{folder}/", "").replace(str(folder), folder.name)
+    return text

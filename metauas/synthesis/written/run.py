@@ -1,0 +1,122 @@
+"""Writing pairs: from settings to a folder of shards with a card, resumable from any moment."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
+from metauas.files import read_json, write_json, write_text
+from metauas.files.contents import SUMMARY_NAME
+from metauas.files.locks import alone_in, clear_unfinished
+from metauas.progress import tqdm
+from metauas.synthesis.recipe import SynthesisSettings
+from metauas.synthesis.written.card import CARD_NAME, make_card
+from metauas.synthesis.written.record import Record, absolute_paths, make_record
+from metauas.synthesis.written.report import SKIPPED_NAME, list_skipped, summarise
+from metauas.synthesis.written.shards import (
+    Shard,
+    Synthesizers,
+    build_synthesizers,
+    plan_shards,
+    read_content,
+    unfinished_shards,
+    write_shard,
+)
+
+
+class ShardsFailedError(RuntimeError):
+    """Some shards could not be written; names each and its error. All others are there."""
+
+
+def write_pairs(
+    settings: SynthesisSettings,
+    out: str | Path,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    gpu: bool = False,
+) -> dict[str, Any]:
+    """Write all pairs of a synthesis into a folder, or those that are not there yet; return its summary.
+
+    The folder ends with the same shards, to the byte, however often the call was killed and made again, and whatever
+    the number of workers. Beside them lie a card (``README.md``), ``summary.json`` and ``skipped.json``.
+
+    Args:
+        settings: what to write.
+        out: the folder; made if it is missing.
+        scheduler: address of a Dask scheduler whose workers see ``out`` and the settings' folders at the same place.
+        workers: without ``scheduler``: processes on this machine, None for one a core, 0 for none but this one.
+        gpu: each shard waits for one unit of a worker's resource ``GPU``.
+
+    Raises:
+        InputError: a source cannot be used, the folder holds pairs of other settings or another run is writing
+            into it, or there is no scheduler at that address.
+        ShardsFailedError: some shards could not be written.
+    """
+    settings, target = absolute_paths(settings), Path(out).resolve()
+    shards, record = plan_shards(settings), make_record(settings)
+    with alone_in(target):
+        todo = unfinished_shards(target, shards=shards, record=record)
+        if not todo and (target / SUMMARY_NAME).is_file():
+            return read_json(target / SUMMARY_NAME)
+        started = perf_counter()
+        outcomes = _outcomes(
+            partial(write_shard, settings=settings, record=record, out=target),
+            todo,
+            prepare=partial(build_synthesizers, settings),
+            scheduler=scheduler,
+            workers=workers,
+            gpu=gpu,
+        )
+        try:
+            with closing(outcomes):
+                _follow(outcomes, shards=shards, todo=todo)
+        finally:
+            clear_unfinished(target)  # of workers that were lost
+        pairs, seconds = sum(map(len, todo)), perf_counter() - started
+        return _describe(target, shards=shards, record=record, pairs=pairs, seconds=seconds)
+
+
+def _outcomes(
+    work: Callable[[Shard, Synthesizers], None],
+    todo: Sequence[Shard],
+    *,
+    prepare: Callable[[], Synthesizers],
+    scheduler: str | None,
+    workers: int | None,
+    gpu: bool,
+) -> Generator[Outcome[Shard], None, None]:
+    if not todo:
+        return
+    if workers == 0 and scheduler is None:
+        yield from run_here(work, todo, prepare=prepare)
+        return
+    with open_client(scheduler=scheduler, workers=workers, gpu=gpu) as client:
+        yield from run_on_cluster(work, todo, prepare=prepare, client=client, gpu=gpu)
+
+
+def _follow(outcomes: Iterator[Outcome[Shard]], *, shards: Sequence[Shard], todo: Sequence[Shard]) -> None:
+    """Show how far it is, and tell in the end what has failed."""
+    failed, total = {}, sum(map(len, shards))
+    with tqdm(total=total, initial=total - sum(map(len, todo)), unit="pair", desc="synthesis") as bar:
+        for shard, error in outcomes:
+            if error is None:
+                bar.update(len(shard))
+            else:
+                failed[shard.name] = error
+                bar.set_postfix(failed=len(failed))
+    if failed:
+        lines = "\n".join(f"{name}: {error!r}" for name, error in sorted(failed.items()))
+        raise ShardsFailedError(f"{len(failed)} of {len(shards)} shards could not be written:\n{lines}")
+
+
+def _describe(target: Path, *, shards: Sequence[Shard], record: Record, pairs: int, seconds: float) -> dict[str, Any]:
+    contents = [read_content(target / shard.name, shard) for shard in shards]
+    summary = summarise(contents, record=record, pairs=pairs, seconds=seconds)
+    write_json(target / SKIPPED_NAME, list_skipped(contents))
+    write_text(target / CARD_NAME, make_card(contents, record=record))
+    write_json(target / SUMMARY_NAME, summary)  # the last: it says that all is there
+    return summary

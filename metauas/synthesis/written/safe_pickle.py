@@ -1,0 +1,173 @@
+"""Plain values and NumPy arrays out of pickles, with nothing in them executed.
+
+A pickle may ask for any function to be called. Here it can name the few things that rebuild NumPy arrays and nothing
+else, and even of these it gets inert stand-ins that only remember what they were called with. The arrays are built
+afterwards, by the code below and within the bounds of their bytes.
+"""
+
+import io
+import math
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.lib import format as npy
+
+from metauas.errors import InputError
+from metauas.files import require_file
+from metauas.files.pickles import check_pickle
+
+#: What a pickle may name: how NumPy pickles arrays, scalars and their types. NumPy 2 calls ``core`` ``_core``.
+_KNOWN = {
+    ("numpy._core.multiarray", "_reconstruct"): "array",
+    ("numpy._core.multiarray", "scalar"): "scalar",
+    ("numpy._core.numeric", "_frombuffer"): "buffer",
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): "dtype",
+}
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_pickle(path: str | Path, *, hint: str) -> Any:
+    """Read numbers, strings, lists, tuples, dictionaries and NumPy arrays out of a pickle.
+
+    Args:
+        path: a file of ``pickle.dump``, of protocol 3 or later.
+        hint: what would be right, for the errors.
+
+    Raises:
+        InputError: the file is missing, damaged, or asks for anything else than such values; nothing was executed.
+    """
+    with _explained(path, "pickle", hint), require_file(path, hint=hint).open("rb") as file:
+        return _load(file)
+
+
+def read_npy(path: str | Path, *, hint: str) -> np.ndarray:
+    """Read an array out of a ``.npy`` file; of one that holds objects, as ``read_pickle`` does.
+
+    Raises:
+        InputError: as ``read_pickle``.
+    """
+    with _explained(path, ".npy file", hint), require_file(path, hint=hint).open("rb") as file:
+        shape, _, dtype = _HEADERS[npy.read_magic(file)](file)
+        if not dtype.hasobject:
+            file.seek(0)
+            return npy.read_array(file, allow_pickle=False)
+        value = _load(file)
+        if not isinstance(value, np.ndarray) or value.shape != shape:
+            raise ValueError(f"it should hold an array of shape {shape}")
+        return value
+
+
+@contextmanager
+def _explained(path: str | Path, what: str, hint: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # an unpickler meets garbage with almost any of them
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"{path} cannot be read as a {what} of plain values ({reason}); it may be incomplete: {hint}"
+        ) from error
+
+
+class _StandIn:
+    """Stands for what a pickle names: remembers what it was called with and what state it was given, and does nothing.
+
+    The unpickler makes a new class of it for each name it meets, so that nothing a pickle does to one can last.
+    """
+
+    role = ""
+    args: tuple[Any, ...] = ()
+    state: Any = None
+
+    def __new__(cls, *args: Any) -> "_StandIn":
+        made = super().__new__(cls)
+        made.args = args
+        return made
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(*given: Any) -> None:
+        # a pickle may hand the state to the class itself, which then ends here as the only argument
+        if len(given) == 2:
+            given[0].state = given[1]
+
+
+class _Unpickler(pickle.Unpickler):
+    """Refuses every name but those of ``_KNOWN``."""
+
+    def find_class(self, module: str, name: str) -> type[_StandIn]:
+        role = _KNOWN.get((module.replace("numpy.core.", "numpy._core."), name))
+        if role is None:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused")
+        return type("StandIn", (_StandIn,), {"role": role})
+
+
+def _load(file: BinaryIO) -> Any:
+    content = io.BytesIO(file.read())
+    check_pickle(content)
+    return _Values().of(_Unpickler(content).load())
+
+
+class _Values:
+    """Turns what was unpickled into values; what is referred to many times is turned once."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, Any] = {}
+
+    def of(self, value: Any) -> Any:
+        if id(value) not in self.made:
+            self.made[id(value)] = self._make(value)
+        return self.made[id(value)]
+
+    def _make(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self.of(key): self.of(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.of(item) for item in value)
+        if isinstance(value, _StandIn):
+            return _MAKERS[value.role](self, value)
+        if isinstance(value, type):
+            raise ValueError("it holds a class where a value should be")
+        return value
+
+    def array(self, given: _StandIn) -> np.ndarray:
+        _version, shape, kind, is_fortran, content = given.state
+        order: Literal["C", "F"] = "F" if is_fortran else "C"
+        if not isinstance(content, list):
+            return np.frombuffer(content, _dtype(kind)).reshape(tuple(shape), order=order).copy()
+        if math.prod(shape) != len(content):
+            raise ValueError(f"an array of shape {shape} with {len(content)} objects")
+        objects = np.empty(len(content), object)
+        for place, item in enumerate(content):
+            objects[place] = self.of(item)
+        return objects.reshape(tuple(shape), order=order)
+
+    def buffer(self, given: _StandIn) -> np.ndarray:
+        content, kind, shape, order = given.args
+        return np.frombuffer(content, _dtype(kind)).reshape(tuple(shape), order=order).copy()
+
+    def scalar(self, given: _StandIn) -> Any:
+        kind, content = given.args
+        return np.frombuffer(content, _dtype(kind))[0].item()
+
+
+_MAKERS: dict[str, Callable[[_Values, _StandIn], Any]] = {
+    "array": _Values.array,
+    "buffer": _Values.buffer,
+    "scalar": _Values.scalar,
+}
+
+
+def _dtype(given: Any) -> np.dtype[Any]:
+    """Return the number or text type that a stand-in of ``numpy.dtype`` describes; never one that holds objects."""
+    code, order = str(given.args[0]), given.state[1]
+    if given.role != "dtype" or not re.fullmatch(r"[biufcSU]\d+", code):
+        raise ValueError(f"an array of type {code}, which is none of numbers or text")
+    return np.dtype(code).newbyteorder(order)

@@ -1,0 +1,162 @@
+"""Shards: parquet files of pairs, each a function of the synthesis' record and its own number, whole or absent."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from metauas.errors import InputError
+from metauas.files import atomic_path, to_disk
+from metauas.synthesis.dataset import SPLITS
+from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer
+from metauas.synthesis.written.record import Record, differences
+from metauas.synthesis.written.rows import Skipped, Synthesize, draw_pair, make_row
+
+#: Rows a row group: what a reader takes into memory for one pair, some megabytes at 256 pixels.
+ROWS_A_GROUP = 32
+
+_RECORD, _SKIPPED = b"metauas", b"metauas.skipped"
+
+
+Synthesizers = dict[str, Synthesize]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file: pairs ``start`` to ``stop`` - 1 of a split, the ``number``-th file of ``total``."""
+
+    split: str
+    number: int
+    total: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """The file's place in the folder of the synthesis, as ``datasets.load_dataset`` understands it."""
+        return f"{self.split}/pairs-{self.number:05d}-of-{self.total:05d}.parquet"
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class ShardContent:
+    """What the footer and the small columns of a finished shard say."""
+
+    shard: Shard
+    kinds: list[str]
+    bytes: int
+    skipped: list[Skipped]
+
+
+def plan_shards(settings: SynthesisSettings) -> list[Shard]:
+    """Return all shards of a synthesis, training first."""
+    held_out = round(settings.count * settings.validation_share)
+    counts = dict(zip(SPLITS, (settings.count - held_out, held_out), strict=True))
+    return [shard for split in SPLITS for shard in _split_shards(split, counts[split], settings.shard_size)]
+
+
+def _split_shards(split: str, count: int, size: int) -> Iterator[Shard]:
+    starts = range(0, count, size)
+    for number, start in enumerate(starts):
+        yield Shard(split=split, number=number, total=len(starts), start=start, stop=min(start + size, count))
+
+
+def build_synthesizers(settings: SynthesisSettings) -> Synthesizers:
+    """Return what makes the pairs, for every split that has any."""
+    splits = dict.fromkeys(shard.split for shard in plan_shards(settings))
+    return {split: build_synthesizer(settings, split=split) for split in splits}
+
+
+def write_shard(
+    shard: Shard, synthesizers: Synthesizers, *, settings: SynthesisSettings, record: Record, out: Path
+) -> None:
+    """Make the pairs of a shard and write its file: the same bytes whoever does it, however often.
+
+    Raises:
+        InputError: a pair could not be made of any of the source's images.
+    """
+    cv2.setNumThreads(1)  # a process a core makes more pairs than one process with many threads
+    torch.set_num_threads(1)
+    skipped: list[Skipped] = []
+    rows = _make_rows(shard, synthesizers[shard.split], settings=settings, skipped=skipped)
+    with (
+        atomic_path(out / shard.name, durable=True) as temporary,
+        # PNG and JPEG cannot be made smaller
+        pq.ParquetWriter(temporary, row_schema(), compression="none", write_page_index=True) as writer,
+    ):
+        while group := list(islice(rows, ROWS_A_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=row_schema()))
+        notes = {_RECORD: record, _SKIPPED: [asdict(item) for item in skipped]}
+        writer.add_key_value_metadata({key: json.dumps(note, sort_keys=True) for key, note in notes.items()})
+    to_disk((out / shard.name).parent)
+
+
+def _make_rows(
+    shard: Shard, synthesize: Synthesize, *, settings: SynthesisSettings, skipped: list[Skipped]
+) -> Iterator[dict[str, Any]]:
+    for index in range(shard.start, shard.stop):
+        pair, failures = draw_pair(synthesize, settings=settings, split=shard.split, index=index)
+        skipped += failures
+        yield make_row(pair, settings=settings, index=index)
+
+
+def row_schema() -> pa.Schema:
+    """Return the columns of a shard, with the note by which ``datasets`` knows the images.
+
+    The note is ``datasets``' own form of its features; ``datasets`` itself would take every worker seconds to import.
+    """
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    types = dict.fromkeys(("query", "prompt", "mask"), image) | dict.fromkeys(("kind", "source"), pa.string())
+    types |= {"index": pa.int64(), "seed": pa.int64(), "size": pa.int32()}
+    features = {
+        name: {"_type": "Image"} if kind == image else {"dtype": str(kind), "_type": "Value"}
+        for name, kind in types.items()
+    }
+    return pa.schema(list(types.items()), metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def read_content(path: Path, shard: Shard) -> ShardContent:
+    """Read kinds, bytes and skipped images of a finished shard."""
+    with pq.ParquetFile(path) as file:
+        kinds = file.read(columns=["kind"])["kind"].to_pylist()
+        skipped = json.loads(file.metadata.metadata[_SKIPPED])
+    return ShardContent(shard=shard, kinds=kinds, bytes=path.stat().st_size, skipped=[Skipped(**s) for s in skipped])
+
+
+def unfinished_shards(out: Path, *, shards: list[Shard], record: Record) -> list[Shard]:
+    """Return the shards that are still to be written into ``out``.
+
+    Raises:
+        InputError: a shard that lies there belongs to another synthesis; names the settings that differ.
+    """
+    found = {
+        path.relative_to(out).as_posix(): _is_whole(path, record) for path in sorted(out.glob("*/pairs-*.parquet"))
+    }
+    strange = set(found) - {shard.name for shard in shards}
+    if strange:
+        raise InputError(f"{out / min(strange)} is no shard of this synthesis; take it out")
+    return [shard for shard in shards if not found.get(shard.name)]
+
+
+def _is_whole(path: Path, record: Record) -> bool:
+    """The footer is written last: a file without one was cut off, for example in being copied."""
+    try:
+        notes = pq.read_metadata(path).metadata
+        found = json.loads((notes or {}).get(_RECORD, b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    if found != record:
+        raise InputError(
+            f"{path.parents[1]} holds pairs of another synthesis: {differences(found, record)}; give the settings it "
+            "was begun with, or another folder"
+        )
+    return True
