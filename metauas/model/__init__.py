@@ -18,6 +18,7 @@ from metauas.model.share.fast import fast_copy
 from metauas.model.share.onnx_runtime import OnnxSegmenter
 from metauas.model.variants.plus import PLUS, MetaUASPlus, with_plus
 from metauas.model.variants.scales import SCALES, ScaleAverage
+from metauas.model.variants.tiles import TiledNetwork
 from metauas.model.variants.visual_similarity import EncoderSimilarity, TowerSimilarity
 from metauas.model.weights.checkpoint import load_checkpoint, save_checkpoint
 from metauas.model.weights.official import load_official
@@ -37,6 +38,7 @@ __all__ = [
     "ModelConfig",
     "OnnxSegmenter",
     "ScaleAverage",
+    "TiledNetwork",
     "TowerSimilarity",
     "attention_of",
     "create_model",

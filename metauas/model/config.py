@@ -23,7 +23,7 @@ class ModelConfig(Settings):
         freeze_encoder: keep the encoder as it is (the paper does).
         alignment: ``none``, ``hard``, ``soft``.
         similarity: ``dot`` (official) or ``cosine``.
-        fusion: ``concat`` (official), ``add``, ``absdiff``, ``contrast``.
+        fusion: ``concat`` (official), ``add``, ``absdiff``, ``contrast``, ``nearest``.
         aligned_stages: how many of the deepest stages are aligned.
         decoder: ``unet`` (official) or ``fpn``.
         decoder_channels: ``unet``: channels of its blocks, deep to shallow; with fewer than the encoder has stages the
@@ -38,7 +38,7 @@ class ModelConfig(Settings):
     freeze_encoder: bool = False
     alignment: Literal["none", "hard", "soft"] = "soft"
     similarity: Literal["dot", "cosine"] = "dot"
-    fusion: Literal["concat", "add", "absdiff", "contrast"] = "concat"
+    fusion: Literal["concat", "add", "absdiff", "contrast", "nearest"] = "concat"
     aligned_stages: Annotated[int, Field(ge=1, le=4)] = 3
     decoder: Literal["unet", "fpn"] = "unet"
     decoder_channels: tuple[Annotated[int, Field(ge=1)], ...]
@@ -83,7 +83,7 @@ PRESETS = {
         encoder_weights="imagenet",
         freeze_encoder=True,
         similarity="cosine",
-        fusion="contrast",
+        fusion="nearest",
         decoder_channels=(160, 96, 64, 32),
     ),
     "b4": ModelConfig(

@@ -5,8 +5,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metauas.errors import check_choice
+from metauas.model.nearest import as_bank, distance_to_nearest, unit_means
 
-FUSIONS = ("concat", "add", "absdiff", "contrast")
+FUSIONS = ("concat", "add", "absdiff", "contrast", "nearest")
+
+_SPREAD = 8.0  # distances lie mostly below 0.2; features are about ten times as large
 
 
 class Fusion(nn.Module):
@@ -15,7 +18,9 @@ class Fusion(nn.Module):
     - ``concat``: the query's, then the prompt's (the official one);
     - ``add``: their sum;
     - ``absdiff``: their absolute difference;
-    - ``contrast``: the query's, then the absolute difference: on an edge or a pattern a difference means less.
+    - ``contrast``: the query's, then the absolute difference: on an edge or a pattern a difference means less;
+    - ``nearest``: ``contrast``, then the distance to the nearest feature of the prompts (one channel). Soft alignment
+      averages features, so a difference remains even where the prompt has the same feature; this distance is small.
     """
 
     def __init__(self, mode: str) -> None:
@@ -24,13 +29,35 @@ class Fusion(nn.Module):
 
     def channels(self, stage: int) -> int:
         """Channels after fusing a stage of ``stage`` channels."""
-        return 2 * stage if self.mode in ("concat", "contrast") else stage
+        return {"concat": 2 * stage, "contrast": 2 * stage, "nearest": 2 * stage + 1}.get(self.mode, stage)
 
-    def forward(self, query: Float[Tensor, "b c h w"], aligned: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h w"]:
-        """Return the fused features of the query's and of the prompt's, which are aligned to the query's places."""
+    def bank(self, prompt: Float[Tensor, "p *k c h w"]) -> Float[Tensor, "p m c"] | None:
+        """Return the unit vectors that ``nearest`` compares with, for ``forward``; None for the other choices."""
+        if self.mode != "nearest":
+            return None
+        return as_bank(unit_means(prompt.flatten(0, -4)), prompts=len(prompt))
+
+    def forward(
+        self,
+        query: Float[Tensor, "b c h w"],
+        aligned: Float[Tensor, "b c h w"],
+        bank: Float[Tensor, "p m c"] | None = None,
+    ) -> Float[Tensor, "b c2 h w"]:
+        """Return the fused features.
+
+        Args:
+            query: the query's.
+            aligned: the prompt's, aligned to the query's positions.
+            bank: what ``bank`` returned for the prompts' features, one for all queries or one for each.
+        """
         if self.mode == "concat":
             return torch.cat([query, aligned], dim=1)
         if self.mode == "add":
             return query + aligned
         difference = (query - aligned).abs()
-        return difference if self.mode == "absdiff" else torch.cat([query, difference], dim=1)
+        if self.mode == "absdiff":
+            return difference
+        parts = [query, difference]
+        if bank is not None:
+            parts.append((_SPREAD * distance_to_nearest(unit_means(query), bank)).to(query))
+        return torch.cat(parts, dim=1)

@@ -117,7 +117,7 @@ class MetaUAS(HubMixin):
         features = list(query)
         for stage, align in enumerate(self.alignments, start=self.first_aligned):
             aligned = _align_each(align, query[stage], _one_for_each(prompt[stage], query[stage]))
-            features[stage] = self.fusion(query[stage], aligned)
+            features[stage] = self.fusion(query[stage], aligned, self.fusion.bank(prompt[stage]))
         return cropped(self.decoder(features), like=like)
 
     def encode(self, images: Float[Tensor, "b *k 3 h w"]) -> Features:

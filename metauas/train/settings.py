@@ -83,7 +83,7 @@ class TrainSettings(Settings):
     freeze_encoder: bool | None = None
     alignment: Literal["none", "hard", "soft"] | None = None
     similarity: Literal["dot", "cosine"] | None = None
-    fusion: Literal["concat", "add", "absdiff", "contrast"] | None = None
+    fusion: Literal["concat", "add", "absdiff", "contrast", "nearest"] | None = None
     aligned_stages: int | None = None
     decoder: Literal["unet", "fpn"] | None = None
     decoder_attention: Literal["none", "scse"] | None = None

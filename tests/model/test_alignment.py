@@ -140,10 +140,14 @@ def test_fusion_values_and_channels():
         "absdiff": F.relu(query - aligned) + F.relu(aligned - query),
         "contrast": torch.cat([query, F.relu(query - aligned) + F.relu(aligned - query)], dim=1),
     }
+    contrast = expected["contrast"]
+    units = [F.normalize(F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), dim=1).flatten(2) for x in (query, aligned)]
+    cosines = torch.einsum("bcn,bcm->bnm", *units).amax(dim=2).view(2, 1, *query.shape[2:])
+    expected["nearest"] = torch.cat([contrast, 8 * (1 - cosines) / 2], dim=1)
     assert set(expected) == set(FUSIONS)
     for mode, value in expected.items():
         fusion = Fusion(mode)
-        assert torch.equal(fusion(query, aligned), value)
+        torch.testing.assert_close(fusion(query, aligned, fusion.bank(aligned)), value)
         assert fusion.channels(CHANNELS) == value.shape[1]
 
 

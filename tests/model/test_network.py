@@ -159,7 +159,8 @@ def test_several_prompts_average_their_aligned_features(lite, random_images):
     first = len(features) - len(lite.alignments)
     for stage, align in enumerate(lite.alignments, start=first):
         mean = sum(align(features[stage], one[stage].expand(2, -1, -1, -1)) for one in encoded) / 3
-        features[stage] = lite.fusion(features[stage], mean)
+        bank = lite.fusion.bank(torch.cat([one[stage] for one in encoded])[None])
+        features[stage] = lite.fusion(features[stage], mean, bank)
     expected = lite.decoder(features).sigmoid()
     torch.testing.assert_close(lite.segment(queries, prompts[None]), expected, rtol=0, atol=1e-5)
 

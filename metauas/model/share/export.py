@@ -4,6 +4,7 @@ A prompt is encoded once and used for many queries, so there are two graphs, for
 
 - ``prompt``: K prompts (K, 3, S, S) → for each aligned stage of M positions, their keys φ(prompt) (K, M, C / 2) and
   values (K, M, C); with ``alignment="none"``, which compares nothing, their features (K, C, S / stride, S / stride);
+  with ``fusion="nearest"`` also the bank of unit vectors (1, K·M, C);
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
 
 B and K are free. All K prompts serve every query: what is aligned to each is averaged, as in the network. Batch norms
@@ -36,7 +37,8 @@ SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 METADATA = "metauas"  # the one entry of the files' metadata, as JSON
 INSTALL_ONNX = "install it with: pip install 'metauas[onnx]'"
 
-#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared.
+#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared;
+#: with ``fusion="nearest"`` then the bank of unit vectors, (1, K·M, C).
 PreparedPrompt = tuple[tuple[Tensor, ...], ...]
 
 _OPSET = 18  # of 2022, for runtimes old and new; later ones write the same graph
@@ -54,7 +56,12 @@ class PromptGraph(nn.Module):
         """Return what queries are compared with, one entry an aligned stage."""
         alignments = self.model.alignments
         stages = self.model.encode(prompts)[self.model.first_aligned :]
-        return tuple(_prepared(align, stage) for align, stage in zip(alignments, stages, strict=True))
+        fusion = self.model.fusion
+        banks = (fusion.bank(stage[None]) for stage in stages)
+        return tuple(
+            _prepared(align, stage) + (() if bank is None else (bank,))
+            for align, stage, bank in zip(alignments, stages, banks, strict=True)
+        )
 
 
 class QueryGraph(nn.Module):
@@ -63,14 +70,15 @@ class QueryGraph(nn.Module):
     def __init__(self, model: MetaUAS) -> None:
         super().__init__()
         self.model = model
+        self.with_bank = model.config.fusion == "nearest"
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
         features = list(self.model.encode(queries))
         both = zip(self.model.alignments, prepared, strict=True)
         for stage, (align, parts) in enumerate(both, start=self.model.first_aligned):
-            query = features[stage]
-            features[stage] = self.model.fusion(query, _aligned(align, query, *parts).expand_as(query))
+            query, (*compared, bank) = features[stage], parts if self.with_bank else (*parts, None)
+            features[stage] = self.model.fusion(query, _aligned(align, query, *compared).expand_as(query), bank)
         return cropped(self.model.decoder(features), like=queries).sigmoid()
 
 
@@ -146,6 +154,7 @@ def require_onnx(*packages: str) -> None:
 def prepared_names(model: MetaUAS) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
     parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
+    parts += ("bank",) if model.config.fusion == "nearest" else ()
     strides = model.encoder.strides[model.first_aligned :]
     return [f"{part}_stride{stride}" for stride in strides for part in parts]
 

@@ -14,12 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metauas.errors import InputError, check_choice
+from metauas.model.nearest import as_bank
 from metauas.model.network import Features, MetaUAS
 from metauas.model.variants.visual_similarity import (
     EncodedPatches,
     Similarity,
     TowerSimilarity,
-    as_bank,
     check_strides,
     dissimilarity,
     stage_patches,
@@ -72,7 +72,7 @@ class MetaUASPlus(nn.Module):
         if self.similarity is not None:
             return features, self.similarity.encode_prompt(prompt)
         stages = tuple(stage.flatten(0, -4) for stage in features)
-        return features, as_bank(self._patches(stages, like=prompt), prompts=len(prompt))
+        return features, tuple(as_bank(p, prompts=len(prompt)) for p in self._patches(stages, like=prompt))
 
     @torch.no_grad()
     def segment(

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from metauas.errors import InputError, WeightsUnavailableError, did_you_mean
 from metauas.files import require_file
 from metauas.model.encoder import Encoder, Normalise, create_encoder
+from metauas.model.nearest import as_bank, distance_to_nearest, unit_means
 from metauas.model.network import padded
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Similarity(nn.Module):
         Returns:
             For each compared layer the unit vectors of all patches, (1 or B, K·N, C).
         """
-        return as_bank(self.patches(prompt.flatten(0, -4)), prompts=len(prompt))
+        return tuple(as_bank(layer, prompts=len(prompt)) for layer in self.patches(prompt.flatten(0, -4)))
 
     @torch.no_grad()
     def segment(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | EncodedPatches) -> Float[Tensor, "b 1 h w"]:
@@ -173,8 +174,7 @@ def stage_patches(stages: Sequence[Tensor], *, strides: Sequence[int], size: Seq
     for stage, stride in zip(stages, strides, strict=True):
         if stride in _COMPARED:
             rows, columns = (-(-side // stride) for side in size)
-            mean = F.avg_pool2d(stage[..., :rows, :columns].float(), 3, stride=1, padding=1, count_include_pad=False)
-            found.append(F.normalize(mean, dim=1))
+            found.append(unit_means(stage[..., :rows, :columns]))
     return found
 
 
@@ -188,11 +188,6 @@ def check_strides(encoder: Encoder) -> None:
         raise InputError(f"visual similarity compares stages of stride 8 and 16; this encoder has {encoder.strides}")
 
 
-def as_bank(patches: Sequence[Tensor], *, prompts: int) -> EncodedPatches:
-    """Return patches (prompts · K, C, rows, columns) as (prompts, K · N, C), for each compared layer."""
-    return tuple(layer.flatten(2).transpose(1, 2).reshape(prompts, -1, layer.shape[1]) for layer in patches)
-
-
 def dissimilarity(patches: Sequence[Tensor], bank: EncodedPatches, *, size: Sequence[int]) -> Float[Tensor, "b 1 h w"]:
     """Return the mean over layers of ½ (1 − highest cosine with the bank), resized bilinearly to ``size``.
 
@@ -202,17 +197,10 @@ def dissimilarity(patches: Sequence[Tensor], bank: EncodedPatches, *, size: Sequ
         size: height and width of the maps, pixels.
     """
     maps = [
-        F.interpolate(_nearest(layer, normal), size=tuple(size), mode="bilinear")
+        F.interpolate(distance_to_nearest(layer, normal), size=tuple(size), mode="bilinear")
         for layer, normal in zip(patches, bank, strict=True)
     ]
     return torch.stack(maps).mean(dim=0)
-
-
-def _nearest(query: Float[Tensor, "b c h w"], normal: Float[Tensor, "p n c"]) -> Float[Tensor, "b 1 h w"]:
-    with torch.autocast(query.device.type, enabled=False):  # cosines near 1 need all of float32
-        cosines = normal @ query.flatten(2)
-    nearest = cosines.amax(dim=1, keepdim=True).unflatten(2, query.shape[-2:])
-    return ((1 - nearest) / 2).clamp(0, 1)  # rounding can take a cosine past 1
 
 
 def _create_tower(name: str, *, weights: str) -> nn.Module:
