@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos check-lab
+.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos check-lab check-gpu
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -47,8 +47,11 @@ docs: env ## build the book into site/: tutorials, executed notebooks, API refer
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: env ## run every benchmark of speed and memory (those of textures.py need a folder)
-	set -e; for script in $(filter-out %/common.py %/textures.py,$(sort $(wildcard benchmarks/*.py))); do \
+	set -e; for script in $(filter-out %/common.py %/textures.py %/check_gpu.py,$(sort $(wildcard benchmarks/*.py))); do \
 		echo "== $$script"; $(BIN)/python "$$script"; done
+
+check-gpu: env ## check maps, training and speed on a CUDA device in a few minutes; without one, say so
+	$(BIN)/python benchmarks/check_gpu.py
 
 pretrain: env ## train the released weights of lite from a seed (an hour on two cores), and measure them for their card
 	$(BIN)/metauas train --params params/pretrain.yaml --out runs/pretrain
@@ -62,11 +65,22 @@ lint: env ## ruff and mypy, changing nothing
 
 env: $(READY)
 
+# A CPU build of torch saves 5 GB where no NVIDIA driver is and PyTorch's own index answers; versions are the lock's.
+CPU_BUILD := UV_HTTP_RETRIES=0 $(BIN)/uv pip install --quiet --dry-run --no-deps --python $(BIN)/python \
+	--torch-backend cpu "$$(grep '^torch==' requirements.lock)"
+
 # redone only if the pinned versions or the package's own metadata changed
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv .venv
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && $(CPU_BUILD) 2>/dev/null; then \
+		echo "no NVIDIA driver: PyTorch's CPU build"; \
+		grep -vE '^(nvidia-|cuda-|triton==)' requirements.lock > .venv/cpu.lock; \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -r .venv/cpu.lock; \
+	else \
+		echo "PyTorch's default build"; \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; \
+	fi
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 

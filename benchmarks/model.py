@@ -28,7 +28,8 @@ def plain(model: MetaUAS, queries: Tensor, prompts: Tensor) -> Tensor:
     first = len(features) - len(model.alignments)
     for stage, align in enumerate(model.alignments, start=first):
         aligned = einsum_softmax(align, features[stage], prompt_features[stage])
-        features[stage] = model.fusion(features[stage], aligned)
+        bank = model.fusion.bank(prompt_features[stage])
+        features[stage] = model.fusion(features[stage], aligned, bank)
     return model.decoder(features).sigmoid()
 
 
