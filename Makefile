@@ -1,6 +1,6 @@
 # One command a task; `make` alone lists them. All of them use the environment in .venv, made on first use.
 .DEFAULT_GOAL := help
-.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos check-lab check-gpu
+.PHONY: help run ablations test notebooks lab demo docs bench pretrain lint env lock fuzz chaos check-lab check-gpu test-dependencies
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -83,6 +83,17 @@ $(READY): requirements.lock pyproject.toml
 	fi
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
+
+RESOLUTION := lowest-direct
+QUICK := tests/metrics tests/model tests/test_images.py tests/test_settings.py tests/synthesis/test_pairs.py
+
+test-dependencies: env ## the quick tests with the oldest dependencies allowed; RESOLUTION=highest takes the newest
+	folder=$$(mktemp -d) && python3 -m venv $$folder/venv && \
+		$(BIN)/uv pip compile --quiet --resolution $(RESOLUTION) pyproject.toml --all-extras --group dev \
+			-o $$folder/requirements.txt && \
+		$(BIN)/uv pip install --quiet --python $$folder/venv/bin/python -r $$folder/requirements.txt && \
+		$(BIN)/uv pip install --quiet --python $$folder/venv/bin/python --no-deps -e . && \
+		OMP_NUM_THREADS=1 $$folder/venv/bin/python -m pytest -n 2 --dist loadfile $(QUICK)
 
 lock: ## pin what pyproject.toml asks for into requirements.lock, keeping pins that still fit
 	$(BIN)/uv pip compile --universal -p 3.11 pyproject.toml --all-extras --group dev \
