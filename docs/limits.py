@@ -13,10 +13,10 @@ import typer
 from matplotlib.figure import Figure
 
 from metauas.eval import EvalSettings, MapGatherer, evaluate, open_benchmark
+from metauas.eval.report.figures import show_gallery
 from metauas.eval.report.gallery import failures_first
 from metauas.files import atomic_path, read_json, write_json, write_text
 from metauas.model import load_checkpoint
-from metauas.plots import show_gallery
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "limits"
@@ -24,46 +24,47 @@ TURNED = 90.0
 FAILS = 0.3  # error from which an image counts as a failure
 PAGE = """# What it can and cannot do
 
-One prompt says how a normal product looks, so MetaUAS looks for what is *there or not there* in comparison: holes,
-spots, missing parts, foreign things. What follows was measured, not chosen: `docs/limits.py` evaluates a network on
-Miniature, nine drawn and photographed products that it was never trained on, {images} images at {size} pixels, with one
-random prompt each, and writes this page. The network is {network}, with {alignment} alignment.
+One prompt shows how a normal product looks. MetaUAS finds what is *present or absent* in comparison: holes, spots,
+missing parts, foreign objects. The results below are measured: `docs/limits.py` evaluates a network and writes this
+page. The benchmark is Miniature: nine drawn and photographed products that the network was never trained on, {images}
+images at {size} pixels, one random prompt per product. The network is {network}, with {alignment} alignment.
 
-## How well, product by product
+## Results per product
 
-Percent, by the exact definitions; the prompt as it is and turned by {turned:g}°.
+Percent, by the exact definitions, with the prompt as it is and turned by {turned:g}°.
 
 | product | I-AUROC | P-AUROC | P-AP | AUPRO | I-AUROC, prompt turned | P-AP, prompt turned |
 |---|---:|---:|---:|---:|---:|---:|
 {rows}
 
-Best is **{best}**, worst **{worst}**, by P-AP. Turning the prompt costs {lost:.1f} points of P-AP in the mean.
+By P-AP, **{best}** is best and **{worst}** is worst. Turning the prompt costs {lost:.1f} points of mean P-AP.
 
 ## Failures
 
-Of each product the worst defective and the worst good picture, if their error is at least {fails:g}, largest first (1
-minus the average precision of the picture's pixels; for good pictures, the share of defective ones that score lower).
-From the left: prompt, query with the true outline, map, and the query with what is above the best threshold of its
-product.
+The worst defective and the worst normal image of each product, if their error is at least {fails:g}, largest error
+first. The error of a defective image is 1 minus the average precision of its pixels. The error of a normal image is
+the share of defective images with a lower score. From left to right: prompt, query with the true outline, map, and
+the regions above the product's best threshold.
 
 ![{failures_alt}](limits/failures.jpg)
 
 ## Successes
 
-Defective pictures with an error below {fails:g}, of each product the best and the worst.
+The best and the worst defective image of each product, if their error is below {fails:g}.
 
 ![{successes_alt}](limits/successes.jpg)
 
 ## What follows
 
-- **A thin defect is few of {size} × {size} pixels.** Take a higher resolution, if the network was trained at one.
-- **Another pose is not another product**, but it costs; if it costs too much, choose the prompt by the query:
+- **A thin defect covers few of {size} × {size} pixels.** Use a higher resolution, if the network was trained at one.
+- **Another pose is not an anomaly, but it costs accuracy.** If it costs too much, choose the prompt by the query:
   `--prompt nearest`.
-- **What is normal must be in the prompt.** A normal variant that it does not show (another label, another colour) is a
-  change, and is marked.
-- **Logic is hardly seen**: one part too many finds its like in the prompt, and so does the ground where a part is
-  missing.
-- **A score is no probability of a defect.** Calibrate it with normal pictures: [tutorial](tutorial.md#2-verdicts).
+- **The prompt must show what is normal.** A normal variant that it does not show, such as another label or colour, is
+  marked as a change.
+- **Logical anomalies are hardly found.** The network finds a match in the prompt for an extra part, and for the
+  ground where a part is missing.
+- **A score is not the probability of a defect.** Calibrate it with normal pictures:
+  [tutorial](tutorial.md#2-verdicts).
 """
 
 

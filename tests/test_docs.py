@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 TUTORIAL = DOCS / "tutorial.md"
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+PROSE = [*PAGES, ARCHITECTURE, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+OURS = r"(?:metauas|notebooks|params|configs|docs|benchmarks|tests|demo)/"
 
 
 def commands(page):
@@ -40,10 +43,34 @@ def test_commands_are_those_of_the_command_line(page):
         command.make_context(name, arguments)  # which refuses what it does not know
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.stem)
 def test_named_files_exist(page):
-    named = re.findall(r"(?:params|configs|demo|docs|notebooks)/[\w./-]+\.(?:yaml|py|ipynb)", page.read_text())
+    named = re.findall(rf"(?<![\w./-]){OURS}[\w./-]+\.(?:yaml|py|ipynb|md)", page.read_text())
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_architecture_names_every_folder_and_only_what_exists():
+    text = ARCHITECTURE.read_text()
+    (tree,) = re.findall(r"```\n(.*?)```", text, flags=re.S)
+    listed = [line.split()[0] for line in tree.splitlines()]
+    named = [*listed, *re.findall(rf"`({OURS}[\w./-]*)`", text)]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    packages = {f"{file.parent.relative_to(ROOT)}/" for file in (ROOT / "metauas").rglob("__init__.py")}
+    assert packages == {name for name in listed if name.startswith("metauas/")}
+
+
+def architecture_answers():
+    """Return question, file and name of every row of the twenty questions."""
+    return re.findall(r"^\| ([^|]+\?) \| `([\w./]+)` \| `(\w+)` \|$", ARCHITECTURE.read_text(), flags=re.M)
+
+
+def test_the_architecture_answers_twenty_questions():
+    assert len(architecture_answers()) == 20
+
+
+@pytest.mark.parametrize(("question", "file", "name"), architecture_answers())
+def test_the_file_defines_what_the_question_asks_for(question, file, name):
+    assert re.search(rf"^(?:def |class )?{name}\b", (ROOT / file).read_text(), flags=re.M), question
 
 
 def test_the_tutorial_runs_from_top_to_bottom(tmp_path, monkeypatch):
