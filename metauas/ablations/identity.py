@@ -12,7 +12,7 @@ from metauas.ablations.notebooks import declared_parameters, notebooks_folder, r
 #: Parameters that say where a run lies and do not change what comes out; what lies at a checkpoint is counted itself.
 PLACES = ("run_dir", "checkpoint")
 #: Parts of the package that no notebook of a run imports: they may change and what was run stays.
-_OUTSIDE = ("ablations", "cli.py")
+_OUTSIDE = ("ablations", "cli")
 
 
 def code_digest(stems: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ def synthesize(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="offline, items, surfaces, goods, paper, ggoodd, delunnli or draem; replaces the file's."),
+        typer.Option(help="offline, goods, paper, ggoodd, delunnli or draem; replaces the file's."),
     ] = None,
     count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
