@@ -11,10 +11,11 @@ from metauas.files.yaml import parse_mapping, read_mapping
 
 _NUMBER = re.compile(r"([-+]?)(\d*)(\.?\d*)(?:[eE]([-+]?)(\d+))?")
 _SCALARS = (str, int, float, bool, type(None))
+_NESTED = ("recipe",)  # parameters that may hold a mapping
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:
-    """Read a parameter file: one flat YAML mapping of names to scalars or lists of scalars.
+    """Read a parameter file: a YAML mapping of names to scalars or lists of scalars; ``recipe`` may be a mapping.
 
     Raises:
         InputError: naming the file and everything that is wrong in it: a key that is no name or stands there twice, a
@@ -48,6 +49,8 @@ def located(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _absolute(value: Any) -> Any:
+    if isinstance(value, dict):
+        return located(value)
     is_path = isinstance(value, str) and "/" in value and Path(value).exists()
     return str(Path(value).resolve()) if is_path else value
 
@@ -119,7 +122,7 @@ def _refuse(problems: Sequence[str], *, source: str | Path) -> None:
 def _wrong_item(key: Any, value: Any) -> Iterator[str]:
     if not (isinstance(key, str) and key.isidentifier()):
         yield f"the key {key!r} is not a parameter's name; names are words such as batch_size"
-    items = value if isinstance(value, list) else [value]
+    items = _leaves(value) if key in _NESTED else value if isinstance(value, list) else [value]
     for item in items:
         if isinstance(item, dict | list):
             yield f"{key!r} is nested; parameters are scalars or lists of scalars"
@@ -127,6 +130,13 @@ def _wrong_item(key: Any, value: Any) -> Iterator[str]:
             yield f"{key!r} is a {type(item).__name__} to YAML ({item}); put it in quotes"
         elif isinstance(item, str) and (number := _number_meant(item)):
             yield f"{key!r} is the text {item!r}, not a number; write {number}"
+
+
+def _leaves(value: Any) -> list[Any]:
+    """Return the scalars of nested mappings and lists."""
+    if not isinstance(value, dict | list):
+        return [value]
+    return [leaf for item in (value.values() if isinstance(value, dict) else value) for leaf in _leaves(item)]
 
 
 def _number_meant(text: str) -> str | None:

@@ -15,7 +15,8 @@ def contents_of(parameters: Mapping[str, Any]) -> dict[str, str]:
 
     Of written pairs it is the digest in their summary: settings, pictures and models that they were made of.
     """
-    paths = {name: Path(str(parameters[name])) for name in ("recipe", "encoder_weights") if parameters.get(name)}
+    given = {name: parameters.get(name) for name in ("recipe", "encoder_weights")}
+    paths = {name: Path(value) for name, value in given.items() if isinstance(value, str | Path)}
     found = {name: content_digest(path) for name, path in paths.items() if path.is_file()}
     summary = Path(str(parameters.get("pairs"))) / SUMMARY_NAME
     if parameters.get("pairs") and summary.is_file():

@@ -1,7 +1,6 @@
 """The pairs of a run, in an order that is a function of the seed, and each process's share of every step."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,15 +9,11 @@ from torch.utils.data import Dataset, Subset
 from metauas.errors import InputError
 from metauas.seeding import rng_for
 from metauas.synthesis import (
-    PRESETS,
     ChangePair,
     PairBatch,
     PairDataset,
     PairSynthesizer,
-    SynthesisSettings,
-    Variation,
     build_synthesizer,
-    embedded_synthesizer,
     pair_loader,
     read_recipe,
 )
@@ -86,35 +81,15 @@ class SizesInTurn(Dataset[ChangePair]):
 
 
 def _synthesizer(settings: TrainSettings, *, split: str, size: int) -> PairSynthesizer:
-    if settings.recipe is not None:
-        return build_synthesizer(_recipe(settings, size=size), split=split)
-    return embedded_synthesizer(
-        size=size,
-        split=split,
-        kinds=settings.kinds,
-        variation=Variation(**_pose(settings)),
-        photographs=settings.photographs,
-    )
-
-
-def _pose(settings: TrainSettings) -> dict[str, float]:
     chosen = {"rotation": settings.rotation, "shift": settings.shift}
-    return {name: value for name, value in chosen.items() if value is not None}
-
-
-def _recipe(settings: TrainSettings, *, size: int) -> SynthesisSettings:
-    """The recipe, with what the run chooses itself."""
-    name = str(settings.recipe)
-    source = {"preset": name} if name in PRESETS else {"path": Path(name)}
-    recipe = read_recipe(**source, size=size, photographs=settings.photographs)
-    changes: dict[str, object] = {"variation": recipe.variation | _pose(settings)}
-    if settings.kinds is not None:
-        unknown = [kind for kind in settings.kinds if not recipe.mixture.get(kind)]
-        if unknown:
-            known = ", ".join(kind for kind, share in recipe.mixture.items() if share)
-            raise InputError(f"kinds: {unknown[0]!r} has no share in the recipe {name}; it makes {known}")
-        changes["mixture"] = {kind: recipe.mixture[kind] for kind in settings.kinds}
-    return SynthesisSettings.parse(recipe.model_dump() | changes, origin=f"recipe {name}")
+    recipe = read_recipe(
+        settings.recipe,
+        size=size,
+        photographs=settings.photographs,
+        kinds=settings.kinds,
+        variation={name: value for name, value in chosen.items() if value is not None},
+    )
+    return build_synthesizer(recipe, split=split)
 
 
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:

@@ -44,8 +44,8 @@ class TrainSettings(Settings):
         init_from: a checkpoint (as ``load_checkpoint`` takes it) whose weights and choices of the network the run
             starts from. None starts with a random decoder.
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
-        recipe: how pairs are made on the fly: a preset of ``metauas.synthesis.PRESETS``, or a YAML file as
-            ``metauas synthesize`` takes it; None is the mixture that needs no data.
+        recipe: how pairs are made on the fly, as ``metauas.synthesis.read_recipe`` takes it: a preset's name, a YAML
+            file, or a mapping such as ``{preset: goods, variation: {rotation: 10}}``; None is the preset ``offline``.
         pairs: a folder of pairs that ``metauas synthesize`` has written, to be read instead of making them on the fly.
         size: side of query, prompt and mask, pixels.
         sizes: sides of the training pairs, of which each step takes the next one in turn; None takes ``size`` alone,
@@ -90,7 +90,7 @@ class TrainSettings(Settings):
     decoder_merge: Literal["sum", "concat"] | None = None
     init_from: str | None = None
     photographs: str | None = None
-    recipe: str | None = None
+    recipe: str | dict[str, Any] | None = None
     pairs: str | None = None
     size: Side = 96
     sizes: Annotated[tuple[Side, ...], Field(min_length=1)] | None = None

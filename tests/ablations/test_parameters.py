@@ -41,6 +41,7 @@ def test_a_flat_file_is_read(write):
         ("a: [1", "is not valid YAML"),
         ("train:\n  steps: 1", "'train' is nested"),
         ("a: [[1]]", "'a' is nested"),
+        ("recipe: {variation: {shift: 1e-4}}", "'recipe' is the text '1e-4', not a number; write 1.0e-4"),
         ("a: 1\na: 2", "'a' stands there 2 times"),
         ("no: 1", "the key False is not a parameter's name"),
         ("day: 2026-01-02", "'day' is a date to YAML .*put it in quotes"),
@@ -144,12 +145,14 @@ def test_settings_of_a_command_line_are_read_as_in_a_file(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data" / "mine").mkdir(parents=True)
     given = ["size=96", "learning_rate=1.0e-4", "categories=[a, b]", "data=data/mine", "checkpoint="]
+    given += ["recipe={preset: goods, photographs: data/mine, kinds: [local]}"]
     assert parse_settings(given) == {
         "size": 96,
         "learning_rate": 1.0e-4,
         "categories": ["a", "b"],
         "data": str(tmp_path / "data/mine"),
         "checkpoint": None,
+        "recipe": {"preset": "goods", "photographs": str(tmp_path / "data/mine"), "kinds": ["local"]},
     }
     assert parse_settings([]) == {}
 

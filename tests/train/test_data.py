@@ -106,6 +106,15 @@ def test_a_recipe_makes_its_pairs_with_the_choices_of_the_run(tiny, tmp_path):
     assert same_pairs([pairs[i] for i in range(4)], [expected[i] for i in range(4)])
 
 
+def test_a_mapping_in_the_settings_is_a_recipe(tiny):
+    recipe = {"preset": "delunnli", "pictures": {"drawn_scenes": 1.0}, "variation": {"shift": 0.2}, "kinds": ["local"]}
+    settings = TrainSettings.parse({**tiny.model_dump(), "recipe": recipe}, origin="test")
+    assert settings.model_dump(mode="json")["recipe"] == recipe
+    expected = PairDataset(build_synthesizer(read_recipe(recipe, size=tiny.size)), length=4, seed=tiny.seed)
+    pairs = training_pairs(settings)
+    assert same_pairs([pairs[i] for i in range(4)], [expected[i] for i in range(4)])
+
+
 def test_without_a_recipe_the_pose_of_the_run_counts(tiny):
     still, turned = (training_pairs(tiny.model_copy(update={"rotation": r}))[0] for r in (0.0, 90.0))
     usual, ten = (training_pairs(tiny.model_copy(update={"rotation": r}))[0] for r in (None, 10.0))
@@ -115,7 +124,7 @@ def test_without_a_recipe_the_pose_of_the_run_counts(tiny):
 
 def test_a_kind_that_the_recipe_does_not_make(tiny):
     settings = tiny.model_copy(update={"recipe": "draem", "kinds": ("exchange",)})
-    with pytest.raises(InputError, match="'exchange' has no share in the recipe draem; it makes local"):
+    with pytest.raises(InputError, match="'exchange' has no share in the recipe; it makes local"):
         training_pairs(settings)
 
 
