@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metauas.ablations.notebooks import declared_parameters, notebooks_folder, read_cells
+from metauas.ablations.parameters import merged
 
 #: Parameters that say where a run lies and do not change what comes out; what lies at a checkpoint is counted itself.
 PLACES = ("run_dir", "checkpoint")
@@ -41,7 +42,7 @@ def stage_digest(stem: str, given: Mapping[str, Any], *, code: str, before: str)
         code: from ``code_digest``.
         before: what the run starts from: another stage's digest, a checkpoint's, or an empty string.
     """
-    resolved = {**declared_parameters(notebooks_folder() / f"{stem}.ipynb"), **given}
+    resolved = merged(declared_parameters(notebooks_folder() / f"{stem}.ipynb"), given)
     counted = {name: value for name, value in resolved.items() if name not in PLACES}
     text = json.dumps([stem, counted, code, before], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 from metauas.ablations.factors import scale_file
 from metauas.ablations.identity import code_digest, stage_digest
 from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebooks_folder
-from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
+from metauas.ablations.parameters import located, merged, read_for_notebooks, split_parameters
 from metauas.errors import InputError
 from metauas.files import content_digest
 from metauas.files.contents import contents_of
@@ -92,7 +92,7 @@ def plan_runs(
     runs = []
     for file in map(Path, files):
         own = _by_stem(read_for_notebooks(file, _notebooks()))
-        given = {stem: {**located(base[stem] | own[stem]), **top[stem]} for stem in (TRAIN, EVAL)}
+        given = {stem: merged(located(merged(base[stem], own[stem])), top[stem]) for stem in (TRAIN, EVAL)}
         name = f"{file.resolve().parent.name}/{file.stem}"
         trains = bool(own[TRAIN])
         runs += [Run(name, seed, _evaluation(name, given, seed=seed, trains=trains, code=code)) for seed in seeds]

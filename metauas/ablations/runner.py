@@ -13,7 +13,7 @@ from rich.console import Console
 
 from metauas.ablations.kernel import KERNEL, OwnKernelManager
 from metauas.ablations.notebooks import PACKAGE, declared_parameters, find_notebooks, package_folder, read_cells
-from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
+from metauas.ablations.parameters import located, merged, read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
 from metauas.files.locks import alone_in
@@ -51,7 +51,7 @@ def run_notebook(
     failed = target.with_name(f"{target.stem}.failed.ipynb")
     for stale in (target, failed):
         stale.unlink(missing_ok=True)
-    write_json(target.with_name(f"{target.stem}.parameters.json"), {**declared_parameters(source), **given})
+    write_json(target.with_name(f"{target.stem}.parameters.json"), merged(declared_parameters(source), given))
     with atomic_path(target) as temporary:
         try:
             with kernel_environment(**{PACKAGE: package_folder()}):

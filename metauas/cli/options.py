@@ -39,8 +39,16 @@ Scheduler = Annotated[
     str | None,
     typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786, or its scheduler file."),
 ]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
+]
 Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell may take; by default no limit.")]
-Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
+Params = Annotated[Path | None, typer.Option(help="YAML file of parameters, such as params/quick.yaml.")]
+
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="NAME=VALUE over the file, such as size=96 or network.alignment=hard (repeatable)."),
+]
 
 
 def complain(text: str) -> None:

@@ -2,20 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from metauas.cli.options import (
-    Scheduler,
-    cli,
-    complain,
-    console,
-)
-
-if TYPE_CHECKING:
-    pass
+from metauas.cli.options import Scheduler, Workers, cli, complain, console
 
 
 @cli.command(epilog="Example: metauas synthesize --config configs/synthesis/offline.yaml --out data/pairs --workers 8")
@@ -31,9 +23,7 @@ def synthesize(
     count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
     scheduler: Scheduler = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
-    ] = None,
+    workers: Workers = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each shard takes one unit of a worker's resource GPU.")] = False,
 ) -> None:
     """Write pairs as parquet shards that `datasets` reads; killed and started again, it goes on where it was."""

@@ -2,23 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from metauas.cli.options import (
-    Out,
-    Params,
-    Scheduler,
-    Timeout,
-    cli,
-    complain,
-    console,
-    integers,
-)
-
-if TYPE_CHECKING:
-    pass
+from metauas.cli.options import Given, Out, Params, Scheduler, Timeout, Workers, cli, complain, console, integers
 
 
 @cli.command(epilog="Example: metauas run --params params/offline.yaml --out runs/offline")
@@ -56,14 +44,10 @@ def sweep(
     scale: Annotated[
         str, typer.Option(help="What all runs share: quick, offline, paper-256, paper-512, or a parameter file.")
     ] = "quick",
-    given: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE for all runs, over their files (repeatable).")
-    ] = None,
+    given: Given = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; by default runs/ablations/SCALE.")] = None,
     scheduler: Scheduler = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
-    ] = None,
+    workers: Workers = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
     timeout: Timeout = None,
     report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,

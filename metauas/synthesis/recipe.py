@@ -170,9 +170,9 @@ def read_recipe(
 ) -> SynthesisSettings:
     """Return the settings of a recipe over those of its preset, and what is ``given`` over both.
 
-    Beside the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` to start from, and
-    ``kinds``, a list of kinds of change: the others lose their share. Of ``variation``, only the values that the
-    recipe names are changed.
+    Beside the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` or a YAML file to start
+    from, and ``kinds``, a list of kinds of change: the others lose their share. Of ``variation``, only the values that
+    the recipe names are changed.
 
     Args:
         recipe: the name of a preset, a YAML file, or a mapping of names to values; None is the preset ``offline``.
@@ -200,13 +200,26 @@ def read_recipe(
 def _values_of(recipe: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
     """Return the values of a recipe, and its name for errors."""
     if recipe is None or isinstance(recipe, Mapping):
-        return dict(recipe or {}), "recipe"
+        return _over_file(dict(recipe or {})), "recipe"
     if recipe in PRESETS:
         return {"preset": recipe}, f"recipe {recipe}"
     content, doubled = read_mapping(recipe, example="count: 1000")
     if doubled:
         raise InputError(f"{recipe}: {'; '.join(doubled)}")
     return content, str(recipe)
+
+
+def _over_file(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values over those of the file that their ``preset`` names, if it is a file."""
+    preset = values.get("preset")
+    if not isinstance(preset, str) or preset in PRESETS or not Path(preset).is_file():
+        return values
+    content, _ = _values_of(preset)
+    own = {name: value for name, value in values.items() if name != "preset"}
+    base, over = content.get("variation"), own.get("variation")
+    if isinstance(base, dict) and isinstance(over, dict):
+        own["variation"] = base | over
+    return content | own
 
 
 def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> PairSynthesizer:

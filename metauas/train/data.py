@@ -12,15 +12,14 @@ from metauas.synthesis import (
     ChangePair,
     PairBatch,
     PairDataset,
-    PairSynthesizer,
     build_synthesizer,
     pair_loader,
     read_recipe,
 )
 from metauas.train.settings import TrainSettings
 
-#: Settings that say how pairs are made on the fly.
-MAKING = ("photographs", "recipe", "sizes", "kinds", "rotation", "shift")
+#: Settings of pairs that are made on the fly.
+MAKING = ("recipe", "sizes")
 
 _BLOCK = 32  # written pairs that stay together when their order is drawn anew, as they are stored together
 
@@ -45,12 +44,12 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> Training
     if settings.pairs is not None:
         return _written_pairs(settings, split=split)
     if split == "validation":
-        synthesize = _synthesizer(settings, split=split, size=settings.size)
-        return PairDataset(synthesize, length=settings.validation_pairs, seed=settings.seed, split=split)
+        synthesize = build_synthesizer(read_recipe(settings.recipe, size=settings.size), split=split)
+        return PairDataset(synthesize, length=settings.validation.pairs, seed=settings.seed, split=split)
     length = settings.steps * settings.batch_size
     of_each_size = [
         PairDataset(
-            _synthesizer(settings, split=split, size=size),
+            build_synthesizer(read_recipe(settings.recipe, size=size), split=split),
             length=length,
             seed=settings.seed,
             split=split,
@@ -80,35 +79,25 @@ class SizesInTurn(Dataset[ChangePair]):
         return self.of_each_size[step % len(self.of_each_size)][index]
 
 
-def _synthesizer(settings: TrainSettings, *, split: str, size: int) -> PairSynthesizer:
-    chosen = {"rotation": settings.rotation, "shift": settings.shift}
-    recipe = read_recipe(
-        settings.recipe,
-        size=size,
-        photographs=settings.photographs,
-        kinds=settings.kinds,
-        variation={name: value for name, value in chosen.items() if value is not None},
-    )
-    return build_synthesizer(recipe, split=split)
-
-
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
     from metauas.synthesis import WrittenPairs  # only now: parquet is an extra
 
     idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
-        raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
+        raise InputError(f"{idle[0]} has no effect on the written pairs={settings.pairs!r}; leave out one of the two")
     written = WrittenPairs(str(settings.pairs), split=split)
     side = written[0].query.shape[-1]
     if side != settings.size:
         raise InputError(
             f"the pairs in {settings.pairs} have {side} pixels a side; set size={side}, not {settings.size}"
         )
-    name = "distinct_pairs" if split == "train" else "validation_pairs"
-    wanted = getattr(settings, name) or len(written)
-    if wanted > len(written):
+    is_train = split == "train"
+    name, wanted = (
+        ("distinct_pairs", settings.distinct_pairs) if is_train else ("validation.pairs", settings.validation.pairs)
+    )
+    if (wanted or 0) > len(written):
         raise InputError(f"{settings.pairs} holds {len(written)} pairs of {split}; set {name} to at most that")
-    chosen = Subset(written, range(wanted))
+    chosen = Subset(written, range(wanted or len(written)))
     if split == "validation":
         return chosen
     return RepeatedPairs(chosen, length=settings.steps * settings.batch_size, seed=settings.seed)
@@ -175,8 +164,8 @@ class ShareOfSteps(Dataset[ChangePair]):
 def step_batches(
     pairs: TrainingPairs, settings: TrainSettings, *, start: int, process: int, processes: int
 ) -> Iterator[tuple[PairBatch, ...]]:
-    """Yield the parts, ``settings.accumulate`` of them, of one process's share of each step from ``start`` on."""
-    size = settings.batch_size
+    """Yield one process's share of each step from ``start`` on, in ``execution.accumulate`` parts."""
+    size, how = settings.batch_size, settings.execution
     own = ShareOfSteps(pairs, batch_size=size, start=start, process=process, processes=processes)
-    loader = pair_loader(own, batch_size=own.share // settings.accumulate, workers=settings.workers)
-    yield from zip(*[iter(loader)] * settings.accumulate, strict=True)
+    loader = pair_loader(own, batch_size=own.share // how.accumulate, workers=how.workers)
+    yield from zip(*[iter(loader)] * how.accumulate, strict=True)

@@ -36,7 +36,7 @@ def launch(settings: TrainSettings, *, out: str | Path, resume: bool = True, pro
         return train(settings, out=out, resume=resume)
     check_processes(processes)
     check_shares(settings, processes=processes)
-    check_tracker(settings.tracker)
+    check_tracker(settings.execution.tracker)
     for split in ("train", "validation"):  # what is wrong with the data is better said here than by every process
         training_pairs(settings, split=split)
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process was alone

@@ -64,18 +64,20 @@ def new_model(settings: TrainSettings) -> MetaUAS:
     """
     if settings.init_from is not None:
         return _warm_start(settings)
-    model = MetaUAS(settings.network())
+    model = MetaUAS(settings.network_config)
     nn.init.constant_(model.decoder.head.bias, math.log(_PRIOR / (1 - _PRIOR)))  # type: ignore[arg-type]
     return model
 
 
 def _warm_start(settings: TrainSettings) -> MetaUAS:
-    model = load_checkpoint(str(settings.init_from), preset=settings.preset)
-    wanted = settings.network_choices()
-    freeze = wanted.pop("freeze_encoder", model.config.freeze_encoder)  # no weight depends on it: it may change
-    for name, value in wanted.items():
-        if (found := getattr(model.config, name)) != value:
-            raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {value!r}; leave {name} out")
+    config = settings.network_config
+    model = load_checkpoint(str(settings.init_from), preset=config.preset)
+    # no weight depends on freeze_encoder, so it may change
+    freeze = config.freeze_encoder if "freeze_encoder" in settings.network else model.config.freeze_encoder
+    for name in settings.network:
+        found, wanted = getattr(model.config, name), getattr(config, name)
+        if found != wanted and name != "freeze_encoder":
+            raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {wanted!r}; leave {name} out")
     model.config = model.config.model_copy(update={"freeze_encoder": freeze})
     model.encoder.requires_grad_(not freeze)
     return model

@@ -25,14 +25,14 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
     Raises:
         InputError: the processes cannot share the batch evenly, or the tracker cannot be used.
     """
-    check_tracker(settings.tracker)
+    check_tracker(settings.execution.tracker)
     AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
     accelerator = Accelerator(
         # Accelerate must be told that launched processes have no GPUs, else each of them thinks that it is alone
         cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available(),
-        mixed_precision=settings.mixed_precision,
-        dynamo_backend="inductor" if settings.torch_compile else "no",
-        log_with=settings.tracker,
+        mixed_precision=settings.execution.mixed_precision,
+        dynamo_backend="inductor" if settings.execution.torch_compile else "no",
+        log_with=settings.execution.tracker,
         project_config=ProjectConfiguration(logging_dir=str(folder / "tracking") if folder else None),
     )
     check_shares(settings, processes=accelerator.num_processes)
@@ -47,11 +47,11 @@ def check_shares(settings: TrainSettings, *, processes: int) -> None:
     Raises:
         InputError: it does not.
     """
-    if settings.batch_size % (processes * settings.accumulate):
-        parts = f" in {settings.accumulate} parts each" if settings.accumulate > 1 else ""
+    if settings.batch_size % (processes * settings.execution.accumulate):
+        parts = f" in {settings.execution.accumulate} parts each" if settings.execution.accumulate > 1 else ""
         raise InputError(
             f"batch_size={settings.batch_size} cannot be shared by {processes} processes{parts}; give a multiple of "
-            f"{processes * settings.accumulate}"
+            f"{processes * settings.execution.accumulate}"
         )
 
 

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from metauas.errors import InputError
-from metauas.files.contents import contents_of
+from metauas.files.contents import contents_of, flat
 from metauas.model.weights.tensor_files import load_state, read_tensors, write_tensors
 from metauas.train.settings import TrainSettings
 
 STATE_NAME = "training.safetensors"
-_CHANGES_NOTHING = ("workers", "tracker", "save_every")  # settings that a run may be continued without
+_CHANGES_NOTHING = (
+    "execution.workers",
+    "execution.tracker",
+    "execution.save_every",
+)  # settings that a run may be continued without
 
 
 @dataclass
@@ -119,13 +123,14 @@ def _slots(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
 
 
 def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path) -> None:
-    """Loader workers, trackers and the like do not change a run; everything else does."""
-    now = json.loads(settings.model_dump_json())
-    usual = json.loads(TrainSettings().model_dump_json())  # for settings that an older version did not have
+    """Refuse other settings than the saved ones; loader workers and the like do not change a run."""
+    # settings that the saved run did not have yet had their defaults
+    before = {**_flat(TrainSettings()), **flat(saved)}
+    now = _flat(settings)
     differ = [
-        f"{name} was {saved.get(name, usual[name])!r} and is {value!r}"
-        for name, value in now.items()
-        if name not in _CHANGES_NOTHING and saved.get(name, usual[name]) != value
+        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in before | now
+        if name not in _CHANGES_NOTHING and before.get(name) != now.get(name)
     ]
     if differ:
         further = f"init_from={path.parent / 'checkpoint'} with another output folder to train on from its weights, "
@@ -139,6 +144,10 @@ def _check_contents(saved: Mapping[str, str], now: Mapping[str, str], *, setting
     for name in saved.keys() & now.keys():
         if saved[name] != now[name]:
             raise InputError(
-                f"{path} belongs to a run whose {name}, {getattr(settings, name)}, was changed since; put back what it "
-                "was, give another output folder, or resume=False to start anew"
+                f"{path} belongs to a run whose {name}, {_flat(settings)[name]}, was changed since; restore the file, "
+                "give another output folder, or resume=False to start again"
             )
+
+
+def _flat(settings: TrainSettings) -> dict[str, Any]:
+    return flat(json.loads(settings.model_dump_json()))
