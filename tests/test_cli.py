@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -310,6 +311,19 @@ def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_
     result = run("train", "--params", file, "--out", tmp_path / "other")
     assert "did you mean 'steps'" in str(result.exception)
     assert not (tmp_path / "other").exists()
+
+
+def test_train_takes_written_pairs_of_a_file_or_in_place_of_its_recipe(tmp_path, monkeypatch):
+    taken = []
+    result = SimpleNamespace(checkpoint="made")
+    monkeypatch.setattr("metauas.train.train", lambda settings, **_: taken.append(settings) or result)
+    file = tmp_path / "mine.yaml"
+    for text, options in (("pairs: data/pairs\n", ()), ("recipe: goods\nsizes: [64]\n", ("--pairs", "data/pairs"))):
+        file.write_text(text)
+        assert run("train", "--params", file, *options).exit_code == 0
+    assert taken == [TrainSettings(pairs="data/pairs")] * 2
+    assert run("train", "--params", file, "--set", "recipe.kinds=[local]").exit_code == 0
+    assert taken[-1].recipe == {"preset": "goods", "kinds": ["local"]}
 
 
 def test_a_loss_that_is_no_number_is_told_in_one_sentence(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Parameter files: reading them, checking every key and value, and giving each notebook its own."""
+"""Read parameter files, check every key and value, and give each notebook the parameters that it declares."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +29,10 @@ def _checked(content: dict[Any, Any], problems: list[str], *, source: str | Path
 
 
 def read_for_notebooks(path: str | Path, notebooks: Sequence[str | Path]) -> dict[Path, dict[str, Any]]:
-    """Read a parameter file and give each notebook what it declares, as ``split_parameters`` does.
+    """Read a parameter file and split it with ``split_parameters``.
 
     Raises:
-        InputError: one error with all that ``read_parameters`` and ``split_parameters`` find wrong.
+        InputError: one error with all mistakes that ``read_parameters`` and ``split_parameters`` find.
     """
     content, problems = read_mapping(path, example="batch_size: 16")
     sound = {key: value for key, value in content.items() if not list(_wrong_items({key: value}))}
@@ -98,19 +98,19 @@ def _nested(name: str, value: Any) -> dict[str, Any]:
 def split_parameters(
     parameters: Mapping[str, Any], notebooks: Sequence[str | Path], *, source: str | Path = "parameters"
 ) -> dict[Path, dict[str, Any]]:
-    """Give each notebook the parameters that it declares, after checking all of them.
+    """Return the parameters that each notebook declares, after checking all of them.
 
-    A value must have the type of the declared default: a whole number may stand for a float, a boolean not
-    for a whole number, items of a list are compared with those of the default, and a default of None takes
-    anything.
+    A value must have the type of the declared default. A whole number may replace a float, items of lists and mappings
+    are compared with those of the default, and a default of None takes any value. A default with the key ``preset``
+    also takes the preset's name alone, and other keys.
 
     Args:
         parameters: names and values, as ``read_parameters`` returns them.
-        notebooks: the notebooks that may receive them.
-        source: where they come from (usually the file), for the messages.
+        notebooks: paths of the notebooks.
+        source: the name of the file, for the errors.
 
     Raises:
-        InputError: naming the source and every key that no notebook declares and every value of another type.
+        InputError: naming the source, every key that no notebook declares and every value of another type.
     """
     declared = _declared(notebooks)
     _refuse(list(_misfits(parameters, declared)), source=source)

@@ -20,7 +20,7 @@ def train(
     pairs: Annotated[str | None, typer.Option(help="Folder by `metauas synthesize`, in place of a recipe.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = True,
 ) -> None:
-    """Train a network on synthesised pairs, as 03_train does, without a notebook; on many GPUs by a launcher."""
+    """Train a network on synthesised pairs as 03_train does, without a notebook; a launcher starts many GPUs."""
     from metauas.ablations.parameters import merged, parse_settings
     from metauas.train import SavingError, TrainSettings
     from metauas.train import train as train_network

@@ -187,8 +187,8 @@ class _Run:
             save_state(self.folder, **self._state(), progress=progress, settings=self.settings)
         except (OSError, SafetensorError) as error:
             raise SavingError(
-                f"step {progress.step} could not be saved in {self.folder}: {error}; what was saved before is intact: "
-                "make room, and the same command goes on from there"
+                f"step {progress.step} could not be saved in {self.folder}: {error}; the previous state is intact: "
+                "make room, and the same command continues from there"
             ) from error
 
     def _state(self) -> dict[str, Any]:
