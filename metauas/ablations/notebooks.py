@@ -41,7 +41,7 @@ class Cell:
 def notebooks_folder() -> Path:
     """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else that of the current suite, else the package's.
 
-    The current suite is a copy (``copy_suite``) or a checkout of which the current folder is the root or ``notebooks/``.
+    The current suite is a copy (``copy_suite``) or checkout whose root or ``notebooks/`` is the current folder.
 
     Raises:
         InputError: if the folder does not exist.

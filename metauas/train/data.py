@@ -1,4 +1,4 @@
-"""The pairs of a run, in an order that is a function of the seed, and each process's share of every step."""
+"""The pairs of a run, in an order that the seed determines, and each process's share of every step."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
@@ -21,7 +21,7 @@ from metauas.train.settings import TrainSettings
 #: Settings of pairs that are made on the fly.
 MAKING = ("recipe", "sizes")
 
-_BLOCK = 32  # written pairs that stay together when their order is drawn anew, as they are stored together
+_BLOCK = 32  # neighbouring written pairs that stay together in every epoch, because they are stored together
 
 
 @runtime_checkable
@@ -29,17 +29,17 @@ class TrainingPairs(Protocol):
     """Pairs by number."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of pairs."""
 
     def __getitem__(self, index: int, /) -> ChangePair:
-        """Return one of them."""
+        """Return a pair."""
 
 
 def training_pairs(settings: TrainSettings, *, split: str = "train") -> TrainingPairs:
-    """Return the pairs of a run: enough for all steps, or its held-out ones.
+    """Return the pairs of all steps of a run, or its held-out pairs.
 
     Raises:
-        InputError: photographs, recipe or written pairs are missing or do not fit the settings.
+        InputError: the recipe or the written pairs are missing or do not fit the settings.
     """
     if settings.pairs is not None:
         return _written_pairs(settings, split=split)
@@ -61,10 +61,10 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> Training
 
 
 class SizesInTurn(Dataset[ChangePair]):
-    """Pairs of several sizes: all pairs of a step have one size, and each step takes the next one in turn.
+    """Pairs of several sizes: all pairs of a step have one size, and each step takes the next size.
 
     Args:
-        of_each_size: as many pairs of each size; of one number only one is drawn.
+        of_each_size: pairs of each size, of equal number.
         batch_size: pairs of a step.
     """
 
@@ -80,7 +80,7 @@ class SizesInTurn(Dataset[ChangePair]):
 
 
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
-    from metauas.synthesis import WrittenPairs  # only now: parquet is an extra
+    from metauas.synthesis import WrittenPairs  # here, as parquet is an extra
 
     idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
@@ -104,14 +104,12 @@ def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
 
 
 class RepeatedPairs(Dataset[ChangePair]):
-    """Written pairs epoch after epoch, each in an order of its own; none comes twice in an epoch.
-
-    Blocks of neighbours stay together, so that reading remains quick.
+    """Written pairs, repeated in a new order in every epoch. Blocks of neighbours stay together for fast reading.
 
     Args:
-        pairs: those of one epoch.
-        length: number of pairs in all; the last epoch may be cut short.
-        seed: of the order, a function of (seed, epoch).
+        pairs: the pairs of one epoch.
+        length: number of pairs of all epochs; the last one may be shorter.
+        seed: the order is a function of (seed, epoch).
     """
 
     def __init__(self, pairs: TrainingPairs, *, length: int, seed: int) -> None:
@@ -137,14 +135,14 @@ class RepeatedPairs(Dataset[ChangePair]):
 
 
 class ShareOfSteps(Dataset[ChangePair]):
-    """What one process takes of every step: the shares of all processes together are the step's pairs, none twice.
+    """One process's pairs of every step: the shares of all processes are disjoint and make up the step.
 
     Args:
-        pairs: those of all steps.
+        pairs: the pairs of all steps.
         batch_size: pairs of a step, over all processes.
         start: first step.
-        process: which of the processes this is.
-        processes: how many there are.
+        process: index of the process.
+        processes: number of processes.
     """
 
     def __init__(self, pairs: TrainingPairs, *, batch_size: int, start: int, process: int, processes: int) -> None:

@@ -32,12 +32,12 @@ from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 from metauas.train.validation import count, merge_tallies
 
 _LOG_EVERY = 10  # steps between rows of the training loss
-_SHOWN = 8  # held-out pairs whose maps are kept of every validation
+_SHOWN = 8  # held-out pairs whose maps are saved at every validation
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run leaves: the network of its checkpoint in evaluation mode, that folder, and its learning curves."""
+    """The result of a run: the network of its checkpoint in evaluation mode, that folder, and the learning curves."""
 
     model: MetaUAS
     checkpoint: Path
@@ -63,7 +63,7 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
         InputError: ``out`` holds a run with other settings, another run is writing into it, the settings cannot be
             used, or memory runs out.
         FloatingPointError: the loss is no longer a number; names the step, whose pairs are kept in ``out``.
-        SavingError: the disk is full or cannot be written to; what was saved before is intact.
+        SavingError: the disk is full or cannot be written to; the previous state is intact.
     """
     folder = Path(out)
     run = _Run(settings, folder=folder)
@@ -76,7 +76,7 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
 
 
 class SavingError(OutputError):
-    """A run could not be saved; what was saved before is intact."""
+    """A run could not be saved; the previous state is intact."""
 
 
 class _Run:
@@ -100,7 +100,7 @@ class _Run:
         self.learner = Learner(new_model(settings), settings, accelerator=self.accelerator)
 
     def begin(self, *, resume: bool) -> Progress:
-        """Return how far the run is, and write down what it is made of."""
+        """Return the progress of the run, and write its settings and record."""
         if resume:
             progress = load_progress(self.folder, **self._state(), settings=self.settings)
         else:
@@ -117,7 +117,7 @@ class _Run:
         return progress
 
     def _remove_results(self) -> None:
-        """Remove what another run left, which would pass for this one's until its first validation."""
+        """Remove the results of another run, which would pass for this one's until its first validation."""
         for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAMES):
             for file in self.folder.glob(name):
                 file.unlink(missing_ok=True)
@@ -132,7 +132,7 @@ class _Run:
             return
         steps = range(progress.step, self.settings.steps)
         name = batch_name(process=self.accelerator.process_index, processes=self.accelerator.num_processes)
-        quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # else what TQDM_DISABLE says holds
+        quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # TQDM_DISABLE decides otherwise
         bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training", **quiet)
         for step, parts in zip(bar, self._batches(start=progress.step), strict=True):
             with rescued(parts, file=self.folder / name, step=step):
@@ -148,7 +148,7 @@ class _Run:
                 break
 
     def end(self, progress: Progress) -> None:
-        """Say which network was kept, and how good it is."""
+        """Write which network was kept, and its metrics."""
         kept = kept_row(progress.history, keep=self.settings.validation.keep)
         if self.is_main and kept is not None:
             write_json(self.folder / "metrics.json", dict(kept))
@@ -173,7 +173,7 @@ class _Run:
         return row
 
     def _save(self, progress: Progress, *, validated: bool) -> None:
-        """Save what is new: first the checkpoint, so that the state is never ahead of it."""
+        """Save the checkpoint first, so that the state is never ahead of it."""
         if not self.is_main:
             return
         try:

@@ -1,4 +1,4 @@
-"""One training run on one process or on many: devices, precision, and starting processes from a notebook."""
+"""Processes of a training run: devices, precision, and checks before they start."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from metauas.train.settings import TrainSettings
 
 
 def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> Accelerator:
-    """Find the devices and make ready for them; another run of this process may have had another precision.
+    """Return Accelerate's view of devices and precision, without the state of an earlier run.
 
     Args:
         settings: of the run.
@@ -28,7 +28,7 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
     check_tracker(settings.execution.tracker)
     AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
     accelerator = Accelerator(
-        # Accelerate must be told that launched processes have no GPUs, else each of them thinks that it is alone
+        # without GPUs, launched processes would each believe to be alone
         cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available(),
         mixed_precision=settings.execution.mixed_precision,
         dynamo_backend="inductor" if settings.execution.torch_compile else "no",
@@ -42,10 +42,10 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
 
 
 def check_shares(settings: TrainSettings, *, processes: int) -> None:
-    """Check that every process gets as many pairs in every part of a step.
+    """Check that all processes get the same number of pairs in every part of a step.
 
     Raises:
-        InputError: it does not.
+        InputError: they do not.
     """
     if settings.batch_size % (processes * settings.execution.accumulate):
         parts = f" in {settings.execution.accumulate} parts each" if settings.execution.accumulate > 1 else ""
@@ -72,7 +72,7 @@ def check_tracker(name: str | None) -> None:
 
 
 def check_processes(processes: int) -> None:
-    """Check that there is a GPU for each process, if there are GPUs at all.
+    """Check that each process has a GPU, if there are GPUs.
 
     Raises:
         InputError: there are too few.
@@ -83,7 +83,7 @@ def check_processes(processes: int) -> None:
 
 
 def free_port() -> str:
-    """Return a port of this machine that nobody listens at."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])
@@ -95,6 +95,6 @@ def is_main_process() -> bool:
 
 
 def leave_processes() -> None:
-    """Say goodbye to the other processes, if there are any."""
+    """Leave the group of processes, if there is one."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""The state of a run between two steps, in one file that is either the old state or the new one."""
+"""The state of a run between two steps, in one file that is written atomically."""
 
 import json
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ _CHANGES_NOTHING = (
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         step: steps done.
-        history: one row of numbers for each record so far.
+        history: rows of the learning curves.
         recent: losses of the steps since the last row.
-        contents: hashes of what the settings name on disk, as it was when the run began (``contents_of``).
+        contents: hashes of the files that the settings name, at the start of the run (``contents_of``).
     """
 
     step: int
@@ -49,18 +49,9 @@ def save_state(
     average: nn.Module | None = None,
     scaler: Any = None,
 ) -> None:
-    """Write weights, their average, optimiser and progress into ``folder``, atomically.
+    """Write weights, their average, optimiser, float16 gradient scaler and progress into ``folder``, atomically.
 
-    Data order, learning rate and random numbers are functions of the step, so nothing else is needed to go on.
-
-    Args:
-        folder: of the run.
-        model: the network.
-        optimizer: its optimiser.
-        progress: how far the run is.
-        settings: of the run.
-        average: the network with averaged weights, if there is one.
-        scaler: the gradients' scaler of float16, if there is one.
+    Data order, learning rate and random numbers are functions of the step and need no state.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if average is not None:
@@ -87,12 +78,10 @@ def load_progress(
     average: nn.Module | None = None,
     scaler: Any = None,
 ) -> Progress:
-    """Continue a run: fill what is given from ``folder`` and return how far it was.
-
-    Without a state file the run starts at step 0.
+    """Load the state in ``folder`` into the given objects and return the progress; step 0 without a state.
 
     Raises:
-        InputError: the state belongs to a run with other settings, or what they name has changed; says which.
+        InputError: the state belongs to a run with other settings, or a file that they name has changed.
     """
     path, contents = Path(folder) / STATE_NAME, contents_of(settings.model_dump())
     if not path.exists():

@@ -415,7 +415,7 @@ def test_a_full_disk_leaves_the_last_good_state(monkeypatch, tiny, unbroken, tmp
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_state", fill)
         try:
-            with pytest.raises(SavingError, match=r"step 8 could not be saved.*; what was saved before is intact"):
+            with pytest.raises(SavingError, match=r"step 8 could not be saved.*; the previous state is intact"):
                 train(tiny, out=tmp_path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
