@@ -90,7 +90,9 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     return located(_checked(merged(*nested), problems, source="settings"))
 
 
-def _nested(name: str, value: Any) -> dict[str, Any]:
+def _nested(name: Any, value: Any) -> dict[Any, Any]:
+    if not isinstance(name, str):  # such as no, a boolean to YAML
+        return {name: value}
     first, dot, rest = name.partition(".")
     return {first: _nested(rest, value) if dot else value}
 

@@ -76,7 +76,7 @@ def parse_mapping(text: str, *, origin: str | Path, example: str) -> tuple[dict[
     return content, list(_doubled_keys(node))
 
 
-def _doubled_keys(mapping: yaml.MappingNode, *, within: str = "") -> Iterator[str]:
+def _doubled_keys(mapping: Any, *, within: str = "") -> Iterator[str]:
     counts = Counter(str(key.value) for key, _ in mapping.value)
     for key, count in counts.items():
         if count > 1:

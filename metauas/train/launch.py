@@ -9,11 +9,12 @@ import pandas as pd
 import torch
 from accelerate import notebook_launcher
 from accelerate.state import AcceleratorState
+from accelerate.utils.other import get_free_port
 
 from metauas.model import load_checkpoint
 from metauas.train.data import training_pairs
 from metauas.train.loop import TrainResult, train
-from metauas.train.processes import check_processes, check_shares, check_tracker, free_port, leave_processes
+from metauas.train.processes import check_processes, check_shares, check_tracker, leave_processes
 from metauas.train.settings import TrainSettings
 
 
@@ -41,7 +42,8 @@ def launch(settings: TrainSettings, *, out: str | Path, resume: bool = True, pro
         training_pairs(settings, split=split)
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process was alone
     with _without_opencv_threads():
-        notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=free_port())
+        port = str(get_free_port())
+        notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=port)
     checkpoint = Path(out) / "checkpoint"
     history = pd.read_csv(Path(out) / "history.csv")
     return TrainResult(model=load_checkpoint(checkpoint), checkpoint=checkpoint, history=history)

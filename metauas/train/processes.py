@@ -1,7 +1,6 @@
 """Processes of a training run: devices, precision, and checks before they start."""
 
 import os
-import socket
 from pathlib import Path
 
 import torch
@@ -80,13 +79,6 @@ def check_processes(processes: int) -> None:
     gpus = torch.cuda.device_count()
     if processes < 1 or (gpus and processes > gpus):
         raise InputError(f"processes={processes}; give 1 to {gpus or 'the number of cores'}, one for each GPU")
-
-
-def free_port() -> str:
-    """Return a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def is_main_process() -> bool:

@@ -209,6 +209,7 @@ def test_settings_of_a_command_line_are_read_as_in_a_file(tmp_path, monkeypatch)
     [
         (["size"], "setting 'size' is not of the form name=value"),
         (["my size=1"], "setting 'my size=1' is not of the form"),
+        (["no=1"], "settings: the key False is not a parameter's name"),
         (["network.=hard"], "setting 'network.=hard' is not of the form"),
         (["network.fusion=add", "network.fusion=concat"], "'network.fusion' stands there 2 times"),
         (["size=1", "size=2"], "settings: 'size' stands there 2 times"),
