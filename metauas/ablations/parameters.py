@@ -84,15 +84,13 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     for setting, (name, equals, _) in zip(settings, pairs, strict=True):
         if not equals or not all(part.isidentifier() for part in name.split(".")):
             raise InputError(f"setting {setting!r} is not of the form name=value, such as size=96")
-    text = "\n".join(f"{name}: {value}" for name, _, value in pairs)
+    text = "\n".join(f'"{name}": {value}' for name, _, value in pairs)  # unquoted, YAML takes no for a boolean
     content, problems = parse_mapping(text, origin="settings", example="size=96") if text else ({}, [])
     nested = [_nested(name, value) for name, value in content.items()]
     return located(_checked(merged(*nested), problems, source="settings"))
 
 
-def _nested(name: Any, value: Any) -> dict[Any, Any]:
-    if not isinstance(name, str):  # such as no, a boolean to YAML
-        return {name: value}
+def _nested(name: str, value: Any) -> dict[str, Any]:
     first, dot, rest = name.partition(".")
     return {first: _nested(rest, value) if dot else value}
 
