@@ -21,9 +21,9 @@ from pycocotools import mask as coco
 
 from metauas.files.images import list_images, read_mask
 from metauas.plots import save_figure
-from metauas.synthesis.inspection.figures import show_pairs, show_pictures
 from metauas.seeding import rng_for
 from metauas.synthesis import CocoPictures, Inpainter, LamaInpainter, OpenCVInpainter, PairSynthesizer
+from metauas.synthesis.inspection.figures import show_pairs, show_pictures
 from metauas.synthesis.pairs import OBJECT_KINDS
 
 

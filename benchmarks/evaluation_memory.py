@@ -60,7 +60,7 @@ def _noise(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def resident_after_each(root: Path, *, size: int) -> list[int]:
     """Evaluate, and return the bytes that this process held after each category."""
-    settings = EvalSettings(size=size, seeds=(1,), batch_size=16)
+    settings = EvalSettings(size=size, seeds=(1,), queries_at_once=16)
     benchmark, model, held = read_benchmark(root, layout="mvtec"), Difference(), []
     gather = MapGatherer(benchmark, settings, embed=model.embed)
 

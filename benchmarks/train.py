@@ -22,6 +22,7 @@ from metauas.train import TrainSettings, training_pairs
 from metauas.train.data import step_batches
 from metauas.train.learner import Learner
 from metauas.train.processes import new_accelerator
+from metauas.train.settings import Execution
 
 
 def plain_logits(model: MetaUAS, query: Tensor, prompt: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ def plain_logits(model: MetaUAS, query: Tensor, prompt: Tensor) -> Tensor:
 def plain_step(settings: TrainSettings) -> Callable[[PairBatch], float]:
     """Return a step as one writes it first: the encoder's weights are just not given to the optimiser."""
     torch.manual_seed(settings.seed)
-    model = MetaUAS(settings.network()).train()
+    model = MetaUAS(settings.network_config).train()
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     model.encoder.requires_grad_()
     optimizer = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -57,7 +58,7 @@ def our_step(settings: TrainSettings) -> Callable[[PairBatch], float]:
     """Return the step of ``metauas train``."""
     accelerator = new_accelerator(settings)
     torch.manual_seed(settings.seed)
-    learner = Learner(MetaUAS(settings.network()), settings, accelerator=accelerator)
+    learner = Learner(MetaUAS(settings.network_config), settings, accelerator=accelerator)
     return lambda batch: learner.step([batch], step=0)
 
 
@@ -93,7 +94,11 @@ def loader_share(settings: TrainSettings, *, steps: int) -> dict[str, object]:
         step(batch)
         waited, worked = waited + ready - start, worked + time.perf_counter() - ready
     total = waited + worked
-    return {"workers": settings.workers, "seconds a step": total / steps, "share spent waiting": waited / total}
+    return {
+        "workers": settings.execution.workers,
+        "seconds a step": total / steps,
+        "share spent waiting": waited / total,
+    }
 
 
 def main() -> None:
@@ -107,20 +112,25 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     settings = TrainSettings(
-        preset="b4",
-        encoder_weights="random",
+        network={"preset": "b4", "encoder_weights": "random"},
         size=given.size,
         steps=1,
         batch_size=given.batch,
         learning_rate=1e-4,
         weight_decay=5e-4,
         schedule="constant",
-        mixed_precision=given.precision,
+        execution=Execution(mixed_precision=given.precision),
     )
     title = f"b4, {given.size} px, batch {given.batch}, {given.threads} threads; ours in precision {given.precision!r}"
     print_table(compare(settings, rounds=given.rounds), title=title)
-    changes = [{"workers": workers, "steps": given.rounds + 1} for workers in given.workers]
-    rows = [loader_share(settings.model_copy(update=change), steps=given.rounds) for change in changes]
+    changes = [{"workers": n, "mixed_precision": given.precision} for n in given.workers]
+    rows = [
+        loader_share(
+            settings.model_copy(update={"steps": given.rounds + 1, "execution": Execution(**change)}),
+            steps=given.rounds,
+        )
+        for change in changes
+    ]
     print_table(rows, title="The loader, pairs drawn on the fly")
 
 

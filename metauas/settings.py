@@ -39,10 +39,15 @@ class Settings(BaseModel):
         return cls.parse({name: names[name] for name in cls.model_fields if name in names}, origin=origin)
 
 
-def _explained(item: dict[str, Any], known: Mapping[str, Any]) -> str:
+def _explained(item: dict[str, Any], known: Mapping[Any, Any]) -> str:
+    *outer, last = item["loc"]
     name = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
-        return f"{name} is not known{did_you_mean(name, known)}"
+        for field in outer:  # settings inside settings
+            known = getattr(getattr(known.get(field), "annotation", None), "model_fields", {})
+        return f"{name} is not known{did_you_mean(last, known)}"
     if item["type"] == "missing":
         return f"{name} is missing"
+    if isinstance(error := item.get("ctx", {}).get("error"), InputError):
+        return f"{name}: {error}"
     return f"{name}={item['input']!r}: {item['msg']}"

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from metauas.model.weights.official import official_name
 from metauas.seeding import rng_for
 from metauas.synthesis import PRESETS
 from metauas.train import TrainSettings
+from metauas.train.settings import Execution, Validation
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 runner = CliRunner()
@@ -186,7 +188,7 @@ def test_eval_writes_the_metrics_of_every_category(checkpoint, tmp_path):
 def test_eval_writes_table_and_maps_and_prints_both_definitions(folder, checkpoint, tmp_path):
     prompts = tmp_path / "prompts.csv"
     prompts.write_text("category,filename\nbrick,brick/train/good/000.png\nbottle,bottle/train/good/000.png\n")
-    options = ("--data", folder, "--checkpoint", checkpoint, "--prompt", prompts, "--size", 32, "--batch-size", 2)
+    options = ("--data", folder, "--checkpoint", checkpoint, "--prompt", prompts, "--size", 32, "--queries-at-once", 2)
     flags = ("--maps", "--no-baselines", "--official", "--device", "cpu")
     result = run("eval", *options, "--categories", "brick, bottle", *flags, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.exception
@@ -227,7 +229,7 @@ def test_eval_shows_what_is_missing(folder, checkpoint, tmp_path):
         ("--categories", "botle", "did you mean 'bottle'"),
         ("--checkpoint", "absent", "absent does not exist"),
         ("--device", "gpu", "device='gpu' is not known"),
-        ("--batch-size", "0", "batch_size=0"),
+        ("--queries-at-once", "0", "queries_at_once=0"),
     ],
 )
 def test_eval_says_what_is_wrong_before_any_work(folder, checkpoint, tmp_path, option, value, message):
@@ -298,20 +300,36 @@ def test_the_layouts_in_the_help_are_those_that_can_be_read():
 
 def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("steps: 2\nsize: 32\nbatch_size: 2\nvalidation_pairs: 8\nprompt: nearest\n")
-    result = run("train", "--params", file, "--out", tmp_path / "run", "--steps", 1)
+    file.write_text("steps: 2\nsize: 32\nbatch_size: 2\nvalidation: {pairs: 8}\nprompt: nearest\n")
+    result = run(
+        "train", "--params", file, "--out", tmp_path / "run", "--set", "steps=1", "--set", "validation.every=9"
+    )
     assert result.exit_code == 0, result.exception
-    assert read_json(tmp_path / "run" / "settings.json")["steps"] == 1
+    settings = read_json(tmp_path / "run" / "settings.json")
+    assert (settings["steps"], settings["validation"]["pairs"], settings["validation"]["every"]) == (1, 8, 9)
     file.write_text("stepz: 2\n")
     result = run("train", "--params", file, "--out", tmp_path / "other")
     assert "did you mean 'steps'" in str(result.exception)
     assert not (tmp_path / "other").exists()
 
 
+def test_train_takes_written_pairs_of_a_file_or_in_place_of_its_recipe(tmp_path, monkeypatch):
+    taken = []
+    result = SimpleNamespace(checkpoint="made")
+    monkeypatch.setattr("metauas.train.train", lambda settings, **_: taken.append(settings) or result)
+    file = tmp_path / "mine.yaml"
+    for text, options in (("pairs: data/pairs\n", ()), ("recipe: goods\nsizes: [64]\n", ("--pairs", "data/pairs"))):
+        file.write_text(text)
+        assert run("train", "--params", file, *options).exit_code == 0
+    assert taken == [TrainSettings(pairs="data/pairs")] * 2
+    assert run("train", "--params", file, "--set", "recipe.kinds=[local]").exit_code == 0
+    assert taken[-1].recipe == {"preset": "goods", "kinds": ["local"]}
+
+
 def test_a_loss_that_is_no_number_is_told_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("metauas.train.learner.Learner._gradients", lambda self, *part, **how: torch.tensor(math.nan))
     file = tmp_path / "mine.yaml"
-    file.write_text("steps: 1\nsize: 32\nbatch_size: 2\nvalidation_pairs: 8\n")
+    file.write_text("steps: 1\nsize: 32\nbatch_size: 2\nvalidation: {pairs: 8}\n")
     result = run("train", "--params", file, "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
@@ -448,4 +466,4 @@ def test_the_book_names_every_preset_of_synthesis_and_settings_of_training():
     options = (docs / "training.md").read_text().split("## Options worth knowing")[1]
     named = set(re.findall(r"`(\w+)[`:]", options)) - {"pip"}
     assert named >= {"patience", "sizes", "image_weight"}
-    assert named <= set(TrainSettings.model_fields)
+    assert named <= {*TrainSettings.model_fields, *Validation.model_fields, *Execution.model_fields}

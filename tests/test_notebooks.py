@@ -53,7 +53,7 @@ def test_the_suite_is_copied_whole(tmp_path):
 
 
 def test_a_copy_of_the_suite_never_overwrites(tmp_path):
-    with pytest.raises(InputError, match=r"is there already, .* give a new folder"):
+    with pytest.raises(InputError, match=r"exists already .* give a new folder"):
         copy_suite(tmp_path)
     assert [*tmp_path.iterdir()] == []
 

@@ -46,7 +46,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then: every worker of a sweep would wait for statistics and plots."""
+    """Import on first use, because every worker of a sweep would wait for statistics and plots."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""The board of a sweep: what every run does right now, live in a terminal or a notebook."""
+"""The board of a sweep: the status of every run, live in a terminal or a notebook."""
 
 import io
 import time
@@ -20,11 +20,11 @@ _WAITING = "[dim]·[/]"
 
 
 class Board:
-    """A row a variant, a column a seed, and what failed below.
+    """A row for each variant, a column for each seed, and the errors below.
 
     Args:
         runs: all runs of the sweep.
-        outcomes: of the stages that have ended already, by their folders.
+        outcomes: of the stages that have ended, by their folders.
     """
 
     def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:
@@ -34,18 +34,18 @@ class Board:
         self._begun = time.perf_counter()
 
     def started(self, folder: str) -> None:
-        """Take note that the stage of a folder has started, perhaps again on another worker."""
+        """Record that a stage has started, perhaps again on another worker."""
         self._started[folder] = time.perf_counter()
 
     def ended(self, stage: Stage, outcome: Outcome) -> None:
-        """Take note of how a stage has ended."""
+        """Record how a stage has ended."""
         self._outcomes[stage.folder] = outcome
 
     def refresh(self) -> None:
-        """Show how things stand; boards that redraw themselves have nothing to do."""
+        """Redraw the board, unless it redraws itself."""
 
     def render(self) -> RenderableType:
-        """Return the board as it stands now."""
+        """Return the board as a rich renderable."""
         seeds = list(dict.fromkeys(run.seed for run in self._runs))
         table = Table(title=self._title(), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("run")
@@ -59,7 +59,7 @@ class Board:
         return Group(table, *self._failures())
 
     def line(self, stage: Stage) -> str:
-        """Return one sentence about a stage that has ended, for logs."""
+        """Return a sentence about an ended stage, for logs."""
         outcome = self._outcomes[stage.folder]
         return f"{self._title()}: {stage.notebook} of {stage.folder} {outcome.status} after {outcome.seconds:.0f} s"
 
@@ -89,7 +89,7 @@ class Board:
 
 
 class _NotebookBoard(Board):
-    """A board that is one output of a notebook's cell, drawn anew in its place."""
+    """A board in the output of a notebook's cell."""
 
     def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:
         super().__init__(runs, outcomes)
@@ -109,7 +109,7 @@ class _NotebookBoard(Board):
 
 
 class _LogBoard(Board):
-    """A board that is no screen: a line for each stage that has ended, and the whole at the end."""
+    """A board for logs: a line for each ended stage, and the table at the end."""
 
     def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome], *, console: Console) -> None:
         super().__init__(runs, outcomes)
@@ -122,7 +122,7 @@ class _LogBoard(Board):
 
 @contextmanager
 def show_board(runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> Iterator[Board]:
-    """Show the board while the block runs: in the notebook's cell, on the terminal, or else as lines of a log."""
+    """Show the board inside the block: in the notebook's cell, on the terminal, or as lines of a log."""
     console = Console(highlight=False)
     if console.is_jupyter:
         board: Board = _NotebookBoard(runs, outcomes)

@@ -1,4 +1,4 @@
-"""Where the parameter files of ablations lie: ``params/<factor>/<variant>.yaml``, and the scales to run them at."""
+"""Find the parameter files of ablations, ``params/<factor>/<variant>.yaml``, and the scales of sweeps."""
 
 import re
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from metauas.ablations.notebooks import suite_file, suite_folder
 from metauas.errors import InputError, did_you_mean
 from metauas.files.listing import files_in, folders_in
 
-#: The folder of ``params/`` that holds no factor: what all runs of a sweep have in common.
+#: The folder of ``params/`` with scales, the parameters of all runs of a sweep; it is no factor.
 SCALES = "scales"
 
 
 def params_folder() -> Path:
-    """Return the folder ``params/`` beside the notebooks."""
+    """Return the folder ``params/`` next to the notebooks."""
     return suite_folder() / "params"
 
 
@@ -25,7 +25,7 @@ def factors() -> list[str]:
 
 
 def factor_files(factor: str) -> list[Path]:
-    """Return the parameter files of a factor, in the order in which people count.
+    """Return the parameter files of a factor, in natural order.
 
     Raises:
         InputError: naming the factors that exist.
@@ -39,12 +39,12 @@ def factor_files(factor: str) -> list[Path]:
 
 
 def parameter_files(folder: Path) -> list[Path]:
-    """Return the parameter files directly in a folder, in the order in which people count."""
+    """Return the parameter files directly in a folder, in natural order."""
     return sorted(files_in(folder, suffixes=(".yaml", ".yml")), key=lambda file: natural_key(file.stem))
 
 
 def find_files(names: Sequence[str | Path]) -> list[Path]:
-    """Return the parameter files meant by paths of files or folders, or by names of factors.
+    """Return the parameter files of paths of files or folders, or names of factors.
 
     Raises:
         InputError: a name is none of these.
@@ -68,7 +68,7 @@ def scale_file(scale: str | Path) -> Path:
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
-    """Return a key to sort by, under which 8 comes before 16, and ``a-8`` before ``a-16``."""
+    """Return a sort key under which 8 comes before 16, and ``a-8`` before ``a-16``."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part]
 

@@ -1,4 +1,4 @@
-"""What makes a run the run that it is: its resolved parameters, and the version of the code that made it."""
+"""The identity of a run: a hash of its resolved parameters and of the code."""
 
 import hashlib
 import json
@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from metauas.ablations.notebooks import declared_parameters, notebooks_folder, read_cells
+from metauas.ablations.parameters import merged
 
-#: Parameters that say where a run lies and do not change what comes out; what lies at a checkpoint is counted itself.
+#: Parameters that are places and do not change the results; the content of a checkpoint is hashed instead.
 PLACES = ("run_dir", "checkpoint")
-#: Parts of the package that no notebook of a run imports: they may change and what was run stays.
+#: Parts of the package that no notebook of a run imports: a change of them does not change a run.
 _OUTSIDE = ("ablations", "cli")
 
 
 def code_digest(stems: Sequence[str]) -> str:
-    """Return a hash of the package's version and sources, and of the code cells of these notebooks.
-
-    Tables, plots and the sweep itself do not count, as runs do not depend on them.
-    """
+    """Return a hash of the package's version, its sources without the sweep's own, and the notebooks' code cells."""
     package = Path(__file__).parents[1]
     files = [file.relative_to(package) for file in package.rglob("*.py")]
     counted = sorted(file for file in files if file.parts[0] not in _OUTSIDE)
@@ -33,15 +31,15 @@ def code_digest(stems: Sequence[str]) -> str:
 
 
 def stage_digest(stem: str, given: Mapping[str, Any], *, code: str, before: str) -> str:
-    """Return a hash that names one notebook's run.
+    """Return a hash that names the run of one notebook.
 
     Args:
         stem: of the notebook.
-        given: what it is given; what is left out has its declared default.
+        given: its parameters; the others have their declared defaults.
         code: from ``code_digest``.
-        before: what the run starts from: another stage's digest, a checkpoint's, or an empty string.
+        before: digest of the stage or checkpoint that the run starts from, or an empty string.
     """
-    resolved = {**declared_parameters(notebooks_folder() / f"{stem}.ipynb"), **given}
+    resolved = merged(declared_parameters(notebooks_folder() / f"{stem}.ipynb"), given)
     counted = {name: value for name, value in resolved.items() if name not in PLACES}
     text = json.dumps([stem, counted, code, before], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

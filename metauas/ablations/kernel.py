@@ -1,4 +1,4 @@
-"""The kernel that notebooks run on: the interpreter of this process, whatever kernels the machine has registered."""
+"""The kernel of notebooks: the interpreter of this process, not one that the machine has registered."""
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -10,7 +10,7 @@ KERNEL = "python3"  # the name that the notebooks' metadata give
 
 
 class OwnKernelSpecs(KernelSpecManager):
-    """Kernel specs in which ``python3`` is this interpreter; another environment's ``python3`` is never started."""
+    """Kernel specs in which ``python3`` is this interpreter, never that of another environment."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """Return the spec of a kernel.

@@ -1,4 +1,4 @@
-"""Finding the notebooks and reading what parameters they declare, without running anything."""
+"""Find the notebooks and read the parameters that they declare, without running them."""
 
 import ast
 import json
@@ -16,10 +16,10 @@ _PACKAGE = Path(__file__).parents[1]
 
 PATTERN = "[0-9][0-9]_*.ipynb"
 TAG = "parameters"
-#: Environment variable by which a command tells its kernels from where it has imported metauas.
+#: Environment variable with the folder from which a command has imported metauas, for its kernels.
 PACKAGE = "METAUAS_PACKAGE"
 
-#: What belongs together beside the package in a checkout, and inside it in a wheel.
+#: The suite's folders: next to the package in a checkout, inside it in a wheel.
 SUITE = ("notebooks", "params", "configs")
 
 
@@ -30,7 +30,7 @@ class Cell:
     Attributes:
         kind: ``code``, ``markdown`` or ``raw``.
         source: its text.
-        metadata: what stands beside it, such as ``tags``.
+        metadata: such as ``tags``.
     """
 
     kind: str
@@ -39,10 +39,9 @@ class Cell:
 
 
 def notebooks_folder() -> Path:
-    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else that of the suite in which we are.
+    """Return the notebooks' folder: ``METAUAS_NOTEBOOKS`` if set, else that of the current suite, else the package's.
 
-    That is a copy (``copy_suite``) or checkout whose folder, or whose ``notebooks/``, is the current one; elsewhere it
-    is the suite beside or inside the package.
+    The current suite is a copy (``copy_suite``) or checkout whose root or ``notebooks/`` is the current folder.
 
     Raises:
         InputError: if the folder does not exist.
@@ -63,10 +62,7 @@ def suite_folder() -> Path:
 
 
 def suite_file(path: str | Path) -> Path:
-    """Return ``path``, or where nothing is there the file of that path beside the notebooks' folder.
-
-    So ``params/quick.yaml`` is found wherever the command line is used.
-    """
+    """Return ``path`` if it exists, else the file of that path in the suite, such as ``params/quick.yaml``."""
     given = Path(path)
     if given.exists():
         return given
@@ -75,14 +71,14 @@ def suite_file(path: str | Path) -> Path:
 
 
 def copy_suite(out: str | Path) -> Path:
-    """Copy notebooks, parameter files and recipes into a new folder, to be explored and changed; return its notebooks.
+    """Copy notebooks, parameter files and recipes into a new folder, and return the folder of its notebooks.
 
     Raises:
-        InputError: ``out`` is there already.
-        OutputError: it cannot be written.
+        InputError: ``out`` exists already.
+        OutputError: ``out`` cannot be written.
     """
     if Path(out).exists():
-        raise InputError(f"{out} is there already, and may hold changes of yours; give a new folder")
+        raise InputError(f"{out} exists already and may hold your changes; give a new folder")
     suite = suite_folder()
     for name in SUITE:
         require_folder(suite / name)
@@ -100,7 +96,7 @@ def _current_suite() -> Path | None:
 
 
 def _own_suite() -> Path:
-    packed = _PACKAGE / "suite"  # where a wheel has put it
+    packed = _PACKAGE / "suite"  # in a wheel
     return packed if packed.is_dir() else _PACKAGE.parent
 
 
@@ -120,7 +116,7 @@ def find_notebooks(folder: str | Path | None = None) -> list[Path]:
 def read_cells(path: str | Path) -> list[Cell]:
     """Read the cells of a Jupyter notebook of format 4.
 
-    The JSON is read as it is: every kernel checks its parameters here, and importing nbformat takes it seconds.
+    nbformat is not used, because it takes seconds to import and every kernel checks its parameters here.
 
     Raises:
         InputError: naming the file if it is missing or no notebook.
@@ -135,12 +131,11 @@ def read_cells(path: str | Path) -> list[Cell]:
 def declared_parameters(notebook: str | Path) -> dict[str, Any]:
     """Return name and default of every parameter in the one code cell tagged ``parameters``.
 
-    The cell is parsed, not run: it may hold plain and annotated assignments of literals only. (papermill's
-    own ``inspect_notebook`` reads lines and misses defaults that contain ``=``.)
+    The cell is parsed, not run: it may hold assignments of literals only. (papermill's own ``inspect_notebook`` reads
+    lines and misses defaults that contain ``=``.)
 
     Raises:
-        InputError: naming the notebook if it is missing or no notebook, if not exactly one code cell has
-            the tag, or naming the line that is not an assignment of a literal.
+        InputError: the file is no notebook, not exactly one code cell has the tag, or a line is no such assignment.
     """
     tagged = [c.source for c in read_cells(notebook) if c.kind == "code" and TAG in c.metadata.get("tags", [])]
     if len(tagged) != 1:
@@ -153,7 +148,7 @@ def declared_parameters(notebook: str | Path) -> dict[str, Any]:
 
 
 def _assignment(statement: ast.stmt, *, notebook: str | Path) -> Iterator[tuple[str, Any]]:
-    """Yield name and value of one ``name = literal`` or ``name: type = literal``; refuse everything else."""
+    """Yield name and value of ``name = literal`` or ``name: type = literal``."""
     try:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -175,13 +170,14 @@ def package_folder() -> str:
 
 
 def check_injected(cells: Sequence[str]) -> None:
-    """Refuse parameters that papermill has injected and no notebook declares; papermill itself only warns.
+    """Check the parameters that papermill has injected; papermill only warns of unknown ones.
 
-    Call it in the cell after the parameters, ``check_injected(In)``: ``In`` is Jupyter's list of executed cells.
+    Args:
+        cells: Jupyter's list of executed cells, ``In``.
 
     Raises:
-        InputError: naming each unknown parameter and the nearest one that exists; or the kernel has imported another
-            copy of metauas than the command that runs it, under whose version the run would be recorded.
+        InputError: no notebook declares a parameter, or the kernel has imported another copy of metauas than the
+            command that runs it, whose version the run would record.
     """
     caller = os.environ.get(PACKAGE, package_folder())
     if caller != package_folder():

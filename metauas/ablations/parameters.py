@@ -1,4 +1,4 @@
-"""Parameter files: reading them, checking every key and value, and giving each notebook its own."""
+"""Read parameter files, check every key and value, and give each notebook the parameters that it declares."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,77 +14,103 @@ _SCALARS = (str, int, float, bool, type(None))
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:
-    """Read a parameter file: one flat YAML mapping of names to scalars or lists of scalars.
+    """Read a parameter file: a YAML mapping of names to scalars, lists of scalars, or mappings of these.
 
     Raises:
-        InputError: naming the file and everything that is wrong in it: a key that is no name or stands there twice, a
-            nested value, or a number that YAML 1.1 takes for text (``1e-4``); and as ``read_mapping``.
+        InputError: naming the file and all its mistakes: a key that is no name or is repeated, a list in a list, or a
+            number that YAML 1.1 takes for text (``1e-4``); and as ``read_mapping``.
     """
     return _checked(*read_mapping(path, example="batch_size: 16"), source=path)
 
 
 def _checked(content: dict[Any, Any], problems: list[str], *, source: str | Path) -> dict[str, Any]:
-    _refuse([*problems, *(p for item in content.items() for p in _wrong_item(*item))], source=source)
+    _refuse([*problems, *_wrong_items(content)], source=source)
     return content
 
 
 def read_for_notebooks(path: str | Path, notebooks: Sequence[str | Path]) -> dict[Path, dict[str, Any]]:
-    """Read a parameter file and give each notebook what it declares, as ``split_parameters`` does.
+    """Read a parameter file and split it with ``split_parameters``.
 
     Raises:
-        InputError: one error with all that ``read_parameters`` and ``split_parameters`` find wrong.
+        InputError: one error with all mistakes that ``read_parameters`` and ``split_parameters`` find.
     """
     content, problems = read_mapping(path, example="batch_size: 16")
-    wrong = {key: list(_wrong_item(key, value)) for key, value in content.items()}
-    problems += [problem for each in wrong.values() for problem in each]
-    sound = {key: value for key, value in content.items() if not wrong[key]}
-    _refuse([*problems, *_misfits(sound, _declared(notebooks))], source=path)
+    sound = {key: value for key, value in content.items() if not list(_wrong_items({key: value}))}
+    _refuse([*problems, *_wrong_items(content), *_misfits(sound, _declared(notebooks))], source=path)
     return split_parameters(content, notebooks, source=path)
 
 
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters in which each layer replaces those before it; nested mappings are merged key by key.
+
+    A name that meets a mapping is short for ``{"preset": name}``: ``goods`` and ``{"kinds": ["local"]}`` make
+    ``{"preset": "goods", "kinds": ["local"]}``.
+    """
+    result: dict[str, Any] = {}
+    for layer in layers:
+        result |= {name: _over(result.get(name), value) for name, value in layer.items()}
+    return result
+
+
+def _over(low: Any, high: Any) -> Any:
+    if isinstance(low, str) and isinstance(high, Mapping):
+        low = {"preset": low}
+    if isinstance(low, Mapping) and isinstance(high, str):
+        high = {"preset": high}
+    return merged(low, high) if isinstance(low, Mapping) and isinstance(high, Mapping) else high
+
+
 def located(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Make what is a path of a file or folder here absolute, as notebooks run elsewhere; a path has a slash in it."""
+    """Make paths of existing files and folders absolute, as notebooks run elsewhere; a path has a slash in it."""
     return {name: _absolute(value) for name, value in values.items()}
 
 
 def _absolute(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return located(value)
     is_path = isinstance(value, str) and "/" in value and Path(value).exists()
     return str(Path(value).resolve()) if is_path else value
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Return what a command line's ``name=value`` say, the values read as in a parameter file.
+    """Return the parameters that a command line gives as ``name=value``, with values read as in a parameter file.
 
-    A value with a slash in it that is a file or folder here becomes an absolute path, as notebooks run elsewhere.
+    A dotted name is a key of a nested mapping, as in ``network.alignment=hard``. Paths become absolute (``located``).
 
     Raises:
-        InputError: one is not of this form, a name stands there twice, or a value is none for a parameter.
+        InputError: a setting is not of this form, a name is repeated, or a value is not allowed.
     """
     pairs = [setting.partition("=") for setting in settings]
     for setting, (name, equals, _) in zip(settings, pairs, strict=True):
-        if not equals or not name.isidentifier():
+        if not equals or not all(part.isidentifier() for part in name.split(".")):
             raise InputError(f"setting {setting!r} is not of the form name=value, such as size=96")
-    text = "\n".join(f"{name}: {value}" for name, _, value in pairs)
-    values = _checked(*parse_mapping(text, origin="settings", example="size=96"), source="settings") if text else {}
-    return located(values)
+    text = "\n".join(f'"{name}": {value}' for name, _, value in pairs)  # unquoted, YAML takes no for a boolean
+    content, problems = parse_mapping(text, origin="settings", example="size=96") if text else ({}, [])
+    nested = [_nested(name, value) for name, value in content.items()]
+    return located(_checked(merged(*nested), problems, source="settings"))
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    first, dot, rest = name.partition(".")
+    return {first: _nested(rest, value) if dot else value}
 
 
 def split_parameters(
     parameters: Mapping[str, Any], notebooks: Sequence[str | Path], *, source: str | Path = "parameters"
 ) -> dict[Path, dict[str, Any]]:
-    """Give each notebook the parameters that it declares, after checking all of them.
+    """Return the parameters that each notebook declares, after checking all of them.
 
-    A value must have the type of the declared default: a whole number may stand for a float, a boolean not
-    for a whole number, items of a list are compared with those of the default, and a default of None takes
-    anything.
+    A value must have the type of the declared default. A whole number may replace a float, items of lists and mappings
+    are compared with those of the default, and a default of None takes any value. A default with the key ``preset``
+    also takes the preset's name alone, and other keys.
 
     Args:
         parameters: names and values, as ``read_parameters`` returns them.
-        notebooks: the notebooks that may receive them.
-        source: where they come from (usually the file), for the messages.
+        notebooks: paths of the notebooks.
+        source: the name of the file, for the errors.
 
     Raises:
-        InputError: naming the source and every key that no notebook declares and every value of another type.
+        InputError: naming the source, every key that no notebook declares and every value of another type.
     """
     declared = _declared(notebooks)
     _refuse(list(_misfits(parameters, declared)), source=source)
@@ -116,17 +142,21 @@ def _refuse(problems: Sequence[str], *, source: str | Path) -> None:
         raise InputError("\n  - ".join([f"{source} has {len(problems)} mistakes:", *problems]))
 
 
-def _wrong_item(key: Any, value: Any) -> Iterator[str]:
-    if not (isinstance(key, str) and key.isidentifier()):
-        yield f"the key {key!r} is not a parameter's name; names are words such as batch_size"
-    items = value if isinstance(value, list) else [value]
-    for item in items:
-        if isinstance(item, dict | list):
-            yield f"{key!r} is nested; parameters are scalars or lists of scalars"
-        elif not isinstance(item, _SCALARS):
-            yield f"{key!r} is a {type(item).__name__} to YAML ({item}); put it in quotes"
-        elif isinstance(item, str) and (number := _number_meant(item)):
-            yield f"{key!r} is the text {item!r}, not a number; write {number}"
+def _wrong_items(content: Mapping[Any, Any], *, within: str = "") -> Iterator[str]:
+    for key, value in content.items():
+        name = f"{within}{key}"
+        if not (isinstance(key, str) and key.isidentifier()):
+            yield f"the key {key!r} is not a parameter's name; names are words such as batch_size"
+        if isinstance(value, dict):
+            yield from _wrong_items(value, within=f"{name}.")
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict | list):
+                yield f"{name!r} is nested; a list holds scalars"
+            elif not isinstance(item, _SCALARS):
+                yield f"{name!r} is a {type(item).__name__} to YAML ({item}); put it in quotes"
+            elif isinstance(item, str) and (number := _number_meant(item)):
+                yield f"{name!r} is the text {item!r}, not a number; write {number}"
 
 
 def _number_meant(text: str) -> str | None:
@@ -141,15 +171,23 @@ def _number_meant(text: str) -> str | None:
     return f"{sign}{whole or '0'}{decimals}e{exponent_sign or '+'}{exponent}"
 
 
-def _mismatches(values: Mapping[str, Any], defaults: Mapping[str, Any], *, where: str) -> Iterator[str]:
+def _mismatches(
+    values: Mapping[str, Any], defaults: Mapping[str, Any], *, where: str, within: str = ""
+) -> Iterator[str]:
     for key, value in values.items():
-        default = defaults[key]
-        if not _fits(value, default):
+        name = f"{within}{key}"
+        if key not in defaults:
+            yield f"{name!r} is not known to {where}{did_you_mean(key, defaults)}"
+        elif isinstance(value, Mapping) and isinstance(default := defaults[key], Mapping):
+            # a preset's other choices are checked where the preset is known
+            checked = {k: v for k, v in value.items() if k in default or "preset" not in default}
+            yield from _mismatches(checked, default, where=where, within=f"{name}.")
+        elif not _fits(value, defaults[key]):
             yield (
-                f"{key!r} must be {_kind(default)} as its default {default!r} in {where} is, not {value!r}"
+                f"{name!r} must be {_kind(defaults[key])} as its default {defaults[key]!r} in {where} is, not {value!r}"
                 + (
                     "; YAML reads yes, no, on and off as booleans, so put the word in quotes"
-                    if isinstance(value, bool) and isinstance(default, str)
+                    if isinstance(value, bool) and isinstance(defaults[key], str)
                     else ""
                 )
             )
@@ -161,6 +199,8 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, list | tuple):
         is_list = isinstance(value, list | tuple)
         return is_list and (not default or all(any(_fits(item, like) for like in default) for item in value))
+    if isinstance(default, Mapping):
+        return isinstance(value, str) and "preset" in default  # the preset's name alone
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)
@@ -169,5 +209,5 @@ def _fits(value: Any, default: Any) -> bool:
 def _kind(default: Any) -> str:
     if isinstance(default, list | tuple):
         return f"a list of which each item is {_kind(default[0])}" if default else "a list"
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", dict: "a mapping"}
     return words.get(type(default), f"a {type(default).__name__}")

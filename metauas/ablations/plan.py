@@ -1,4 +1,4 @@
-"""The plan of a sweep: which notebooks run with what, in which order, and which of them share a training."""
+"""The plan of a sweep: the notebooks, their parameters and order, and the trainings that runs share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ from typing import Any
 from metauas.ablations.factors import scale_file
 from metauas.ablations.identity import code_digest, stage_digest
 from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebooks_folder
-from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
+from metauas.ablations.parameters import located, merged, read_for_notebooks, split_parameters
 from metauas.errors import InputError
 from metauas.files import content_digest
 from metauas.files.contents import contents_of
 from metauas.released import resolve_checkpoint
 
 TRAIN, EVAL = "03_train", "04_eval"
-#: The folder of trainings, each under its digest, so that runs can share them.
+#: The folder of trainings, which runs share; each is named by its digest.
 TRAINED = "trained"
 
-Given = dict[str, dict[str, Any]]  # stem of a notebook → what it is given
+Given = dict[str, dict[str, Any]]  # stem of a notebook → its parameters
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One notebook with all that decides what comes out of it.
+    """One notebook with everything that its results depend on.
 
     Attributes:
         notebook: its stem.
-        folder: where it writes, below the sweep's folder; the name of the stage.
-        parameters: what it is given; its own places (``run_dir``, ``checkpoint``) are added when it runs.
-        digest: names parameters, code and what it starts from.
-        code: the code's part of it.
+        folder: where it writes, below the sweep's folder; names the stage.
+        parameters: those given; the places (``run_dir``, ``checkpoint``) are added when it runs.
+        digest: hash of parameters, code and start.
+        code: hash of the code.
         after: the stage whose checkpoint it needs.
     """
 
@@ -44,11 +44,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """One variant of one factor under one seed.
+    """One variant of one factor with one seed.
 
     Attributes:
         name: ``factor/variant``, the folder and stem of the parameter file, such as ``alignment/none``.
-        seed: the seed of training, or of the prompt if the file says nothing of training.
+        seed: of training, or of the prompt if the file has no parameter of training.
         evaluation: its last stage; a training may come before it.
     """
 
@@ -69,21 +69,20 @@ def plan_runs(
     scale: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[Run]:
-    """Return the runs of every file under every seed, checked, without running anything.
+    """Return the runs of every file with every seed, checked, without running them.
 
-    A file that says anything to ``03_train`` is trained under each seed. Any other is about evaluation: it shares one
-    training of the scale with all the others, or takes the ``checkpoint`` of the overrides, and the seed is that of
-    its prompts. Equal trainings are one stage.
+    A file with a parameter of ``03_train`` is trained with each seed. All other files share one training of the scale,
+    or take the ``checkpoint`` of the overrides, and the seed is that of their prompts. Equal trainings are one stage.
 
     Args:
         files: parameter files ``<factor>/<variant>.yaml``.
         seeds: one run of each file per seed.
-        scale: parameters for all runs, under which those of the files lie: a name in ``params/scales`` or a file.
-        overrides: parameters for all runs, over those of the files.
+        scale: parameters of all runs, which files override: a name in ``params/scales`` or a file.
+        overrides: parameters of all runs, which override those of the files.
 
     Raises:
-        InputError: for a key that these two notebooks do not declare, a value of another type, an override
-            that no run can use, the same factor and variant twice, or no file or no seed at all.
+        InputError: neither notebook declares a key, a value has another type, no run can use an override, a factor and
+            variant comes twice, or there is no file or no seed.
     """
     if not files or not seeds:
         raise InputError(f"a sweep needs parameter files and seeds; got {len(files)} files and {len(seeds)} seeds")
@@ -92,7 +91,7 @@ def plan_runs(
     runs = []
     for file in map(Path, files):
         own = _by_stem(read_for_notebooks(file, _notebooks()))
-        given = {stem: {**located(base[stem] | own[stem]), **top[stem]} for stem in (TRAIN, EVAL)}
+        given = {stem: merged(located(merged(base[stem], own[stem])), top[stem]) for stem in (TRAIN, EVAL)}
         name = f"{file.resolve().parent.name}/{file.stem}"
         trains = bool(own[TRAIN])
         runs += [Run(name, seed, _evaluation(name, given, seed=seed, trains=trains, code=code)) for seed in seeds]
@@ -145,7 +144,7 @@ def _by_stem(given: Mapping[Path, dict[str, Any]]) -> Given:
 
 
 def _scale_parameters(scale: str | Path | None) -> Given:
-    """Return what a scale says to the two notebooks; a file for the whole suite may say things to others, too."""
+    """Return a scale's parameters of the two notebooks; its file may hold those of other notebooks, too."""
     if scale is None:
         return {TRAIN: {}, EVAL: {}}
     given = read_for_notebooks(scale_file(scale), find_notebooks())

@@ -1,4 +1,4 @@
-"""Running notebooks with parameters: one of them, or the whole suite in order."""
+"""Run notebooks with parameters: one of them, or the whole suite in order."""
 
 import os
 import time
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from metauas.ablations.kernel import KERNEL, OwnKernelManager
 from metauas.ablations.notebooks import PACKAGE, declared_parameters, find_notebooks, package_folder, read_cells
-from metauas.ablations.parameters import located, read_for_notebooks, split_parameters
+from metauas.ablations.parameters import located, merged, read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
 from metauas.files import atomic_path, write_json
 from metauas.files.locks import alone_in
@@ -22,27 +22,26 @@ STARTS = 3
 
 
 class NotebookFailedError(RuntimeError):
-    """A notebook stopped with an error; what it did until then is kept as ``<stem>.failed.ipynb``."""
+    """A notebook stopped with an error; its cells so far are kept as ``<stem>.failed.ipynb``."""
 
 
 def run_notebook(
     notebook: str | Path, *, output: str | Path, parameters: Mapping[str, Any], timeout: int | None = None
 ) -> Path:
-    """Run one notebook in a kernel of its own, in the notebook's folder, and return the executed notebook.
+    """Run one notebook in a new kernel, in the notebook's folder, and return the executed notebook.
 
-    Beside ``output`` lies ``<stem>.parameters.json`` with all resolved parameters: papermill itself records
-    only those that differ from the defaults.
+    All resolved parameters are written to ``<stem>.parameters.json`` next to ``output``: papermill itself records only
+    those that differ from the defaults.
 
     Args:
         notebook: the source, which is never written to.
         output: the executed notebook, complete or absent.
-        parameters: values for names that the notebook declares.
+        parameters: values of parameters that the notebook declares.
         timeout: seconds that one cell may take; None sets no limit, since a whole training is one cell.
 
     Raises:
-        InputError: before anything runs, for a parameter that the notebook does not declare or of another
-            type, or if ``output`` is the notebook itself.
-        NotebookFailedError: naming notebook, cell and error; the notebook so far is ``<stem>.failed.ipynb``.
+        InputError: the notebook does not declare a parameter, a value has another type, or ``output`` is the notebook.
+        NotebookFailedError: naming notebook, cell and error.
     """
     source, target = Path(notebook).resolve(), Path(output).resolve()
     given = split_parameters(parameters, [source])[source]
@@ -51,7 +50,7 @@ def run_notebook(
     failed = target.with_name(f"{target.stem}.failed.ipynb")
     for stale in (target, failed):
         stale.unlink(missing_ok=True)
-    write_json(target.with_name(f"{target.stem}.parameters.json"), {**declared_parameters(source), **given})
+    write_json(target.with_name(f"{target.stem}.parameters.json"), merged(declared_parameters(source), given))
     with atomic_path(target) as temporary:
         try:
             with kernel_environment(**{PACKAGE: package_folder()}):
@@ -75,17 +74,17 @@ def run_suite(
 ) -> list[Path]:
     """Run the notebooks in order, each with its own keys of one parameter file, and return the executed ones.
 
-    Every notebook also gets ``run_dir=<out>``, whatever the file says, and writes into ``<out>/<its stem>/``.
+    Every notebook gets ``run_dir=<out>`` and writes into ``<out>/<stem>/``.
 
     Args:
-        parameters_file: a flat YAML file; None leaves every notebook its defaults.
-        out: the run folder; the executed notebooks lie directly in it.
+        parameters_file: a YAML file; None keeps the defaults of the notebooks.
+        out: the run folder, which also holds the executed notebooks.
         only: run just these, named by stem (``03_train``) or room (``train``).
-        timeout: seconds that one cell may take; None sets no limit, since a whole training is one cell.
+        timeout: as in ``run_notebook``.
 
     Raises:
-        InputError: before any work, if a key of the file is declared by no notebook or a value has another
-            type, or another run is writing into ``out``.
+        InputError: before any work: no notebook declares a key of the file, a value has another type, or another run is
+            writing into ``out``.
         NotebookFailedError: at the first notebook that fails; the later ones are not run.
     """
     notebooks = find_notebooks()
@@ -107,7 +106,7 @@ def run_suite(
 
 @contextmanager
 def kernel_environment(**variables: str) -> Iterator[None]:
-    """Set environment variables, which kernels inherit, for a while; those already set are left alone."""
+    """Set environment variables, which kernels inherit, inside the block; those already set are kept."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -118,10 +117,7 @@ def kernel_environment(**variables: str) -> Iterator[None]:
 
 
 def _start(source: Path, target: Path, parameters: Mapping[str, Any], timeout: int | None) -> None:
-    """Execute a notebook; try again if its kernel died before the first cell.
-
-    Kernels choose free ports and bind them a little later, so that two started at once can clash.
-    """
+    """Execute a notebook; try again if its kernel died before the first cell, as two kernels may choose one port."""
     for starts_left in reversed(range(STARTS)):
         try:
             _execute(source, target, parameters, timeout)
@@ -142,9 +138,9 @@ def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout:
         progress_bar=False,
         log_output=False,
         execution_timeout=timeout,
-        # the log of the kernel program itself, which warns of its local sockets at each start
+        # without the kernel's own warning of local sockets at each start
         extra_arguments=["--IPKernelApp.log_level=50"],
-        # the kernel's working folder; papermill's own `cwd` would change this process's, for all threads
+        # the kernel's working folder; papermill's `cwd` would change that of this process, for all threads
         resources={"metadata": {"path": str(source.parent)}},
     )
 
@@ -159,7 +155,7 @@ def _choose(notebooks: Sequence[Path], only: Sequence[str] | None) -> list[Path]
 
 
 def _failed_cell(notebook: Path) -> str:
-    """Name the cell that stopped a run, counted as Jupyter shows it."""
+    """Return a name of the cell that failed, counted as in Jupyter."""
     started = _started_cells(notebook)
     if not started:
         return "its kernel before the first cell"
@@ -168,7 +164,7 @@ def _failed_cell(notebook: Path) -> str:
 
 
 def _started_cells(notebook: Path) -> list[str]:
-    """Return the source of each code cell that has begun to run, by papermill's notes in the cells."""
+    """Return the source of each code cell that has started, by papermill's metadata."""
     cells = read_cells(notebook) if notebook.stat().st_size else []
     code = [cell for cell in cells if cell.kind == "code"]
     return [cell.source for cell in code if cell.metadata.get("papermill", {}).get("start_time")]

@@ -1,4 +1,4 @@
-"""One stage of a sweep, done where a worker is: run its notebook, unless that was done before."""
+"""One stage of a sweep, on a worker: run its notebook, unless its results exist already."""
 
 import shutil
 import socket
@@ -18,10 +18,10 @@ from metauas.ablations.runner import NotebookFailedError, kernel_environment, ru
 from metauas.cluster import distributed
 from metauas.files import read_json, write_json
 
-#: What a finished stage has left; the evaluation's other results lie beside its metrics.
+#: The result by which a finished stage is recognised.
 RESULTS = {TRAIN: f"{TRAIN}/checkpoint", EVAL: f"{EVAL}/metrics.json"}
 
-STARTED = "metauas-sweep-started"  # the topic under which workers tell which stage they begin
+STARTED = "metauas-sweep-started"  # Dask topic of the stages that workers begin
 
 DONE, KEPT, FAILED, SKIPPED = "done", "kept", "failed", "skipped"
 
@@ -31,9 +31,9 @@ class Outcome:
     """How a stage ended.
 
     Attributes:
-        status: ``done``, ``kept`` (it was done before), ``failed``, or ``skipped`` as what it needs failed.
-        seconds: what it took now.
-        error: notebook, cell and error of what failed.
+        status: ``done``, ``kept`` (done before), ``failed``, or ``skipped`` because the stage that it needs failed.
+        seconds: its duration.
+        error: notebook, cell and error of a failure.
     """
 
     status: str
@@ -49,14 +49,14 @@ class Outcome:
 def do_stage(
     stage: Stage, before: Outcome | None, *, out: str, timeout: int | None, tell: Callable[[str], None] | None = None
 ) -> Outcome:
-    """Do a stage and return how it ended; what goes wrong in the notebook is part of that, and not raised.
+    """Run a stage and return its outcome; an error in the notebook is part of the outcome, not raised.
 
     Args:
-        stage: what to do.
-        before: how the stage that it needs has ended.
+        stage: the stage.
+        before: the outcome of the stage that it needs.
         out: the sweep's folder, which all workers see.
         timeout: seconds that one cell may take, or None.
-        tell: is told the stage's folder when it starts.
+        tell: called with the stage's folder when it starts.
     """
     if before is not None and before.failed:
         _clear(stage, Path(out) / stage.folder)
@@ -77,13 +77,13 @@ def do_stage(
 
 
 def do_and_tell(stage: Stage, before: Outcome | None, **work: Any) -> Outcome:
-    """Do a stage on a worker of Dask, and tell the sweep when it starts."""
+    """Run a stage on a Dask worker, and tell the sweep when it starts."""
     worker = distributed().get_worker()
     return do_stage(stage, before, tell=lambda folder: worker.log_event(STARTED, folder), **work)
 
 
 def is_done(stage: Stage, out: str | Path) -> bool:
-    """Return whether a stage's record is of the same parameters and code, and its results are there."""
+    """Return whether a stage has results, and a record of the same parameters and code."""
     folder = Path(out) / stage.folder
     record = folder / RECORD
     if not (record.is_file() and (folder / RESULTS[stage.notebook]).exists()):
@@ -116,10 +116,7 @@ def _run(stage: Stage, out: Path, *, timeout: int | None) -> None:
 
 
 def _clear(stage: Stage, folder: Path) -> None:
-    """Take away what an older or a killed run left: its numbers must not pass for this one's if this one fails.
-
-    A training keeps its state, from which it goes on.
-    """
+    """Remove the results of an earlier run, which would pass for this one's if it fails; a training keeps its state."""
     (folder / RECORD).unlink(missing_ok=True)
     if stage.notebook == EVAL:
         shutil.rmtree(folder / EVAL, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Sweeps: every variant under every seed, as papermill runs on a Dask cluster; what is done is not done again."""
+"""Sweeps: every variant with every seed, as papermill runs on a Dask cluster; finished stages are not repeated."""
 
 import os
 from collections import Counter
@@ -34,21 +34,20 @@ def run_sweep(
     gpu: bool = False,
     timeout: int | None = None,
 ) -> pd.DataFrame:
-    """Run every file under every seed and return one row a run, in the order of files and seeds.
+    """Run every file with every seed and return one row for each run, in the order of files and seeds.
 
-    Stages that are done already (same parameters and code, by their ``run.json``) are kept, so that a sweep that was
-    killed goes on. A run that fails does not stop the others: it is in the table with its error, and the caller
-    decides. Progress is shown in the terminal or the notebook.
+    Finished stages (same parameters and code, by their ``run.json``) are kept, so that a killed sweep continues. A
+    failed run does not stop the others; its row has the error. Terminal or notebook show the progress.
 
     Args:
         files: parameter files ``<factor>/<variant>.yaml``, see ``plan_runs``.
         out: each run writes into ``<out>/<factor>/<variant>/seed-<seed>/``, trainings into ``<out>/trained/``.
         seeds: one run of each file per seed.
-        scale: what all runs have in common, see ``plan_runs``.
-        overrides: parameters for every run whose notebooks declare them.
+        scale: parameters of all runs, see ``plan_runs``.
+        overrides: parameters of all runs whose notebooks declare them, over those of the files.
         scheduler: address of a Dask cluster; its workers must see ``out`` and have the same code.
-        workers: processes on this machine, by default one a core; they share the cores (OMP_NUM_THREADS, unless it is
-            set already). 0 does one stage after the other in this process, without Dask.
+        workers: processes on this machine, by default one per core. They share the cores through OMP_NUM_THREADS,
+            unless it is set. 0 runs one stage after the other in this process, without Dask.
         gpu: each stage takes one unit of a worker's resource ``GPU``.
         timeout: seconds that one cell may take; None sets no limit, since a whole training is one cell.
 
@@ -56,8 +55,8 @@ def run_sweep(
         Columns factor, variant, seed, status (``done``, ``kept`` or ``failed``), seconds, error, folder.
 
     Raises:
-        InputError: before any work, see ``plan_runs``; another sweep is writing into ``out``; if the cluster cannot be
-            had or has no GPU; a negative number of workers, or workers for a cluster that exists.
+        InputError: before any work, see ``plan_runs``; another sweep is writing into ``out``; the cluster is missing
+            or has no GPU; the number of workers is negative or given for an existing cluster.
     """
     if workers is not None and (workers < 0 or scheduler is not None):
         raise InputError(f"workers={workers}: give a number from 0 up, and none together with a scheduler")
@@ -143,10 +142,10 @@ def _do_on_cluster(
 
 
 def priorities(stages: Sequence[Stage]) -> list[int]:
-    """Return Dask's priority of each stage, higher before lower, so that no worker is left without work at the end.
+    """Return Dask's priority of each stage, higher before lower, so that no worker is idle at the end.
 
-    A training for many runs comes first, since many wait for it; their evaluations come last: they are short, and
-    there are always enough of them to go round. All others keep the order in which they are submitted.
+    A training that many runs share comes first. Their evaluations come last, because they are short. All other stages
+    keep their order.
     """
     waiting = Counter(stage.after.folder for stage in stages if stage.after is not None)
     ahead = {training: runs - 1 for training, runs in waiting.items()}

@@ -1,6 +1,6 @@
-"""The command line: ``metauas --help``. One module a group of commands.
+"""The command line, ``metauas --help``: one module for each group of commands.
 
-What a command needs is imported inside it: torch alone takes seconds, and ``--help`` should not wait for it.
+Commands import torch and the rooms inside their functions, so that ``--help`` does not wait for them.
 """
 
 import signal
@@ -18,15 +18,15 @@ for _group in ("segmentation", "suite", "training", "pairs", "evaluation", "benc
 
 
 def app() -> None:
-    """Run the command line; a mistake in what was given ends with one clear sentence and exit status 2.
+    """Run the command line; an error in the input ends with one sentence and exit status 2.
 
-    SIGTERM ends it as Ctrl-C does: workers are sent home, and what was half written is taken away.
+    SIGTERM ends it like Ctrl-C: workers are stopped and partial files removed.
     """
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         cli()
     except InputError as error:
-        # what is quoted, such as a file's own names, may look like markup
+        # quoted text, such as file names, may look like markup
         message = f"[bold red]error:[/] {escape(str(error))}"
         Console(stderr=True, highlight=False).print(message, soft_wrap=True, markup=True)
         sys.exit(2)

@@ -2,20 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from metauas.cli.options import (
-    LAYOUT_NAMES,
-    Out,
-    benchmarks,
-    console,
-    data,
-)
-
-if TYPE_CHECKING:
-    pass
+from metauas.cli.options import LAYOUT_NAMES, Out, benchmarks, console, data
 
 
 @benchmarks.command(epilog="Example: metauas benchmark miniature --out data/miniature")

@@ -42,7 +42,7 @@ def evaluate(
     shots: Annotated[int, typer.Option(help="Normal images that a query is compared with at once.")] = 1,
     seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
     size: Annotated[int, typer.Option(help="Side to which images are resized, pixels.")] = 256,
-    batch_size: Annotated[int, typer.Option(help="Queries at once; changes no result.")] = 16,
+    queries_at_once: Annotated[int, typer.Option(help="Queries of one forward pass; changes no result.")] = 16,
     out: Out = Path("runs/eval"),
     maps: Annotated[bool, typer.Option("--maps", help="Write every anomaly map too, as 16-bit PNG.")] = False,
     baselines: Annotated[bool, typer.Option(help="Evaluate methods that learn nothing as well.")] = True,
@@ -68,7 +68,7 @@ def evaluate(
     from metauas.model import load_checkpoint
 
     given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds")}
-    given |= {"size": size, "batch_size": batch_size, "average_scales": average_scales, "plus": plus}
+    given |= {"size": size, "queries_at_once": queries_at_once, "average_scales": average_scales, "plus": plus}
     settings = EvalSettings.parse(given, origin="evaluation settings")
     place = choose_device(device)
     check_out(out)

@@ -1,4 +1,4 @@
-"""What all commands share: the application, the console, options and their parsers."""
+"""The application, the console, and options that several commands have."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,9 @@ cli = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-benchmarks = typer.Typer(help="Benchmarks that the package itself can make.", no_args_is_help=True)
+benchmarks = typer.Typer(help="Benchmarks that the package draws.", no_args_is_help=True)
 cli.add_typer(benchmarks, name="benchmark")
-data = typer.Typer(help="The field's benchmarks: how to get them, and whether yours is complete.", no_args_is_help=True)
+data = typer.Typer(help="Published benchmarks: how to get them, and whether a copy is complete.", no_args_is_help=True)
 cli.add_typer(data, name="data")
 
 console = Console(highlight=False)
@@ -37,14 +37,22 @@ Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is m
 LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
 Scheduler = Annotated[
     str | None,
-    typer.Option(help="A Dask scheduler that runs already, such as tcp://10.0.0.1:8786, or its scheduler file."),
+    typer.Option(help="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, or its scheduler file."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
 ]
 Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell may take; by default no limit.")]
-Params = Annotated[Path | None, typer.Option(help="Flat YAML file of parameters, such as params/quick.yaml.")]
+Params = Annotated[Path | None, typer.Option(help="YAML file of parameters, such as params/quick.yaml.")]
+
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="NAME=VALUE over the file, such as size=96 or network.alignment=hard (repeatable)."),
+]
 
 
 def complain(text: str) -> None:
-    """Print in red, to standard error, what went wrong."""
+    """Print an error in red to standard error."""
     Console(stderr=True, highlight=False).print(text, style="bold red", markup=False, soft_wrap=True)
 
 

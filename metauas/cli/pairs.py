@@ -2,25 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from metauas.cli.options import (
-    Scheduler,
-    cli,
-    complain,
-    console,
-)
-
-if TYPE_CHECKING:
-    pass
+from metauas.cli.options import Scheduler, Workers, cli, complain, console
 
 
 @cli.command(epilog="Example: metauas synthesize --config configs/synthesis/offline.yaml --out data/pairs --workers 8")
 def synthesize(
-    out: Annotated[Path, typer.Option(help="Folder of the pairs; one that was begun is finished.")],
+    out: Annotated[Path, typer.Option(help="Folder of the pairs; an unfinished one is completed.")],
     config: Annotated[
         Path | None, typer.Option(help="YAML file of settings, such as configs/synthesis/offline.yaml.")
     ] = None,
@@ -31,12 +23,10 @@ def synthesize(
     count: Annotated[int | None, typer.Option(help="Pairs; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all pairs; overrides the file.")] = None,
     scheduler: Scheduler = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
-    ] = None,
+    workers: Workers = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each shard takes one unit of a worker's resource GPU.")] = False,
 ) -> None:
-    """Write pairs as parquet shards that `datasets` reads; killed and started again, it goes on where it was."""
+    """Write pairs as parquet shards that `datasets` reads; an interrupted run continues with the same command."""
     from metauas.ablations.notebooks import suite_file
     from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
 
@@ -44,9 +34,7 @@ def synthesize(
     try:
         summary = write_pairs(settings, out, scheduler=scheduler, workers=workers, gpu=gpu)
     except (ShardsFailedError, KeyboardInterrupt) as error:
-        told = str(error) or "stopped"
-        message = f"{told}\nWhat is finished stays in {out}; the same command goes on from there."
-        complain(message)
+        complain(f"{str(error) or 'stopped'}\nFinished shards stay in {out}; the same command continues from there.")
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
     print(f"{summary['pairs']} pairs, {summary['last run']['pairs per second']:.1f} a second: {out}")
 
@@ -60,7 +48,7 @@ def inspect(
     size: Annotated[int, typer.Option(min=32, help="Side of the pairs, pixels; written ones keep theirs.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of pairs that are drawn.")] = 0,
 ) -> None:
-    """Look through pairs: kinds, changed areas, duplicates, masks that mark nothing, changes without a mask."""
+    """Inspect pairs: kinds, changed areas, duplicates, masks without a change, changes without a mask."""
     from metauas.synthesis.inspection.findings import inspect_first, open_pairs
 
     pairs = open_pairs(data, split=split, size=size, seed=seed, count=count)

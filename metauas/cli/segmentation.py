@@ -6,16 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metauas.cli.options import (
-    CHECKPOINT,
-    Checkpoint,
-    Device,
-    NormalImages,
-    Out,
-    SinglePass,
-    Size,
-    cli,
-)
+from metauas.cli.options import CHECKPOINT, Checkpoint, Device, NormalImages, Out, SinglePass, Size, cli
 from metauas.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,13 +72,15 @@ def calibrate(
     ],
     prompt: NormalImages,
     checkpoint: Checkpoint = CHECKPOINT,
-    rate: Annotated[float, typer.Option(help="Share of normal images that may be called defective.")] = 0.01,
+    rate: Annotated[
+        float, typer.Option(help="False-positive rate: share of normal images above the threshold.")
+    ] = 0.01,
     size: Size = 256,
     out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
     single_pass: SinglePass = False,
     device: Device = "auto",
 ) -> None:
-    """Find the threshold for a wished false-positive rate by normal images alone; `segment` then gives verdicts."""
+    """Find the threshold of a false-positive rate from normal images alone; `segment` then gives verdicts."""
     from metauas.eval.images import calibration
     from metauas.eval.images.files import find_queries
     from metauas.eval.network import choose_device
@@ -97,7 +90,7 @@ def calibrate(
     model = _load_network(checkpoint, place, single_pass=single_pass)
     found = calibration.calibrate(model, prompts=prompt, normal=images, false_positive_rate=rate, size=size)
     for path in found.left_out:
-        print(f"left out: {path}, a prompt or another image again", file=sys.stderr)
+        print(f"left out: {path}, a copy of a prompt or of another image", file=sys.stderr)
     low, high = found.interval
     print(f"threshold: {found.threshold:.4f}")
     print(f"false positives: at most {100 * rate:g} % on average over calibrations")

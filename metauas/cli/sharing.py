@@ -1,21 +1,11 @@
 """Commands that convert and export networks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from metauas.cli.options import (
-    CHECKPOINT,
-    Checkpoint,
-    Out,
-    Size,
-    cli,
-    console,
-)
-
-if TYPE_CHECKING:
-    pass
+from metauas.cli.options import CHECKPOINT, Checkpoint, Out, Size, cli, console
 
 
 @cli.command(epilog="Example: metauas convert metauas-256.ckpt --out checkpoints/metauas-256")

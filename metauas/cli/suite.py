@@ -2,23 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from metauas.cli.options import (
-    Out,
-    Params,
-    Scheduler,
-    Timeout,
-    cli,
-    complain,
-    console,
-    integers,
-)
-
-if TYPE_CHECKING:
-    pass
+from metauas.cli.options import Given, Out, Params, Scheduler, Timeout, Workers, cli, complain, console, integers
 
 
 @cli.command(epilog="Example: metauas run --params params/offline.yaml --out runs/offline")
@@ -28,7 +16,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Run just this notebook (repeatable), e.g. 03_train.")] = None,
     timeout: Timeout = None,
 ) -> None:
-    """Run the five notebooks in order with papermill, and make a page that shows what came out."""
+    """Run the five notebooks in order with papermill, and make a page of their results."""
     from metauas.ablations.notebooks import suite_file
     from metauas.ablations.results.page import write_index
     from metauas.ablations.runner import NotebookFailedError, run_suite
@@ -43,7 +31,7 @@ def run(
 
 @cli.command(epilog="Example: metauas notebooks suite; then jupyter lab suite/notebooks")
 def notebooks(out: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
-    """Copy notebooks, parameter files and recipes into a folder, to be explored and changed."""
+    """Copy notebooks, parameter files and recipes into a new folder, to explore and change them."""
     from metauas.ablations.notebooks import copy_suite
 
     print(f"notebooks: {copy_suite(out)}")
@@ -56,21 +44,17 @@ def sweep(
     scale: Annotated[
         str, typer.Option(help="What all runs share: quick, offline, paper-256, paper-512, or a parameter file.")
     ] = "quick",
-    given: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE for all runs, over their files (repeatable).")
-    ] = None,
+    given: Given = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; by default runs/ablations/SCALE.")] = None,
     scheduler: Scheduler = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
-    ] = None,
+    workers: Workers = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
     timeout: Timeout = None,
     report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,
 ) -> None:
-    """Run ablations: papermill runs of every file under every seed, on this machine or any Dask cluster.
+    """Run ablations: papermill runs of every file with every seed, on this machine or a Dask cluster.
 
-    What is done with the same parameters and code is not repeated, so that a sweep that was stopped goes on.
+    Finished runs with the same parameters and code are not repeated, so an interrupted sweep continues.
     """
     from metauas.ablations.factors import find_files
     from metauas.ablations.parameters import parse_settings
@@ -95,8 +79,7 @@ def sweep(
         if report:
             print(f"report: {write_report(folder)}")
     except (NotebookFailedError, KeyboardInterrupt) as error:
-        told = str(error) or f"stopped\nWhat is finished stays in {folder}; the same command goes on from there."
-        complain(told)
+        complain(str(error) or f"stopped\nFinished runs stay in {folder}; the same command continues from there.")
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else 1)
     print(f"runs: {folder}")
     if (runs["status"] == "failed").any():

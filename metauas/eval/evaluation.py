@@ -73,7 +73,7 @@ def evaluate(
             for seed in strategy.seeds:
                 prompts = strategy.choose(queries, seed=seed)
                 shares.append(right_class_share(prompts, category))
-                for run, maps in _maps_of(runs, queries, prompts, seed=seed, batch_size=settings.batch_size):
+                for run, maps in _maps_of(runs, queries, prompts, seed=seed, batch_size=settings.queries_at_once):
                     rows += _rows(run, queries, maps, seed=seed, official=official)
                     if run is runs[0] and on_maps:
                         on_maps(category, seed, maps)

@@ -215,7 +215,7 @@ def _defective_prompts(
         segment_queries,
         network_method(model),
         read=partial(stack_images, size=settings.size),
-        batch_size=settings.batch_size,
+        batch_size=settings.queries_at_once,
     )
     runs = list(product(benchmark.categories, strategy.seeds))
     for category, seed in tqdm(runs, desc="defective prompts", unit="run"):

@@ -34,7 +34,7 @@ class EvalSettings(Settings):
         average_scales: also evaluate the mean over several image sizes (``ScaleAverage``).
         plus: also evaluate MetaUAS★+, the network with a visual similarity: ``encoder``, that of its own frozen
             encoder's features, or ``clip``, the paper's.
-        batch_size: queries at once.
+        queries_at_once: queries of one forward pass; changes no result.
     """
 
     prompt: str = "random"
@@ -45,7 +45,7 @@ class EvalSettings(Settings):
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
     average_scales: bool = False
     plus: Literal["none", "encoder", "clip"] = "none"
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    queries_at_once: Annotated[int, Field(ge=1)] = 16
 
     @field_validator("seeds")
     @classmethod

@@ -1,4 +1,4 @@
-"""What the parameters of a training name on disk, where the content decides as much as the name."""
+"""Hashes of the files and folders that the parameters of a training name: a changed file is a changed training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,18 +6,28 @@ from typing import Any
 
 from metauas.files import content_digest, read_json
 
-#: In a folder of written pairs: what they are, and how many.
+#: The file in a folder of written pairs that describes them.
 SUMMARY_NAME = "summary.json"
+_FILES = ("recipe", "recipe.preset", "network.encoder_weights")
+
+
+def flat(parameters: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+    """Return parameters without nesting: ``{"network": {"preset": "lite"}}`` becomes ``{"network.preset": "lite"}``."""
+    values: dict[str, Any] = {}
+    for name, value in parameters.items():
+        values |= flat(value, prefix=f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return values
 
 
 def contents_of(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return a hash of what lies at the recipe, the encoder's weights and the written pairs, where these are on disk.
+    """Return a hash of the recipe, the encoder's weights and the written pairs, where these are on disk.
 
-    Of written pairs it is the digest in their summary: settings, pictures and models that they were made of.
+    The hash of written pairs is the digest in their summary, of settings, pictures and models.
     """
-    paths = {name: Path(str(parameters[name])) for name in ("recipe", "encoder_weights") if parameters.get(name)}
+    values = flat(parameters)
+    paths = {name: Path(str(values[name])) for name in _FILES if values.get(name)}
     found = {name: content_digest(path) for name, path in paths.items() if path.is_file()}
-    summary = Path(str(parameters.get("pairs"))) / SUMMARY_NAME
-    if parameters.get("pairs") and summary.is_file():
+    summary = Path(str(values.get("pairs"))) / SUMMARY_NAME
+    if values.get("pairs") and summary.is_file():
         found["pairs"] = str(read_json(summary).get("digest"))
     return found

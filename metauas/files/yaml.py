@@ -76,8 +76,11 @@ def parse_mapping(text: str, *, origin: str | Path, example: str) -> tuple[dict[
     return content, list(_doubled_keys(node))
 
 
-def _doubled_keys(mapping: Any) -> Iterator[str]:
+def _doubled_keys(mapping: Any, *, within: str = "") -> Iterator[str]:
     counts = Counter(str(key.value) for key, _ in mapping.value)
     for key, count in counts.items():
         if count > 1:
-            yield f"{key!r} stands there {count} times; keep one"
+            yield f"{within + key!r} stands there {count} times; keep one"
+    for key, value in mapping.value:
+        if isinstance(value, yaml.MappingNode):
+            yield from _doubled_keys(value, within=f"{within}{key.value}.")

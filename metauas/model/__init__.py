@@ -1,7 +1,7 @@
 """Model: query and prompt in, anomaly map out; checkpoints in and out."""
 
 from metauas.model.alignment import ALIGNMENTS, SIMILARITIES, FeatureAlignment
-from metauas.model.config import PRESETS, ModelConfig, model_config
+from metauas.model.config import PRESETS, ModelConfig, model_config, network_config
 from metauas.model.description import (
     attention_of,
     describe_parameters,
@@ -50,6 +50,7 @@ __all__ = [
     "load_official",
     "look_of",
     "model_config",
+    "network_config",
     "possible_alignments",
     "residual_of",
     "save_checkpoint",

@@ -1,5 +1,6 @@
 """Every choice that shapes the network, and the presets."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -118,3 +119,16 @@ def model_config(preset: str, **changes: object) -> ModelConfig:
         )
     own = PRESETS[preset].model_dump() | (_FPN_CHOICES[preset] if changes.get("decoder") == "fpn" else {})
     return ModelConfig.parse({**own, **changes}, origin="model configuration")
+
+
+def network_config(network: str | Mapping[str, Any]) -> ModelConfig:
+    """Return the configuration that a preset's name or a mapping of choices describes.
+
+    Args:
+        network: a name such as ``lite``, short for ``{"preset": "lite"}``, or choices over those of their ``preset``,
+            by default ``lite``.
+
+    Raises:
+        InputError: as ``model_config``.
+    """
+    return model_config(**{"preset": "lite", **({"preset": network} if isinstance(network, str) else network)})

@@ -9,7 +9,7 @@ from metauas.synthesis.changes.diffusion import DiffusersInpainter
 from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
 from metauas.synthesis.changes.lama import LamaInpainter
 from metauas.synthesis.changes.local import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
-from metauas.synthesis.dataset import PairBatch, PairDataset, collate, embedded_synthesizer, pair_loader
+from metauas.synthesis.dataset import PairBatch, PairDataset, collate, pair_loader
 from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.inspection.description import describe_pairs, pairs_of_kind, summarise_pairs
 from metauas.synthesis.inspection.findings import Inspection, inspect_pairs, open_pairs
@@ -20,7 +20,7 @@ from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDAT
 from metauas.synthesis.pictures.picture import MixedSource, Picture, PictureSource
 from metauas.synthesis.pictures.textures_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
-from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer, read_recipe
+from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer, embedded_synthesizer, read_recipe
 from metauas.synthesis.variation import Variation
 from metauas.synthesis.written.cyws import CywsPairs
 

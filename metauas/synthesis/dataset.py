@@ -1,21 +1,16 @@
 """Pairs as a torch dataset: the same pairs whatever the number of workers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from metauas.errors import InputError, check_choice
+from metauas.errors import check_choice
 from metauas.seeding import rng_for
-from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
-from metauas.synthesis.pairs import ChangePair, PairSynthesizer, select_kinds
-from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
-from metauas.synthesis.pictures.picture import MixedSource
-from metauas.synthesis.variation import Variation
+from metauas.synthesis.pairs import ChangePair
 
 SPLITS = ("train", "validation")
 
@@ -77,53 +72,6 @@ def collate(pairs: list[ChangePair]) -> PairBatch:
         mask=torch.stack([pair.mask for pair in pairs]),
         kinds=tuple(pair.kind for pair in pairs),
     )
-
-
-def embedded_synthesizer(
-    *,
-    size: int,
-    split: str = "train",
-    kinds: Sequence[str] | None = None,
-    variation: Variation | None = None,
-    photographs: str | Path | None = None,
-) -> PairSynthesizer:
-    """Return the synthesizer of photographs and drawn pictures; without ``photographs`` the package is all it needs.
-
-    Args:
-        size: side of query, prompt and mask, pixels.
-        split: ``train`` or ``validation``; validation uses photographs that training never shows.
-        kinds: the kinds of change wanted, in their default proportions; None takes all.
-        variation: how far prompt and query may differ without a change.
-        photographs: a folder of images to use instead of scikit-image's; every 20th by name is held out.
-
-    Raises:
-        InputError: an unknown split or kind, or a folder without images.
-    """
-    check_choice(name="split", value=split, choices=SPLITS)
-    photos = split_photographs(photographs, split=split)
-    return PairSynthesizer(
-        MixedSource((photos, DrawnScenes(), DrawnTextures()), (0.4, 0.35, 0.25)),
-        textures=MixedSource((DrawnTextures(), photos), (0.7, 0.3)),
-        size=size,
-        mixture=select_kinds(kinds),
-        variation=variation or Variation(),
-    )
-
-
-def split_photographs(folder: str | Path | None, *, split: str) -> Photographs:
-    """Return the photographs of a split: scikit-image's, or those of a folder, of which every 20th is held out.
-
-    Raises:
-        InputError: the folder is missing, or holds fewer than two images.
-    """
-    if folder is None:
-        return Photographs(names=VALIDATION_PHOTOGRAPHS if split == "validation" else TRAINING_PHOTOGRAPHS)
-    names = Photographs.from_folder(folder).names
-    if len(names) < 2:
-        raise InputError(f"folder {folder} holds one image; give at least two, as one is held out for validation")
-    held_out = names[:: min(20, len(names))]
-    left_out = set(held_out)
-    return Photographs(names=held_out if split == "validation" else tuple(n for n in names if n not in left_out))
 
 
 def pair_loader(dataset: Dataset[ChangePair], *, batch_size: int, workers: int = 0) -> "DataLoader[ChangePair]":

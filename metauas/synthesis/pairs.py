@@ -246,16 +246,20 @@ def _local_contrast(image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, 
     return np.sqrt(np.maximum(mean_of_squares - mean * mean, 0))
 
 
-def select_kinds(kinds: Sequence[str] | None) -> dict[str, float]:
-    """Return the default shares of some kinds of change; None takes all.
+def select_kinds(kinds: Sequence[str], *, mixture: Mapping[str, float]) -> dict[str, float]:
+    """Return the shares of some of the kinds in ``mixture``.
 
     Raises:
-        InputError: naming an unknown kind.
+        InputError: ``kinds`` is no list, is empty, or names a kind without a share.
     """
-    if kinds is None:
-        return dict(DEFAULT_MIXTURE)
-    check_mixture(dict.fromkeys(kinds, 1.0))
-    return {kind: DEFAULT_MIXTURE[kind] for kind in kinds}
+    if not isinstance(kinds, list | tuple) or not kinds:
+        raise InputError(f"kinds={kinds!r} is no list of kinds; give one or more of {', '.join(mixture)}")
+    shown = [kind for kind, share in mixture.items() if share > 0]
+    for kind in kinds:
+        if kind not in shown:
+            near = did_you_mean(kind, shown)
+            raise InputError(f"kinds: {kind!r} has no share in the recipe{near}; it makes {', '.join(shown)}")
+    return {kind: mixture[kind] for kind in kinds}
 
 
 def check_mixture(mixture: Mapping[str, float]) -> None:

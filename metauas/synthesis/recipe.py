@@ -1,6 +1,6 @@
 """The recipe of a synthesis: settings that say all about the pairs, and the synthesizer made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +12,16 @@ from metauas.files.yaml import read_mapping
 from metauas.settings import Settings
 from metauas.synthesis.changes.inpainters import check_inpainter, check_options, create_inpainter
 from metauas.synthesis.changes.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
-from metauas.synthesis.dataset import split_photographs
+from metauas.synthesis.dataset import SPLITS
 from metauas.synthesis.drawn.assemblies import DrawnAssemblies
 from metauas.synthesis.drawn.goods import DrawnGoods
 from metauas.synthesis.drawn.products import DrawnProducts
 from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.drawn.surfaces import DrawnSurfaces
-from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixture
+from metauas.synthesis.pairs import DEFAULT_MIXTURE, PairSynthesizer, check_mixture, select_kinds
 from metauas.synthesis.pictures.coco import CocoPictures
 from metauas.synthesis.pictures.masked_folder import MaskedFolder
+from metauas.synthesis.pictures.photographs import split_photographs
 from metauas.synthesis.pictures.picture import MixedSource, PictureSource
 from metauas.synthesis.pictures.textures_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
@@ -164,23 +165,61 @@ class SynthesisSettings(Settings):
         return value
 
 
-def read_recipe(path: str | Path | None = None, *, preset: str | None = None, **given: Any) -> SynthesisSettings:
-    """Return the settings of a YAML file over those of a preset, and what is ``given`` over both.
+def read_recipe(
+    recipe: str | Path | Mapping[str, Any] | None = None, *, preset: str | None = None, **given: Any
+) -> SynthesisSettings:
+    """Return the settings of a recipe over those of its preset, and what is ``given`` over both.
+
+    Beside the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` or a YAML file to start
+    from, and ``kinds``, a list of kinds of change: the others lose their share. Of ``variation``, only the values that
+    the recipe names are changed.
 
     Args:
-        path: a mapping of ``SynthesisSettings``' names to values; its key ``preset`` names a preset.
-        preset: one of ``PRESETS``; takes the place of the file's.
-        **given: values that override the file's; None is as good as absent.
+        recipe: the name of a preset, a YAML file, or a mapping of names to values; None is the preset ``offline``.
+        preset: replaces the recipe's preset.
+        **given: values that replace the recipe's; None counts as absent.
 
     Raises:
-        InputError: the file is no such mapping, a name is unknown or a value is wrong.
+        InputError: the file holds no mapping, a name is unknown, or a value is wrong.
     """
-    values = _read_mapping(path) if path is not None else {}
-    name = preset or values.get("preset", "offline")
-    check_choice(name="preset", value=str(name), choices=PRESETS)
-    values = {key: value for key, value in values.items() if key != "preset"}
-    values |= {key: value for key, value in given.items() if value is not None}
-    return SynthesisSettings.parse(PRESETS[name] | values, origin=str(path or "synthesis settings"))
+    values, origin = _values_of(recipe)
+    own = values.pop("preset", "offline")
+    start = PRESETS[check_choice(name="preset", value=preset or str(own), choices=PRESETS)]
+    chosen = {key: value for key, value in given.items() if value is not None}
+    merged = start | values | chosen
+    kinds = merged.pop("kinds", None)
+    varied = [layer["variation"] for layer in (start, values, chosen) if "variation" in layer]
+    if varied and all(isinstance(variation, Mapping) for variation in varied):
+        merged["variation"] = {key: value for variation in varied for key, value in variation.items()}
+    settings = SynthesisSettings.parse(merged, origin=origin)
+    if kinds is None:
+        return settings
+    return settings.model_copy(update={"mixture": select_kinds(kinds, mixture=settings.mixture)})
+
+
+def _values_of(recipe: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """Return the values of a recipe, and its name for errors."""
+    if recipe is None or isinstance(recipe, Mapping):
+        return _over_file(dict(recipe or {})), "recipe"
+    if recipe in PRESETS:
+        return {"preset": recipe}, f"recipe {recipe}"
+    content, doubled = read_mapping(recipe, example="count: 1000")
+    if doubled:
+        raise InputError(f"{recipe}: {'; '.join(doubled)}")
+    return content, str(recipe)
+
+
+def _over_file(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values over those of the file that their ``preset`` names, if it is a file."""
+    preset = values.get("preset")
+    if not isinstance(preset, str) or preset in PRESETS or not Path(preset).is_file():
+        return values
+    content, _ = _values_of(preset)
+    own = {name: value for name, value in values.items() if name != "preset"}
+    base, over = content.get("variation"), own.get("variation")
+    if isinstance(base, dict) and isinstance(over, dict):
+        own["variation"] = base | over
+    return content | own
 
 
 def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> PairSynthesizer:
@@ -189,6 +228,7 @@ def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> P
     Raises:
         InputError: an unknown split, a folder without images, or what a source or inpainter of the settings says.
     """
+    check_choice(name="split", value=split, choices=SPLITS)
     textures = _mixed(settings, settings.textures, known=TEXTURES, split=split)
     return PairSynthesizer(
         _mixed(settings, settings.pictures, known=PICTURES, split=split),
@@ -201,6 +241,30 @@ def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> P
         decoys=settings.decoys,
         zoomed=settings.zoomed,
     )
+
+
+def embedded_synthesizer(
+    *,
+    size: int,
+    split: str = "train",
+    kinds: Sequence[str] | None = None,
+    variation: Variation | None = None,
+    photographs: str | Path | None = None,
+) -> PairSynthesizer:
+    """Return the synthesizer of the recipe ``offline``; without ``photographs`` it needs no data.
+
+    Args:
+        size: side of query, prompt and mask, pixels.
+        split: ``train`` or ``validation``; validation uses photographs that training never shows.
+        kinds: the kinds of change, in their default proportions; None takes all.
+        variation: how far prompt and query may differ without a change.
+        photographs: a folder of images to use instead of scikit-image's; every 20th by name is held out.
+
+    Raises:
+        InputError: an unknown split or kind, or a folder without images.
+    """
+    folder, ranges = photographs and str(photographs), variation and asdict(variation)
+    return build_synthesizer(read_recipe(size=size, kinds=kinds, variation=ranges, photographs=folder), split=split)
 
 
 def _mixed(
@@ -243,10 +307,3 @@ def _check_sources(
         if there and not is_used:
             raise InputError(f"{there[0]} is given, but {source!r} has no share; give it one, as in {{{source}: 1.0}}")
     return shares
-
-
-def _read_mapping(path: str | Path) -> dict[Any, Any]:
-    content, doubled = read_mapping(path, example="count: 1000")
-    if doubled:
-        raise InputError(f"{path}: {'; '.join(doubled)}")
-    return content

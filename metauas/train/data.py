@@ -1,7 +1,6 @@
-"""The pairs of a run, in an order that is a function of the seed, and each process's share of every step."""
+"""The pairs of a run, in an order that the seed determines, and each process's share of every step."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,24 +9,19 @@ from torch.utils.data import Dataset, Subset
 from metauas.errors import InputError
 from metauas.seeding import rng_for
 from metauas.synthesis import (
-    PRESETS,
     ChangePair,
     PairBatch,
     PairDataset,
-    PairSynthesizer,
-    SynthesisSettings,
-    Variation,
     build_synthesizer,
-    embedded_synthesizer,
     pair_loader,
     read_recipe,
 )
 from metauas.train.settings import TrainSettings
 
-#: Settings that say how pairs are made on the fly.
-MAKING = ("photographs", "recipe", "sizes", "kinds", "rotation", "shift")
+#: Settings of pairs that are made on the fly.
+MAKING = ("recipe", "sizes")
 
-_BLOCK = 32  # written pairs that stay together when their order is drawn anew, as they are stored together
+_BLOCK = 32  # neighbouring written pairs that stay together in every epoch, because they are stored together
 
 
 @runtime_checkable
@@ -35,27 +29,27 @@ class TrainingPairs(Protocol):
     """Pairs by number."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of pairs."""
 
     def __getitem__(self, index: int, /) -> ChangePair:
-        """Return one of them."""
+        """Return a pair."""
 
 
 def training_pairs(settings: TrainSettings, *, split: str = "train") -> TrainingPairs:
-    """Return the pairs of a run: enough for all steps, or its held-out ones.
+    """Return the pairs of all steps of a run, or its held-out pairs.
 
     Raises:
-        InputError: photographs, recipe or written pairs are missing or do not fit the settings.
+        InputError: the recipe or the written pairs are missing or do not fit the settings.
     """
     if settings.pairs is not None:
         return _written_pairs(settings, split=split)
     if split == "validation":
-        synthesize = _synthesizer(settings, split=split, size=settings.size)
-        return PairDataset(synthesize, length=settings.validation_pairs, seed=settings.seed, split=split)
+        synthesize = build_synthesizer(read_recipe(settings.recipe, size=settings.size), split=split)
+        return PairDataset(synthesize, length=settings.validation.pairs, seed=settings.seed, split=split)
     length = settings.steps * settings.batch_size
     of_each_size = [
         PairDataset(
-            _synthesizer(settings, split=split, size=size),
+            build_synthesizer(read_recipe(settings.recipe, size=size), split=split),
             length=length,
             seed=settings.seed,
             split=split,
@@ -67,10 +61,10 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> Training
 
 
 class SizesInTurn(Dataset[ChangePair]):
-    """Pairs of several sizes: all pairs of a step have one size, and each step takes the next one in turn.
+    """Pairs of several sizes: all pairs of a step have one size, and each step takes the next size.
 
     Args:
-        of_each_size: as many pairs of each size; of one number only one is drawn.
+        of_each_size: pairs of each size, of equal number.
         batch_size: pairs of a step.
     """
 
@@ -85,69 +79,37 @@ class SizesInTurn(Dataset[ChangePair]):
         return self.of_each_size[step % len(self.of_each_size)][index]
 
 
-def _synthesizer(settings: TrainSettings, *, split: str, size: int) -> PairSynthesizer:
-    if settings.recipe is not None:
-        return build_synthesizer(_recipe(settings, size=size), split=split)
-    return embedded_synthesizer(
-        size=size,
-        split=split,
-        kinds=settings.kinds,
-        variation=Variation(**_pose(settings)),
-        photographs=settings.photographs,
-    )
-
-
-def _pose(settings: TrainSettings) -> dict[str, float]:
-    chosen = {"rotation": settings.rotation, "shift": settings.shift}
-    return {name: value for name, value in chosen.items() if value is not None}
-
-
-def _recipe(settings: TrainSettings, *, size: int) -> SynthesisSettings:
-    """The recipe, with what the run chooses itself."""
-    name = str(settings.recipe)
-    source = {"preset": name} if name in PRESETS else {"path": Path(name)}
-    recipe = read_recipe(**source, size=size, photographs=settings.photographs)
-    changes: dict[str, object] = {"variation": recipe.variation | _pose(settings)}
-    if settings.kinds is not None:
-        unknown = [kind for kind in settings.kinds if not recipe.mixture.get(kind)]
-        if unknown:
-            known = ", ".join(kind for kind, share in recipe.mixture.items() if share)
-            raise InputError(f"kinds: {unknown[0]!r} has no share in the recipe {name}; it makes {known}")
-        changes["mixture"] = {kind: recipe.mixture[kind] for kind in settings.kinds}
-    return SynthesisSettings.parse(recipe.model_dump() | changes, origin=f"recipe {name}")
-
-
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
-    from metauas.synthesis import WrittenPairs  # only now: parquet is an extra
+    from metauas.synthesis import WrittenPairs  # here, as parquet is an extra
 
     idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
-        raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
+        raise InputError(f"{idle[0]} has no effect on the written pairs={settings.pairs!r}; leave out one of the two")
     written = WrittenPairs(str(settings.pairs), split=split)
     side = written[0].query.shape[-1]
     if side != settings.size:
         raise InputError(
             f"the pairs in {settings.pairs} have {side} pixels a side; set size={side}, not {settings.size}"
         )
-    name = "distinct_pairs" if split == "train" else "validation_pairs"
-    wanted = getattr(settings, name) or len(written)
-    if wanted > len(written):
+    is_train = split == "train"
+    name, wanted = (
+        ("distinct_pairs", settings.distinct_pairs) if is_train else ("validation.pairs", settings.validation.pairs)
+    )
+    if (wanted or 0) > len(written):
         raise InputError(f"{settings.pairs} holds {len(written)} pairs of {split}; set {name} to at most that")
-    chosen = Subset(written, range(wanted))
+    chosen = Subset(written, range(wanted or len(written)))
     if split == "validation":
         return chosen
     return RepeatedPairs(chosen, length=settings.steps * settings.batch_size, seed=settings.seed)
 
 
 class RepeatedPairs(Dataset[ChangePair]):
-    """Written pairs epoch after epoch, each in an order of its own; none comes twice in an epoch.
-
-    Blocks of neighbours stay together, so that reading remains quick.
+    """Written pairs, repeated in a new order in every epoch. Blocks of neighbours stay together for fast reading.
 
     Args:
-        pairs: those of one epoch.
-        length: number of pairs in all; the last epoch may be cut short.
-        seed: of the order, a function of (seed, epoch).
+        pairs: the pairs of one epoch.
+        length: number of pairs of all epochs; the last one may be shorter.
+        seed: the order is a function of (seed, epoch).
     """
 
     def __init__(self, pairs: TrainingPairs, *, length: int, seed: int) -> None:
@@ -173,14 +135,14 @@ class RepeatedPairs(Dataset[ChangePair]):
 
 
 class ShareOfSteps(Dataset[ChangePair]):
-    """What one process takes of every step: the shares of all processes together are the step's pairs, none twice.
+    """One process's pairs of every step: the shares of all processes are disjoint and make up the step.
 
     Args:
-        pairs: those of all steps.
+        pairs: the pairs of all steps.
         batch_size: pairs of a step, over all processes.
         start: first step.
-        process: which of the processes this is.
-        processes: how many there are.
+        process: index of the process.
+        processes: number of processes.
     """
 
     def __init__(self, pairs: TrainingPairs, *, batch_size: int, start: int, process: int, processes: int) -> None:
@@ -200,8 +162,8 @@ class ShareOfSteps(Dataset[ChangePair]):
 def step_batches(
     pairs: TrainingPairs, settings: TrainSettings, *, start: int, process: int, processes: int
 ) -> Iterator[tuple[PairBatch, ...]]:
-    """Yield the parts, ``settings.accumulate`` of them, of one process's share of each step from ``start`` on."""
-    size = settings.batch_size
+    """Yield one process's share of each step from ``start`` on, in ``execution.accumulate`` parts."""
+    size, how = settings.batch_size, settings.execution
     own = ShareOfSteps(pairs, batch_size=size, start=start, process=process, processes=processes)
-    loader = pair_loader(own, batch_size=own.share // settings.accumulate, workers=settings.workers)
-    yield from zip(*[iter(loader)] * settings.accumulate, strict=True)
+    loader = pair_loader(own, batch_size=own.share // how.accumulate, workers=how.workers)
+    yield from zip(*[iter(loader)] * how.accumulate, strict=True)

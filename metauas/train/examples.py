@@ -1,4 +1,4 @@
-"""Held-out pairs with the maps that a network gives them, during training and after it."""
+"""Held-out pairs and their anomaly maps, during training and after it."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -60,13 +60,13 @@ def maps_of(model: MetaUAS, pairs: list[ChangePair]) -> Float[np.ndarray, "n h w
 
 
 def write_maps(out: str | Path, maps: Float[np.ndarray, "n h w"], *, step: int) -> None:
-    """Keep the maps of a validation, to be looked at later."""
+    """Write the maps of a validation."""
     with atomic_path(Path(out) / MAPS_NAME / f"step-{step:08}.npy") as temporary:
         np.save(temporary, maps.astype(np.float16))
 
 
 def read_maps(out: str | Path) -> dict[int, Float[np.ndarray, "n h w"]]:
-    """Return the maps of the first held-out pairs with a change, by the step of their validation."""
+    """Return the maps of the first held-out pairs with a change, by step of the validation."""
     files = sorted((Path(out) / MAPS_NAME).glob(_PATTERN))
     return {int(file.stem.removeprefix("step-")): np.load(file).astype(np.float32) for file in files}
 

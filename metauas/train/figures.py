@@ -1,4 +1,4 @@
-"""Figures of a training: learning curves, and maps that change with the steps."""
+"""Figures of a training: learning curves, and the maps of every validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,12 +29,12 @@ def show_learning_curves(history: pd.DataFrame) -> Figure:
 
 
 def show_progress(examples: Sequence[Any], maps: Mapping[int, np.ndarray], *, across: int = 2) -> Figure:
-    """Show how the maps of examples change with training: query with the true outline, then a map for each step.
+    """Draw each query with the true outline, then its map at each step.
 
     Args:
         examples: as ``show_examples`` takes them.
         maps: step → maps (N, H, W) of the N examples.
-        across: examples beside each other.
+        across: examples in a row.
     """
     rows = [
         (example.title, [outline(to_uint8(example.query), example.mask), *(of_step[i] for of_step in maps.values())])

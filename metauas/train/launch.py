@@ -1,4 +1,4 @@
-"""Starting a run on several processes of this machine, as a notebook does."""
+"""Start a run on several processes of this machine, from a notebook."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,12 @@ import pandas as pd
 import torch
 from accelerate import notebook_launcher
 from accelerate.state import AcceleratorState
+from accelerate.utils.other import get_free_port
 
 from metauas.model import load_checkpoint
 from metauas.train.data import training_pairs
 from metauas.train.loop import TrainResult, train
-from metauas.train.processes import check_processes, check_shares, check_tracker, free_port, leave_processes
+from metauas.train.processes import check_processes, check_shares, check_tracker, leave_processes
 from metauas.train.settings import TrainSettings
 
 
@@ -23,32 +24,33 @@ def launch(settings: TrainSettings, *, out: str | Path, resume: bool = True, pro
     For many machines start ``metauas train`` by ``accelerate launch`` or torchrun instead.
 
     Args:
-        settings: everything that makes up the run.
+        settings: all settings of the run.
         out: folder of the run.
-        resume: continue a broken run found in ``out``; otherwise start anew.
-        processes: of this machine, one for each GPU; more than 1 forks, so nothing may have used a GPU before, nor
-            have learnt in threads: start with a fresh kernel.
+        resume: as in ``train``.
+        processes: of this machine, one for each GPU. More than 1 forks, which needs a fresh kernel: nothing may have
+            used a GPU or trained in threads before.
 
     Raises:
-        InputError: the settings cannot be used, or there are not so many GPUs.
+        InputError: the settings cannot be used, or there are too few GPUs.
     """
     if processes == 1:
         return train(settings, out=out, resume=resume)
     check_processes(processes)
     check_shares(settings, processes=processes)
-    check_tracker(settings.tracker)
-    for split in ("train", "validation"):  # what is wrong with the data is better said here than by every process
+    check_tracker(settings.execution.tracker)
+    for split in ("train", "validation"):  # one error here instead of one from every process
         training_pairs(settings, split=split)
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process was alone
     with _without_opencv_threads():
-        notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=free_port())
+        port = str(get_free_port())
+        notebook_launcher(_train, args=(settings, str(out), resume), num_processes=processes, use_port=port)
     checkpoint = Path(out) / "checkpoint"
     history = pd.read_csv(Path(out) / "history.csv")
     return TrainResult(model=load_checkpoint(checkpoint), checkpoint=checkpoint, history=history)
 
 
 def _train(settings: TrainSettings, out: str, resume: bool) -> None:
-    """What each forked process does; the threads of its parent are not there any more, so it has one."""
+    """Train in a forked process, which has lost the threads of its parent and takes one."""
     torch.set_num_threads(1)
     train(settings, out=out, resume=resume)
     leave_processes()
@@ -56,7 +58,7 @@ def _train(settings: TrainSettings, out: str, resume: bool) -> None:
 
 @contextmanager
 def _without_opencv_threads() -> Iterator[None]:
-    """End OpenCV's threads before a fork: a child would wait for ever for those of its parent."""
+    """End OpenCV's threads before a fork, as a child would wait forever for those of its parent."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -1,4 +1,4 @@
-"""The network while it learns: one optimiser step, the average of its weights, and all that resuming needs."""
+"""A network in training: its loss, one optimiser step, and the average of its weights."""
 
 import math
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from metauas.train.norms import synchronise_norms
 from metauas.train.schedule import learning_rate
 from metauas.train.settings import TrainSettings
 
-_PRIOR = 0.04  # share of changed pixels, so that the first steps are not spent on learning it
+_PRIOR = 0.04  # share of changed pixels; as the initial output, it need not be learned
 _LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
-_SCORE_SHARE = 0.001  # of the pixels whose logits are an image's score: the largest one alone would learn slowly
+_SCORE_SHARE = 0.001  # of the pixels, whose logits are an image's score; the largest alone would learn slowly
 
 
 class ChangeLoss(nn.Module):
@@ -40,11 +40,10 @@ class ChangeLoss(nn.Module):
 
 
 def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"]) -> Tensor:
-    """Return the mean cross-entropy of images: do the largest logits tell whether there is a change?
+    """Return the mean cross-entropy of images, whose score is the mean of their largest logits.
 
-    The maximum of a map is the score of its image (paper, section 4.1), yet among thousands of pixels it hardly counts.
-    Of a changed image only what is changed may count: else a network lights up the same corner of every map, and is
-    right about most of them.
+    The maximum of a map is the score of its image (paper, section 4.1), but is only one of thousands of pixels in the
+    loss. Only changed pixels of a changed image count: otherwise a bright corner in every map would reduce the loss.
     """
     changed = mask.flatten(1) > 0
     is_changed = changed.any(dim=1)
@@ -57,25 +56,27 @@ def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"])
 
 
 def new_model(settings: TrainSettings) -> MetaUAS:
-    """Create the run's network, its output starting at the share of changed pixels; or load what it starts from.
+    """Create the run's network, with an output that starts at the share of changed pixels, or load ``init_from``.
 
     Raises:
-        InputError: the checkpoint to start from cannot be loaded, or is of another network than the settings say.
+        InputError: the checkpoint cannot be loaded, or contradicts ``settings.network``.
     """
     if settings.init_from is not None:
         return _warm_start(settings)
-    model = MetaUAS(settings.network())
+    model = MetaUAS(settings.network_config)
     nn.init.constant_(model.decoder.head.bias, math.log(_PRIOR / (1 - _PRIOR)))  # type: ignore[arg-type]
     return model
 
 
 def _warm_start(settings: TrainSettings) -> MetaUAS:
-    model = load_checkpoint(str(settings.init_from), preset=settings.preset)
-    wanted = settings.network_choices()
-    freeze = wanted.pop("freeze_encoder", model.config.freeze_encoder)  # no weight depends on it: it may change
-    for name, value in wanted.items():
-        if (found := getattr(model.config, name)) != value:
-            raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {value!r}; leave {name} out")
+    config = settings.network_config
+    model = load_checkpoint(str(settings.init_from), preset=config.preset)
+    # no weight depends on freeze_encoder, so it may change
+    freeze = config.freeze_encoder if "freeze_encoder" in settings.network else model.config.freeze_encoder
+    for name in settings.network:
+        found, wanted = getattr(model.config, name), getattr(config, name)
+        if found != wanted and name != "freeze_encoder":
+            raise InputError(f"init_from={settings.init_from!r} has {name}={found!r}, not {wanted!r}; leave {name} out")
     model.config = model.config.model_copy(update={"freeze_encoder": freeze})
     model.encoder.requires_grad_(not freeze)
     return model
@@ -105,7 +106,7 @@ class Learner:
 
     @property
     def shown(self) -> MetaUAS:
-        """The network that is validated and kept: the average if there is one."""
+        """The network that is validated and saved: the average if there is one."""
         return self.model if self.average is None else self.average.module
 
     def step(self, parts: Sequence[PairBatch], *, step: int) -> float:
@@ -126,7 +127,7 @@ class Learner:
         return value
 
     def _begin(self, step: int) -> None:
-        """Make what is random in the network, such as dropout, a function of seed, step and process."""
+        """Make randomness in the network, such as dropout, a function of seed, step and process."""
         key = (self.settings.seed, "step", step, self.accelerator.process_index)
         seed_everything(int(rng_for(*key).integers(2**63)))
         for group in self.optimizer.param_groups:
@@ -145,6 +146,6 @@ class Learner:
     def _new_average(self) -> Any:
         if self.settings.ema_decay is None:
             return None
-        from timm.utils.model_ema import ModelEmaV3  # only now: timm takes seconds to import
+        from timm.utils.model_ema import ModelEmaV3  # here, as timm takes seconds to import
 
         return ModelEmaV3(self.model, decay=self.settings.ema_decay, use_warmup=True)

@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 
 from metauas.errors import OutputError
 from metauas.files import remove_unfinished, write_json, write_text
-from metauas.files.contents import contents_of
+from metauas.files.contents import contents_of, flat
 from metauas.files.locks import alone_in
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.progress import tqdm
@@ -32,12 +32,12 @@ from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 from metauas.train.validation import count, merge_tallies
 
 _LOG_EVERY = 10  # steps between rows of the training loss
-_SHOWN = 8  # held-out pairs whose maps are kept of every validation
+_SHOWN = 8  # held-out pairs whose maps are saved at every validation
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run leaves: the network of its checkpoint in evaluation mode, that folder, and its learning curves."""
+    """The result of a run: the network of its checkpoint in evaluation mode, that folder, and the learning curves."""
 
     model: MetaUAS
     checkpoint: Path
@@ -45,25 +45,25 @@ class TrainResult:
 
 
 def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> TrainResult:
-    """Train a network and leave it, its curves and all that is needed to repeat the run in ``out``.
+    """Train a network and write it, its learning curves and the record of the run into ``out``.
 
-    ``checkpoint/`` is the network of the last or the best validation so far (``settings.keep``), ``metrics.json`` how
-    good it is; ``history.csv`` are the learning curves, ``maps/`` the maps of some held-out pairs at each validation;
-    ``settings.json`` and ``run.json`` say what the run was made of and by; ``training.safetensors`` is its state.
+    ``checkpoint/`` is the network of the last or the best validation (``settings.validation.keep``), and
+    ``metrics.json`` holds its metrics. ``history.csv`` holds the learning curves, ``maps/`` the maps of some held-out
+    pairs at each validation, ``settings.json`` and ``run.json`` the record, ``training.safetensors`` the state.
 
-    A run that was broken off continues where its state was last saved, and ends as the unbroken run would have. Under
-    ``accelerate launch`` or torchrun all processes share every step, and ``out`` must be the same folder for all.
+    An interrupted run continues from its last saved state and ends like an uninterrupted one. Under ``accelerate
+    launch`` or torchrun all processes share every step, and ``out`` must be the same folder for all.
 
     Args:
-        settings: everything that makes up the run.
+        settings: all settings of the run.
         out: folder of the run.
-        resume: continue a broken run found in ``out``; otherwise start anew.
+        resume: continue an interrupted run found in ``out``; otherwise start again.
 
     Raises:
         InputError: ``out`` holds a run with other settings, another run is writing into it, the settings cannot be
             used, or memory runs out.
         FloatingPointError: the loss is no longer a number; names the step, whose pairs are kept in ``out``.
-        SavingError: the disk is full or cannot be written to; what was saved before is intact.
+        SavingError: the disk is full or cannot be written to; the previous state is intact.
     """
     folder = Path(out)
     run = _Run(settings, folder=folder)
@@ -76,7 +76,7 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
 
 
 class SavingError(OutputError):
-    """A run could not be saved; what was saved before is intact."""
+    """A run could not be saved; the previous state is intact."""
 
 
 class _Run:
@@ -87,20 +87,20 @@ class _Run:
         self.accelerator = new_accelerator(settings, folder=folder)
         self.is_main = self.accelerator.is_main_process
         self.pairs = training_pairs(settings)
-        own = range(self.accelerator.process_index, settings.validation_pairs, self.accelerator.num_processes)
+        own = range(self.accelerator.process_index, settings.validation.pairs, self.accelerator.num_processes)
         held_out = training_pairs(settings, split="validation")
         self.shown = changed_pairs(held_out, count=_SHOWN) if self.is_main else []
         self.held_out = pair_loader(
             Subset(held_out, own),  # type: ignore[arg-type]
             # as many at once as a part of a step, for which there is memory
-            batch_size=max(1, settings.batch_size // (self.accelerator.num_processes * settings.accumulate)),
-            workers=settings.workers,
+            batch_size=max(1, settings.batch_size // (self.accelerator.num_processes * settings.execution.accumulate)),
+            workers=settings.execution.workers,
         )
         seed_everything(settings.seed)
         self.learner = Learner(new_model(settings), settings, accelerator=self.accelerator)
 
     def begin(self, *, resume: bool) -> Progress:
-        """Return how far the run is, and write down what it is made of."""
+        """Return the progress of the run, and write its settings and record."""
         if resume:
             progress = load_progress(self.folder, **self._state(), settings=self.settings)
         else:
@@ -111,12 +111,13 @@ class _Run:
             remove_unfinished(self.folder, self.folder / "checkpoint", self.folder / MAPS_NAME)
             write_json(self.folder / "settings.json", self.settings.model_dump())
             begin_record(self.folder, self.settings, accelerator=self.accelerator, progress=progress)
-        about = {name: value if isinstance(value, int | float) else str(value) for name, value in self.settings}
-        self.accelerator.init_trackers("metauas", config=about)
+        about = flat(self.settings.model_dump()).items()
+        config = {name: value if isinstance(value, int | float) else str(value) for name, value in about}
+        self.accelerator.init_trackers("metauas", config=config)
         return progress
 
     def _remove_results(self) -> None:
-        """Remove what another run left, which would pass for this one's until its first validation."""
+        """Remove the results of another run, which would pass for this one's until its first validation."""
         for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAMES):
             for file in self.folder.glob(name):
                 file.unlink(missing_ok=True)
@@ -127,31 +128,31 @@ class _Run:
 
     def go(self, progress: Progress) -> None:
         """Take the remaining steps, validating and saving as the settings say."""
-        if is_exhausted(progress.history, patience=self.settings.patience):
+        if is_exhausted(progress.history, patience=self.settings.validation.patience):
             return
         steps = range(progress.step, self.settings.steps)
         name = batch_name(process=self.accelerator.process_index, processes=self.accelerator.num_processes)
-        quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # else what TQDM_DISABLE says holds
+        quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # TQDM_DISABLE decides otherwise
         bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training", **quiet)
         for step, parts in zip(bar, self._batches(start=progress.step), strict=True):
             with rescued(parts, file=self.folder / name, step=step):
                 progress.recent.append(self.learner.step(parts, step=step))
             progress.step = step + 1
-            validates = progress.step % self.settings.validate_every == 0 or progress.step == self.settings.steps
+            validates = progress.step % self.settings.validation.every == 0 or progress.step == self.settings.steps
             if validates or progress.step % _LOG_EVERY == 0:
                 row = self._log(progress, validates=validates)
                 bar.set_postfix({"loss": f"{row['loss']:.3f}"})
-            if validates or progress.step % (self.settings.save_every or self.settings.validate_every) == 0:
+            if validates or progress.step % (self.settings.execution.save_every or self.settings.validation.every) == 0:
                 self._save(progress, validated=validates)
-            if validates and is_exhausted(progress.history, patience=self.settings.patience):
+            if validates and is_exhausted(progress.history, patience=self.settings.validation.patience):
                 break
 
     def end(self, progress: Progress) -> None:
-        """Say which network was kept, and how good it is."""
-        kept = kept_row(progress.history, keep=self.settings.keep)
+        """Write which network was kept, and its metrics."""
+        kept = kept_row(progress.history, keep=self.settings.validation.keep)
         if self.is_main and kept is not None:
             write_json(self.folder / "metrics.json", dict(kept))
-            end_record(self.folder, kept=kept, keep=self.settings.keep)
+            end_record(self.folder, kept=kept, keep=self.settings.validation.keep)
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.wait_for_everyone()
@@ -172,7 +173,7 @@ class _Run:
         return row
 
     def _save(self, progress: Progress, *, validated: bool) -> None:
-        """Save what is new: first the checkpoint, so that the state is never ahead of it."""
+        """Save the checkpoint first, so that the state is never ahead of it."""
         if not self.is_main:
             return
         try:
@@ -181,13 +182,13 @@ class _Run:
                 network = self.learner.shown
                 if self.shown:
                     write_maps(self.folder, maps_of(network, self.shown), step=progress.step)
-                if kept_row(progress.history, keep=self.settings.keep) is progress.history[-1]:
+                if kept_row(progress.history, keep=self.settings.validation.keep) is progress.history[-1]:
                     save_checkpoint(network, self.folder / "checkpoint")
             save_state(self.folder, **self._state(), progress=progress, settings=self.settings)
         except (OSError, SafetensorError) as error:
             raise SavingError(
-                f"step {progress.step} could not be saved in {self.folder}: {error}; what was saved before is intact: "
-                "make room, and the same command goes on from there"
+                f"step {progress.step} could not be saved in {self.folder}: {error}; the previous state is intact: "
+                "make room, and the same command continues from there"
             ) from error
 
     def _state(self) -> dict[str, Any]:

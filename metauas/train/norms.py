@@ -1,4 +1,4 @@
-"""Batch norms whose statistics are those of the whole step, however many processes share it."""
+"""Batch norms whose statistics cover all processes that share a step."""
 
 import torch
 from jaxtyping import Float
@@ -8,10 +8,9 @@ from metauas.errors import InputError
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over all processes, on any device.
+    """Batch norm over all processes, on any device; torch's own ``SyncBatchNorm`` runs on GPUs only.
 
-    torch's own ``SyncBatchNorm`` runs on GPUs only; this one is for everything else. Weights and statistics have the
-    same names as those of ``BatchNorm2d``, and one process gets the same numbers.
+    Weights and statistics have the names of ``BatchNorm2d``, and one process gets the same numbers.
     """
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -19,10 +18,10 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         count = input.numel() // input.shape[1] * distributed.get_world_size()
-        features = input.to(torch.promote_types(input.dtype, torch.float32))  # sums want more than half precision
+        features = input.to(torch.promote_types(input.dtype, torch.float32))  # sums need more than half precision
         mean = _total(features.sum((0, 2, 3))) / count
         centred = features - mean[:, None, None]
-        variance = _total(centred.square().sum((0, 2, 3))) / count  # in two passes, as it is more precise
+        variance = _total(centred.square().sum((0, 2, 3))) / count  # two passes are more precise
         self._track(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
@@ -57,14 +56,14 @@ def _total(tensor: Tensor) -> Tensor:
 
 
 def synchronise_norms(model: nn.Module, *, gpu: bool) -> None:
-    """Let the batch norms that learn see the pairs of all processes; in place, before an optimiser holds the weights.
+    """Synchronise the trained batch norms of a network over all processes, in place, before the optimiser is made.
 
     Args:
-        model: the network; parts that are frozen stay as they are.
-        gpu: take torch's own ``SyncBatchNorm``, which is faster there.
+        model: the network; frozen parts do not change.
+        gpu: use torch's own ``SyncBatchNorm``, which is faster.
 
     Raises:
-        InputError: a norm with its activation inside (timm's encoders have them) would learn, and not on a GPU.
+        InputError: without GPUs, a norm with its own activation (as in timm's encoders) would be trained.
     """
     for name, norm in list(model.named_modules()):
         if isinstance(norm, nn.BatchNorm2d) and any(weight.requires_grad for weight in norm.parameters()):
@@ -74,7 +73,7 @@ def synchronise_norms(model: nn.Module, *, gpu: bool) -> None:
 
 def _synchronised(norm: nn.BatchNorm2d, *, name: str, gpu: bool) -> nn.Module:
     if gpu:
-        # only now, as timm takes seconds to import: it knows torch's own norms, and its own with an activation inside
+        # here, as timm takes seconds to import; it converts torch's norms and its own with activations
         from timm.layers.norm_act import convert_sync_batchnorm
 
         return convert_sync_batchnorm(norm)

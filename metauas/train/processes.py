@@ -1,7 +1,6 @@
-"""One training run on one process or on many: devices, precision, and starting processes from a notebook."""
+"""Processes of a training run: devices, precision, and checks before they start."""
 
 import os
-import socket
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ from metauas.train.settings import TrainSettings
 
 
 def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> Accelerator:
-    """Find the devices and make ready for them; another run of this process may have had another precision.
+    """Return Accelerate's view of devices and precision, without the state of an earlier run.
 
     Args:
         settings: of the run.
@@ -25,14 +24,14 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
     Raises:
         InputError: the processes cannot share the batch evenly, or the tracker cannot be used.
     """
-    check_tracker(settings.tracker)
+    check_tracker(settings.execution.tracker)
     AcceleratorState._reset_state()  # Accelerate keeps one for the whole process and refuses to change it
     accelerator = Accelerator(
-        # Accelerate must be told that launched processes have no GPUs, else each of them thinks that it is alone
+        # without GPUs, launched processes would each believe to be alone
         cpu="LOCAL_RANK" in os.environ and not torch.accelerator.is_available(),
-        mixed_precision=settings.mixed_precision,
-        dynamo_backend="inductor" if settings.torch_compile else "no",
-        log_with=settings.tracker,
+        mixed_precision=settings.execution.mixed_precision,
+        dynamo_backend="inductor" if settings.execution.torch_compile else "no",
+        log_with=settings.execution.tracker,
         project_config=ProjectConfiguration(logging_dir=str(folder / "tracking") if folder else None),
     )
     check_shares(settings, processes=accelerator.num_processes)
@@ -42,16 +41,16 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
 
 
 def check_shares(settings: TrainSettings, *, processes: int) -> None:
-    """Check that every process gets as many pairs in every part of a step.
+    """Check that all processes get the same number of pairs in every part of a step.
 
     Raises:
-        InputError: it does not.
+        InputError: they do not.
     """
-    if settings.batch_size % (processes * settings.accumulate):
-        parts = f" in {settings.accumulate} parts each" if settings.accumulate > 1 else ""
+    if settings.batch_size % (processes * settings.execution.accumulate):
+        parts = f" in {settings.execution.accumulate} parts each" if settings.execution.accumulate > 1 else ""
         raise InputError(
             f"batch_size={settings.batch_size} cannot be shared by {processes} processes{parts}; give a multiple of "
-            f"{processes * settings.accumulate}"
+            f"{processes * settings.execution.accumulate}"
         )
 
 
@@ -72,7 +71,7 @@ def check_tracker(name: str | None) -> None:
 
 
 def check_processes(processes: int) -> None:
-    """Check that there is a GPU for each process, if there are GPUs at all.
+    """Check that each process has a GPU, if there are GPUs.
 
     Raises:
         InputError: there are too few.
@@ -82,19 +81,12 @@ def check_processes(processes: int) -> None:
         raise InputError(f"processes={processes}; give 1 to {gpus or 'the number of cores'}, one for each GPU")
 
 
-def free_port() -> str:
-    """Return a port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def is_main_process() -> bool:
     """Whether this process is the only one, or the first of several."""
     return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def leave_processes() -> None:
-    """Say goodbye to the other processes, if there are any."""
+    """Leave the group of processes, if there is one."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What a run was made of and by, so that it can be repeated: ``run.json``."""
+"""The record of a run, ``run.json``: settings, versions, commit and hardware."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ _PACKAGES = ("metauas", "accelerate", "timm", "numpy", "opencv-python-headless",
 
 
 def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelerator, progress: Progress) -> None:
-    """Write down settings, versions, commit and hardware; a run that goes on adds where and on what it does so."""
+    """Write settings, versions, commit and hardware; a resumed run adds a session."""
     path = folder / RECORD_NAME
     earlier = read_json(path)["sessions"] if progress.step and path.exists() else []
     session = {
@@ -40,14 +40,14 @@ def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelera
 
 
 def end_record(folder: Path, *, kept: Mapping[str, Any], keep: str) -> None:
-    """Add which network ``checkpoint/`` holds."""
+    """Add the validation of the network in ``checkpoint/``."""
     record = read_json(folder / RECORD_NAME)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(folder / RECORD_NAME, record | {"finished": finished, "checkpoint": {"kept": keep, **kept}})
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages on which the numbers depend; torch's says its build too."""
+    """Return the versions of Python and of the packages on which the numbers depend."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -69,7 +69,7 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
 
 def commit_of(folder: Path) -> str | None:
     """Return the commit of a git checkout, with ``-dirty`` if it was changed; None for an installed package."""
-    # describe would also find a checkout around an installed package: only files that it tracks count
+    # describe would also find a checkout around an installed package, which does not track its files
     for command in (
         ["ls-files", "--error-unmatch", "__init__.py"],
         ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

@@ -1,4 +1,4 @@
-"""What a step that fails leaves behind: the pairs it failed on, or what to lower."""
+"""Errors of a training step: keep the pairs of a failed step, or name the settings to lower."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,25 +15,25 @@ BATCH_NAMES = "failed-batch*.safetensors"
 
 
 def batch_name(*, process: int, processes: int) -> str:
-    """Return the name of the file that keeps one process's share of a step that failed."""
+    """Return the name of the file for one process's share of a failed step."""
     share = f"-{process}" if processes > 1 else ""
     return BATCH_NAMES.replace("*", share)
 
 
 @contextmanager
 def rescued(parts: Sequence[PairBatch], *, file: Path, step: int) -> Iterator[None]:
-    """Take a step on ``parts`` in the block; if the loss is no number, keep them in ``file`` for looking at.
+    """Write ``parts`` to ``file`` if the loss of the step in the block is not a number.
 
     The file holds query, prompt (B, 3, H, W) and mask (B, 1, H, W), and in its header the step and the kinds.
 
     Args:
-        parts: what this process learns from in the step.
+        parts: this process's pairs of the step.
         file: in the run's folder.
-        step: how many steps were taken before.
+        step: number of steps before this one.
 
     Raises:
         FloatingPointError: the step's own, with the name of the file.
-        InputError: memory has run out; says what to lower.
+        InputError: memory has run out; names the settings to lower.
     """
     try:
         yield

@@ -9,7 +9,7 @@ _LOWEST = 0.05  # share of the peak at which the warm-up starts
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Return the learning rate at ``step``, a function of the step alone so that resuming needs no state."""
+    """Return the learning rate at ``step``; it depends on no state, so a run can resume."""
     if settings.schedule == "constant":
         return settings.learning_rate
     warm_up = max(1, round(_WARM_UP * settings.steps))

@@ -1,4 +1,4 @@
-"""Which validated network is kept, and when there is no use in going on; both follow from the curves alone."""
+"""Select the validated network to keep, and decide when to stop early, from the learning curves."""
 
 import math
 from collections.abc import Mapping, Sequence

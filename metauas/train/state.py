@@ -1,4 +1,4 @@
-"""The state of a run between two steps, in one file that is either the old state or the new one."""
+"""The state of a run between two steps, in one file that is written atomically."""
 
 import json
 from collections.abc import Mapping
@@ -10,23 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from metauas.errors import InputError
-from metauas.files.contents import contents_of
+from metauas.files.contents import contents_of, flat
 from metauas.model.weights.tensor_files import load_state, read_tensors, write_tensors
 from metauas.train.settings import TrainSettings
 
 STATE_NAME = "training.safetensors"
-_CHANGES_NOTHING = ("workers", "tracker", "save_every")  # settings that a run may be continued without
+_CHANGES_NOTHING = (
+    "execution.workers",
+    "execution.tracker",
+    "execution.save_every",
+)  # settings that a run may be continued without
 
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         step: steps done.
-        history: one row of numbers for each record so far.
+        history: rows of the learning curves.
         recent: losses of the steps since the last row.
-        contents: hashes of what the settings name on disk, as it was when the run began (``contents_of``).
+        contents: hashes of the files that the settings name, at the start of the run (``contents_of``).
     """
 
     step: int
@@ -45,18 +49,9 @@ def save_state(
     average: nn.Module | None = None,
     scaler: Any = None,
 ) -> None:
-    """Write weights, their average, optimiser and progress into ``folder``, atomically.
+    """Write weights, their average, optimiser, float16 gradient scaler and progress into ``folder``, atomically.
 
-    Data order, learning rate and random numbers are functions of the step, so nothing else is needed to go on.
-
-    Args:
-        folder: of the run.
-        model: the network.
-        optimizer: its optimiser.
-        progress: how far the run is.
-        settings: of the run.
-        average: the network with averaged weights, if there is one.
-        scaler: the gradients' scaler of float16, if there is one.
+    Data order, learning rate and random numbers are functions of the step and need no state.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if average is not None:
@@ -83,12 +78,10 @@ def load_progress(
     average: nn.Module | None = None,
     scaler: Any = None,
 ) -> Progress:
-    """Continue a run: fill what is given from ``folder`` and return how far it was.
-
-    Without a state file the run starts at step 0.
+    """Load the state in ``folder`` into the given objects and return the progress; step 0 without a state.
 
     Raises:
-        InputError: the state belongs to a run with other settings, or what they name has changed; says which.
+        InputError: the state belongs to a run with other settings, or a file that they name has changed.
     """
     path, contents = Path(folder) / STATE_NAME, contents_of(settings.model_dump())
     if not path.exists():
@@ -119,13 +112,14 @@ def _slots(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
 
 
 def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path) -> None:
-    """Loader workers, trackers and the like do not change a run; everything else does."""
-    now = json.loads(settings.model_dump_json())
-    usual = json.loads(TrainSettings().model_dump_json())  # for settings that an older version did not have
+    """Refuse other settings than the saved ones; loader workers and the like do not change a run."""
+    # settings that the saved run did not have yet had their defaults
+    before = {**_flat(TrainSettings()), **flat(saved)}
+    now = _flat(settings)
     differ = [
-        f"{name} was {saved.get(name, usual[name])!r} and is {value!r}"
-        for name, value in now.items()
-        if name not in _CHANGES_NOTHING and saved.get(name, usual[name]) != value
+        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in before | now
+        if name not in _CHANGES_NOTHING and before.get(name) != now.get(name)
     ]
     if differ:
         further = f"init_from={path.parent / 'checkpoint'} with another output folder to train on from its weights, "
@@ -139,6 +133,10 @@ def _check_contents(saved: Mapping[str, str], now: Mapping[str, str], *, setting
     for name in saved.keys() & now.keys():
         if saved[name] != now[name]:
             raise InputError(
-                f"{path} belongs to a run whose {name}, {getattr(settings, name)}, was changed since; put back what it "
-                "was, give another output folder, or resume=False to start anew"
+                f"{path} belongs to a run whose {name}, {_flat(settings)[name]}, was changed since; restore the file, "
+                "give another output folder, or resume=False to start again"
             )
+
+
+def _flat(settings: TrainSettings) -> dict[str, Any]:
+    return flat(json.loads(settings.model_dump_json()))

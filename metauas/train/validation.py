@@ -1,4 +1,4 @@
-"""How good the network is on held-out pairs, in all and for each kind of change."""
+"""Metrics of a network on held-out pairs, over all and for each kind of change."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ SHOWN_METRICS = ("P-AUROC", "P-AP", "I-AUROC")
 
 @dataclass
 class Tally:
-    """What a validation counts, in memory that does not grow with the pixels; parts of it can be put together.
+    """The counts of a validation, in memory that does not grow with the pixels; tallies can be merged.
 
     Attributes:
         losses: mean binary cross-entropy of each pair.
@@ -28,7 +28,7 @@ class Tally:
     kinds: dict[str, StreamingMetrics] = field(default_factory=dict)
 
     def update(self, logits: torch.Tensor, batch: PairBatch) -> None:
-        """Take in the logits (B, 1, H, W) of a batch."""
+        """Add the logits (B, 1, H, W) of a batch."""
         losses = F.binary_cross_entropy_with_logits(logits, batch.mask, reduction="none").mean(dim=(1, 2, 3))
         self.losses += losses.tolist()
         maps, truth = logits.sigmoid()[:, 0].numpy(), batch.mask[:, 0].numpy() > 0
@@ -45,7 +45,7 @@ class Tally:
 
 
 def merge_tallies(tallies: Sequence[Tally]) -> Tally:
-    """Put together what several processes have counted; their order does not matter."""
+    """Merge the tallies of several processes, in any order."""
     names = {name for tally in tallies for name in tally.kinds}
     parts = {name: [tally.kinds[name] for tally in tallies if name in tally.kinds] for name in names}
     return Tally(
@@ -56,7 +56,7 @@ def merge_tallies(tallies: Sequence[Tally]) -> Tally:
 
 @torch.no_grad()
 def count(model: MetaUAS, batches: Iterable[PairBatch], *, device: torch.device | str = "cpu") -> Tally:
-    """Segment all pairs and count; the model's mode is restored afterwards."""
+    """Segment all pairs and return their tally; the model's mode is restored afterwards."""
     was_training = model.training
     model.eval()
     tally = Tally()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from metauas.ablations.parameters import parse_settings
 from metauas.ablations.plan import plan_runs
 from metauas.errors import InputError
 
@@ -69,6 +70,27 @@ def test_files_lie_over_the_scale_and_overrides_over_files(suite, write):
     assert planned(run) == {"03_train": {"lr": 0.1, "steps": 3, "seed": 0}, "04_eval": {"size": 48}}
     with pytest.raises(InputError, match="scale 'smal' is not known, did you mean 'small'"):
         plan_runs([file], seeds=[0], scale="smal")
+
+
+def test_nested_parameters_are_merged_key_by_key(suite, write, make_notebook):
+    make_notebook("03_train.ipynb", 'run_dir = ""\nseed = 0\nnetwork = {"preset": "lite"}\nrecipe = None')
+    write("scales/large.yaml", "network: b4\nrecipe: goods")
+    files = [write("fusion/add.yaml", "network: {fusion: add}"), write("kinds/local.yaml", "recipe: {kinds: [local]}")]
+    add, local = plan_runs(files, seeds=[0], scale="large", overrides={"network": {"alignment": "hard"}})
+    network = {"preset": "b4", "alignment": "hard"}
+    assert planned(add)["03_train"] == {"network": {**network, "fusion": "add"}, "recipe": "goods", "seed": 0}
+    recipe = {"preset": "goods", "kinds": ["local"]}
+    assert planned(local)["03_train"] == {"network": network, "recipe": recipe, "seed": 0}
+
+
+def test_a_choice_written_out_is_the_same_run(suite, write, make_notebook):
+    make_notebook("03_train.ipynb", 'run_dir = ""\nseed = 0\nnetwork = {"preset": "lite"}')
+    files = [
+        write("n/a.yaml", "network: lite"),
+        write("n/b.yaml", "network: {preset: lite}"),
+        write("n/c.yaml", "seed: 1"),
+    ]
+    assert len({run.evaluation.after.digest for run in plan_runs(files, seeds=[0])}) == 1
 
 
 def test_the_digest_is_of_resolved_parameters_and_code(suite, write):
@@ -141,9 +163,10 @@ def test_paths_in_files_are_those_of_where_the_sweep_is_started(suite, write, tm
     assert planned(run)["03_train"]["alignment"] == str(tmp_path / "data/mine")
 
 
-@pytest.mark.parametrize("name", ["recipe", "encoder_weights", "pairs"])
+@pytest.mark.parametrize("name", ["recipe", "recipe.preset", "network.encoder_weights", "pairs"])
 def test_what_a_training_names_counts_with_its_content(suite, write, make_notebook, tmp_path, name):
-    make_notebook("03_train.ipynb", f"run_dir = ''\nseed = 0\n{name} = None\nalignment = 'soft'")
+    declared = "recipe = None\npairs = None\nnetwork = {'preset': 'lite'}\nalignment = 'soft'"
+    make_notebook("03_train.ipynb", f"run_dir = ''\nseed = 0\n{declared}")
     named = tmp_path / "named"
     if name == "pairs":
         named.mkdir()
@@ -151,7 +174,8 @@ def test_what_a_training_names_counts_with_its_content(suite, write, make_notebo
 
     def digest(text):
         content.write_text(f'{{"digest": "{text}"}}')
-        (run,) = plan_runs([write("alignment/none.yaml", "alignment: none")], seeds=[1], overrides={name: str(named)})
+        file = write("alignment/none.yaml", "alignment: none")
+        (run,) = plan_runs([file], seeds=[1], overrides=parse_settings([f"{name}={named}"]))
         return run.evaluation.after.digest
 
     assert digest("first") == digest("first") != digest("second")

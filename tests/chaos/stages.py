@@ -18,11 +18,12 @@ from metauas.seeding import rng_for
 from metauas.synthesis import read_recipe, write_pairs
 from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, load_segmented
 from metauas.train import TrainSettings, train
+from metauas.train.settings import Validation
 
 PAIRS = read_recipe(size=32, count=24, shard_size=4, validation_share=0.25, pictures={"drawn_scenes": 1.0})
 #: The sweep's tests have notebooks that do nothing but write what a sweep looks for.
 TOYS = runpy.run_path(str(Path(__file__).parents[1] / "ablations" / "conftest.py"))
-TRAINING = TrainSettings(size=32, steps=8, batch_size=2, validation_pairs=2, validate_every=2)
+TRAINING = TrainSettings(size=32, steps=8, batch_size=2, validation=Validation(pairs=2, every=2))
 
 
 @dataclass(frozen=True)

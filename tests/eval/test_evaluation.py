@@ -81,9 +81,9 @@ def test_neither_batches_nor_order_change_a_number(tiny_benchmark, prompt, shots
     shuffled = [replace(c, test=[c.test[i] for i in (3, 0, 4, 2, 1)]) for c in tiny_benchmark.categories]
     other = replace(tiny_benchmark, categories=shuffled[::-1])
     options = {"prompt": prompt, "shots": shots, "seeds": (1, 3)}
-    first = run(Difference(), tiny_benchmark, batch_size=64, **options).values
+    first = run(Difference(), tiny_benchmark, queries_at_once=64, **options).values
     for benchmark, batch_size in ((tiny_benchmark, 1), (tiny_benchmark, 2), (other, 3)):
-        values = run(Difference(), benchmark, batch_size=batch_size, **options).values
+        values = run(Difference(), benchmark, queries_at_once=batch_size, **options).values
         keys = list(values.columns[:-1])
         both = first.merge(values, on=keys, validate="one_to_one")
         assert len(both) == len(first)
@@ -95,7 +95,7 @@ def test_neither_batches_nor_order_change_a_number(tiny_benchmark, prompt, shots
 def test_the_batch_size_changes_the_network_by_rounding_alone(model, tiny_benchmark):
     collected = {n: [] for n in (1, 2, 64)}
     for n, maps in collected.items():
-        run(model, tiny_benchmark, batch_size=n, on_maps=lambda _, __, found, maps=maps: maps.append(found))
+        run(model, tiny_benchmark, queries_at_once=n, on_maps=lambda _, __, found, maps=maps: maps.append(found))
     for other in (2, 64):
         np.testing.assert_allclose(collected[1], collected[other], rtol=0, atol=1e-6)
 

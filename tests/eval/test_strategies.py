@@ -44,7 +44,7 @@ def test_random_prompts_are_those_of_the_seed(tiny_benchmark, bottle, shots):
 @pytest.mark.parametrize("shots", [1, 2])
 @pytest.mark.parametrize("prompt", ["nearest", "pool"])
 def test_similar_prompts_are_chosen_for_each_query(tiny_benchmark, bottle, prompt, shots, batch_size):
-    strategy = create(tiny_benchmark, prompt=prompt, shots=shots, seeds=(1, 3, 5), batch_size=batch_size)
+    strategy = create(tiny_benchmark, prompt=prompt, shots=shots, seeds=(1, 3, 5), queries_at_once=batch_size)
     assert strategy.seeds == (1,)
     categories = tiny_benchmark.categories if prompt == "pool" else [bottle.category]
     pool = [path for category in categories for path in category.train_good]
@@ -121,7 +121,7 @@ def test_out_of_memory_queries_are_embedded_in_smaller_batches(tiny_benchmark, b
             raise torch.OutOfMemoryError("CUDA out of memory")
         return mean_colour(images)
 
-    whole = create(tiny_benchmark, prompt="nearest", batch_size=4).choose(bottle, seed=1)
-    strategy = create(tiny_benchmark, embed=embed, prompt="nearest", batch_size=4)
+    whole = create(tiny_benchmark, prompt="nearest", queries_at_once=4).choose(bottle, seed=1)
+    strategy = create(tiny_benchmark, embed=embed, prompt="nearest", queries_at_once=4)
     with pytest.warns(RuntimeWarning, match="going on with batch_size=2"):
         assert strategy.choose(bottle, seed=1) == whole

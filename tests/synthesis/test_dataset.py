@@ -154,7 +154,7 @@ def test_unknown_splits_and_kinds_are_named():
         embedded_synthesizer(size=48, split="val")
     with pytest.raises(InputError, match=r"split='test'"):
         dataset(split="test")
-    with pytest.raises(InputError, match=r"'exchage', did you mean 'exchange'"):
+    with pytest.raises(InputError, match=r"'exchage' has no share.*did you mean 'exchange'"):
         embedded_synthesizer(size=48, kinds=["exchage"])
 
 

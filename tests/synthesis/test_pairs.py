@@ -360,12 +360,15 @@ def test_a_size_too_small_is_named():
 
 
 def test_selected_kinds_keep_their_proportions():
-    assert select_kinds(None) == DEFAULT_MIXTURE
-    assert select_kinds(["local", "exchange"]) == {"local": 0.45, "exchange": 0.15}
-    with pytest.raises(InputError, match=r"'lokal'.*'local'"):
-        select_kinds(["lokal"])
-    with pytest.raises(InputError, match="all shares"):
-        select_kinds([])
+    assert select_kinds(list(DEFAULT_MIXTURE), mixture=DEFAULT_MIXTURE) == DEFAULT_MIXTURE
+    assert select_kinds(["local", "exchange"], mixture=DEFAULT_MIXTURE) == {"local": 0.45, "exchange": 0.15}
+    with pytest.raises(InputError, match=r"'lokal' has no share.*'local'"):
+        select_kinds(["lokal"], mixture=DEFAULT_MIXTURE)
+    with pytest.raises(InputError, match="'local' has no share in the recipe; it makes exchange"):
+        select_kinds(["local"], mixture={"local": 0.0, "exchange": 0.5})
+    for wrong in ([], "local", 3):
+        with pytest.raises(InputError, match="is no list of kinds"):
+            select_kinds(wrong, mixture=DEFAULT_MIXTURE)
 
 
 # --- windows of larger pairs

@@ -53,6 +53,26 @@ def test_what_is_given_stands_over_the_file_and_the_file_over_the_preset(tmp_pat
     assert read_recipe(file, preset="offline").mixture == DEFAULT_MIXTURE
 
 
+def test_a_recipe_is_a_preset_a_file_or_a_mapping(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: draem\nopacity: [0.5, 1.0]\n")
+    assert read_recipe("draem") == read_recipe(preset="draem") == read_recipe({"preset": "draem"})
+    assert read_recipe(file) == read_recipe({"preset": "draem", "opacity": [0.5, 1.0]})
+    given = {"preset": "goods", "mixture": {"local": 1}}
+    assert read_recipe(given, mixture={"exchange": 1.0}).mixture == {"exchange": 1.0}
+    assert given == {"preset": "goods", "mixture": {"local": 1}}
+
+
+def test_a_mapping_says_photographs_pose_and_kinds_over_its_preset():
+    goods = read_recipe("goods")
+    chosen = {"photographs": "mine", "variation": {"rotation": 90.0, "shift": 0.5}, "kinds": ["local", "exchange"]}
+    settings = read_recipe({"preset": "goods", **chosen}, variation={"shift": 0.2})
+    assert settings.photographs == "mine"
+    assert settings.variation == {**goods.variation, "rotation": 90.0, "shift": 0.2}
+    assert settings.mixture == {kind: goods.mixture[kind] for kind in ("local", "exchange")}
+    assert settings.pictures == goods.pictures
+
+
 def test_the_order_of_sources_in_a_file_does_not_change_the_pairs():
     shares = {"drawn_scenes": 0.5, "drawn_textures": 0.5}
     backwards = dict(reversed(shares.items()))
@@ -207,6 +227,12 @@ def test_every_configuration_file_is_whole(file):
         ({"inpainter": "lama:x.pt", "inpainter_options": {"steps": 2}}, "options of lama:x.pt: steps is not known"),
         ({"inpainter": "diffusers:x", "inpainter_options": {"steps": "few"}}, "options of diffusers:x: steps='few'"),
         ({"preset": "good"}, "preset='good' is not known"),
+        ({"recipe": {"preset": ["goods"]}}, "is not known"),
+        ({"recipe": {"variation": 3}}, "variation=3"),
+        ({"recipe": {"variation": {"rotation": 3}}, "variation": [1]}, r"variation=\[1\]"),
+        ({"recipe": {"kinds": "local"}}, "kinds='local' is no list of kinds"),
+        ({"recipe": "draem", "kinds": ["exchange"]}, "kinds: 'exchange' has no share in the recipe; it makes local"),
+        ({"recipe": "nowhere"}, "nowhere does not exist"),
     ],
 )
 def test_mistakes_are_named(given, message):

@@ -215,6 +215,6 @@ def test_broken_off_it_leaves_whole_shards_and_no_process(expected, tmp_path, si
     assert 0 < len(found) < 1000
     if signals == signal.SIGINT:
         assert process.returncode == 130
-        assert "the same command goes on from there" in said
+        assert "the same command continues from there" in said
         assert "Traceback" not in said
         assert not list((tmp_path / "out").glob("*/.tmp-*"))

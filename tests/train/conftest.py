@@ -4,12 +4,13 @@ import torch
 
 from metauas.synthesis import ChangePair, PairDataset
 from metauas.train import TrainSettings
+from metauas.train.settings import Validation
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """Settings of a run of seconds; its state is saved after steps 4, 8 and 10."""
-    return TrainSettings(size=32, steps=10, batch_size=4, validation_pairs=6, validate_every=4, seed=3)
+    return TrainSettings(size=32, steps=10, batch_size=4, validation=Validation(pairs=6, every=4), seed=3)
 
 
 def bright_square(rng: np.random.Generator) -> ChangePair:
@@ -27,7 +28,7 @@ def easy_task(monkeypatch):
     """Let training see nothing but bright squares."""
 
     def pairs(settings, *, split="train"):
-        length = settings.validation_pairs if split == "validation" else settings.steps * settings.batch_size
+        length = settings.validation.pairs if split == "validation" else settings.steps * settings.batch_size
         return PairDataset(bright_square, length=length, seed=settings.seed, split=split)
 
     monkeypatch.setattr("metauas.train.loop.training_pairs", pairs)

@@ -8,6 +8,7 @@ from metauas.synthesis import ChangePair, build_synthesizer, read_recipe, write_
 from metauas.synthesis.dataset import PairDataset
 from metauas.train import TrainSettings, training_pairs
 from metauas.train.data import RepeatedPairs, ShareOfSteps, step_batches
+from metauas.train.settings import Execution, Validation
 
 
 @dataclass
@@ -78,7 +79,7 @@ def test_processes_share_every_step_without_overlap(processes):
 def test_the_parts_of_a_step_are_its_pairs(tiny):
     pairs = training_pairs(tiny)
     whole = list(step_batches(pairs, tiny, start=7, process=0, processes=1))
-    halves = tiny.model_copy(update={"accumulate": 2})
+    halves = tiny.model_copy(update={"execution": Execution(accumulate=2)})
     parts = list(step_batches(pairs, halves, start=7, process=0, processes=1))
     assert len(whole) == len(parts) == tiny.steps - 7
     for (batch,), two in zip(whole, parts, strict=True):
@@ -89,33 +90,50 @@ def test_the_parts_of_a_step_are_its_pairs(tiny):
 # --- recipes
 
 
-def test_a_recipe_makes_its_pairs_with_the_choices_of_the_run(tiny, tmp_path):
+def first_pairs(settings, *, count=4):
+    pairs = training_pairs(settings)
+    return [pairs[i] for i in range(count)]
+
+
+def test_a_recipe_makes_the_pairs_of_the_run(tiny, tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("preset: delunnli\nsize: 999\npictures: {drawn_scenes: 1.0}\ndecoys: 0.5\n")
-    settings = tiny.model_copy(update={"recipe": str(file), "shift": 0.2, "kinds": ("local", "exchange")})
+    file.write_text(
+        "preset: delunnli\nsize: 999\npictures: {drawn_scenes: 1.0}\ndecoys: 0.5\nvariation: {scale: 0.1}\n"
+    )
+    changes = {"kinds": ["local", "exchange"], "variation": {"shift": 0.2}}
+    settings = tiny.model_copy(update={"recipe": {"preset": str(file), **changes}})
     recipe = read_recipe(
         preset="delunnli",
         size=tiny.size,
         pictures={"drawn_scenes": 1.0},
         decoys=0.5,
         mixture={"local": 0.5, "exchange": 0.25},
-        variation={**read_recipe(preset="delunnli").variation, "shift": 0.2},
+        variation={**read_recipe(preset="delunnli").variation, "scale": 0.1, "shift": 0.2},
     )
     expected = PairDataset(build_synthesizer(recipe), length=4, seed=tiny.seed)
-    pairs = training_pairs(settings)
-    assert same_pairs([pairs[i] for i in range(4)], [expected[i] for i in range(4)])
+    assert same_pairs(first_pairs(settings), [expected[i] for i in range(4)])
 
 
-def test_without_a_recipe_the_pose_of_the_run_counts(tiny):
-    still, turned = (training_pairs(tiny.model_copy(update={"rotation": r}))[0] for r in (0.0, 90.0))
-    usual, ten = (training_pairs(tiny.model_copy(update={"rotation": r}))[0] for r in (None, 10.0))
-    assert same_pairs([usual], [ten])
-    assert not same_pairs([still], [turned])
+def test_a_mapping_in_the_settings_is_a_recipe(tiny):
+    recipe = {"preset": "delunnli", "pictures": {"drawn_scenes": 1.0}, "variation": {"shift": 0.2}, "kinds": ["local"]}
+    settings = TrainSettings.parse({**tiny.model_dump(), "recipe": recipe}, origin="test")
+    assert settings.model_dump(mode="json")["recipe"] == recipe
+    expected = PairDataset(build_synthesizer(read_recipe(recipe, size=tiny.size)), length=4, seed=tiny.seed)
+    assert same_pairs(first_pairs(settings), [expected[i] for i in range(4)])
+
+
+def test_the_pose_is_a_part_of_the_recipe(tiny):
+    def first(recipe):
+        return first_pairs(tiny.model_copy(update={"recipe": recipe}), count=1)
+
+    still, turned, ten = (first({"variation": {"rotation": degrees}}) for degrees in (0.0, 90.0, 10.0))
+    assert same_pairs(first(None), ten)
+    assert not same_pairs(still, turned)
 
 
 def test_a_kind_that_the_recipe_does_not_make(tiny):
-    settings = tiny.model_copy(update={"recipe": "draem", "kinds": ("exchange",)})
-    with pytest.raises(InputError, match="'exchange' has no share in the recipe draem; it makes local"):
+    settings = tiny.model_copy(update={"recipe": {"preset": "draem", "kinds": ["exchange"]}})
+    with pytest.raises(InputError, match="'exchange' has no share in the recipe; it makes local"):
         training_pairs(settings)
 
 
@@ -125,7 +143,7 @@ def test_a_kind_that_the_recipe_does_not_make(tiny):
 def test_written_pairs_are_what_a_run_learns_from(tiny, written):
     from metauas.synthesis import WrittenPairs
 
-    settings = tiny.model_copy(update={"pairs": str(written), "validation_pairs": 4})
+    settings = tiny.model_copy(update={"pairs": str(written), "validation": Validation(pairs=4)})
     pairs, held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
     assert len(pairs) == tiny.steps * tiny.batch_size > len(WrittenPairs(written))
     first = [pairs[i] for i in range(36)]
@@ -140,17 +158,17 @@ def test_written_pairs_are_what_a_run_learns_from(tiny, written):
     ("changes", "message"),
     [
         ({"size": 64}, "have 32 pixels a side; set size=32, not 64"),
-        ({"kinds": ("local",)}, "kinds says how pairs are made, but"),
-        ({"rotation": 0.0}, "rotation says how pairs are made, but"),
-        ({"validation_pairs": 5}, "holds 4 pairs of validation; set validation_pairs to at most that"),
+        ({"recipe": "goods"}, "recipe has no effect on the written pairs=.*; leave out one of the two"),
+        ({"recipe": {"variation": {"rotation": 0.0}}}, "recipe has no effect on the written pairs="),
+        ({"validation": {"pairs": 5}}, "holds 4 pairs of validation; set validation.pairs to at most that"),
         ({"distinct_pairs": 37}, "holds 36 pairs of train; set distinct_pairs to at most that"),
         ({"pairs": "nowhere"}, "nowhere does not exist"),
     ],
-    ids=["size", "kinds", "rotation", "held-out", "distinct", "folder"],
+    ids=["size", "recipe", "rotation", "held-out", "distinct", "folder"],
 )
 def test_written_pairs_that_do_not_fit(tiny, written, changes, message):
-    settings = TrainSettings(**{**tiny.model_dump(), "pairs": str(written), "validation_pairs": 4, **changes})
-    split = "validation" if "validation_pairs" in changes else "train"
+    settings = TrainSettings(**{**tiny.model_dump(), "pairs": str(written), "validation": {"pairs": 4}, **changes})
+    split = "validation" if "validation" in changes else "train"
     with pytest.raises(InputError, match=message):
         training_pairs(settings, split=split)
 
@@ -180,5 +198,5 @@ def test_a_run_with_several_sizes_resumes_to_the_same_batches(tiny):
 
 def test_written_pairs_have_one_size(tiny, written):
     settings = tiny.model_copy(update={"pairs": str(written), "sizes": (32,), "batch_size": 2})
-    with pytest.raises(InputError, match="sizes says how pairs are made, but pairs="):
+    with pytest.raises(InputError, match="sizes has no effect on the written pairs="):
         training_pairs(settings)

@@ -21,6 +21,7 @@ from metauas.train import (
     validation,
 )
 from metauas.train.record import RECORD_NAME
+from metauas.train.settings import Execution, Validation
 from metauas.train.state import STATE_NAME
 
 
@@ -62,7 +63,7 @@ def unbroken(tiny, tmp_path_factory):
 def test_the_loss_falls(easy_task, tmp_path):
     rate = 5.0e-3
     settings = TrainSettings(
-        size=32, steps=100, batch_size=8, learning_rate=rate, validation_pairs=8, validate_every=10
+        size=32, steps=100, batch_size=8, learning_rate=rate, validation=Validation(pairs=8, every=10)
     )
     history = train(settings, out=tmp_path).history
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
@@ -99,7 +100,7 @@ def test_the_network_has_learnt_something(tiny, unbroken):
 
 
 def test_only_the_steps_in_between_are_logged_without_validation(monkeypatch, tiny, tmp_path):
-    settings = tiny.model_copy(update={"steps": 5, "validate_every": 100})
+    settings = tiny.model_copy(update={"steps": 5, "validation": Validation(pairs=6, every=100)})
     monkeypatch.setattr(loop, "_LOG_EVERY", 2)
     history = train(settings, out=tmp_path).history
     assert history["step"].tolist() == [2, 4, 5]
@@ -139,7 +140,7 @@ def test_another_seed_gives_another_run(tiny, unbroken, tmp_path):
 
 
 def test_workers_change_nothing(tiny, unbroken, tmp_path):
-    assert_same(train(tiny.model_copy(update={"workers": 1}), out=tmp_path), unbroken)
+    assert_same(train(tiny.model_copy(update={"execution": Execution(workers=1)}), out=tmp_path), unbroken)
 
 
 def test_the_state_of_the_callers_generators_changes_nothing(tiny, unbroken, tmp_path):
@@ -156,7 +157,7 @@ def test_a_broken_run_ends_as_the_unbroken_one(monkeypatch, tiny, unbroken, tmp_
         break_off(patch, at=at)
         with pytest.raises(BrokenOffError):
             train(tiny, out=tmp_path)
-    assert (tmp_path / STATE_NAME).exists() == (at >= tiny.validate_every)
+    assert (tmp_path / STATE_NAME).exists() == (at >= tiny.validation.every)
     assert not (tmp_path / "metrics.json").exists()
     with monkeypatch.context() as patch:
         break_off(patch, at=at // 4 * 4 - 1)  # what was saved is not done again
@@ -200,8 +201,10 @@ def test_a_run_may_start_from_the_network_of_its_own_folder(monkeypatch, tiny, t
 def test_other_settings_in_the_same_folder_are_refused(tiny, unbroken):
     folder = unbroken.checkpoint.parent
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    with pytest.raises(InputError, match="other settings: fusion was None and is 'concat'; give the same settings"):
-        train(tiny.model_copy(update={"fusion": "concat"}), out=folder)
+    with pytest.raises(
+        InputError, match=r"other settings: network\.fusion was None and is 'concat'; give the same settings"
+    ):
+        train(tiny.model_copy(update={"network": {"preset": "lite", "fusion": "concat"}}), out=folder)
     with pytest.raises(InputError, match="other settings: size was 32 and is 64; give the same settings"):
         train(tiny.model_copy(update={"size": 64}), out=folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
@@ -229,17 +232,17 @@ def test_a_loss_that_is_no_number_stops_the_run(monkeypatch, tiny, tmp_path, val
 
 
 def test_settings_are_checked_before_anything_is_written(tiny, tmp_path):
-    with pytest.raises(InputError, match="unknown kind of change 'locl', did you mean 'local'"):
-        train(tiny.model_copy(update={"kinds": ("locl",)}), out=tmp_path / "run")
+    with pytest.raises(InputError, match=r"'locl' has no share.*did you mean 'local'"):
+        train(tiny.model_copy(update={"recipe": {"kinds": ["locl"]}}), out=tmp_path / "run")
     with pytest.raises(InputError, match="photos does not exist"):
-        train(tiny.model_copy(update={"photographs": str(tmp_path / "photos")}), out=tmp_path / "run")
+        train(tiny.model_copy(update={"recipe": {"photographs": str(tmp_path / "photos")}}), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_wrong_settings_do_not_cost_the_state_of_a_run(tiny, tmp_path):
     train(tiny, out=tmp_path)
     with pytest.raises(InputError, match="'locl'"):
-        train(tiny.model_copy(update={"kinds": ("locl",)}), out=tmp_path, resume=False)
+        train(tiny.model_copy(update={"recipe": {"kinds": ["locl"]}}), out=tmp_path, resume=False)
     assert (tmp_path / STATE_NAME).exists()
 
 
@@ -247,7 +250,7 @@ def test_wrong_settings_do_not_cost_the_state_of_a_run(tiny, tmp_path):
 
 
 def test_precisions_may_follow_each_other_in_one_process(tiny, unbroken, tmp_path):
-    half = train(tiny.model_copy(update={"mixed_precision": "bf16"}), out=tmp_path / "half")
+    half = train(tiny.model_copy(update={"execution": Execution(mixed_precision="bf16")}), out=tmp_path / "half")
     full = train(tiny, out=tmp_path / "full")
     assert_same(full, unbroken)
     assert not same_weights(half.model, full.model)
@@ -268,7 +271,8 @@ def test_the_output_starts_at_the_share_of_changed_pixels(tiny):
 
 
 def test_parts_of_a_step_are_taken_one_after_the_other(easy_task, tmp_path):
-    settings = TrainSettings(size=32, steps=40, batch_size=8, accumulate=2, validation_pairs=8, validate_every=40)
+    validation, execution = Validation(pairs=8, every=40), Execution(accumulate=2)
+    settings = TrainSettings(size=32, steps=40, batch_size=8, validation=validation, execution=execution)
     history = train(settings, out=tmp_path).history
     assert history["P-AP"].iloc[-1] > 0.9
 
@@ -279,7 +283,7 @@ def test_no_more_is_validated_at_once_than_a_part_of_a_step(monkeypatch, tiny, t
     monkeypatch.setattr(
         loop, "count", lambda model, pairs, **options: sizes.append(pairs.batch_size) or count(model, pairs, **options)
     )
-    train(tiny.model_copy(update={"steps": 1, "batch_size": 4, "accumulate": 2}), out=tmp_path)
+    train(tiny.model_copy(update={"steps": 1, "batch_size": 4, "execution": Execution(accumulate=2)}), out=tmp_path)
     assert sizes == [2]
 
 
@@ -290,14 +294,14 @@ def test_the_best_network_is_kept_and_the_run_ends_early(monkeypatch, easy_task,
     values = iter([0.2, 0.6, 0.4, 0.6])
     result = validation.Tally.result
     monkeypatch.setattr(validation.Tally, "result", lambda tally: result(tally) | {"P-AP": next(values)})
-    changes = {"validate_every": 2, "keep": "best", "patience": 2}
+    changes = {"validation": Validation(pairs=6, every=2, keep="best", patience=2)}
     kept = train(tiny.model_copy(update=changes), out=tmp_path / "best")
     assert kept.history["step"].tolist() == [2, 4, 6, 8]
     assert read_json(tmp_path / "best" / "metrics.json")["step"] == 4
     record = read_json(tmp_path / "best" / RECORD_NAME)["checkpoint"]
     assert (record["kept"], record["step"], record["P-AP"]) == ("best", 4, 0.6)
     values = iter([0.2, 0.6])
-    four_steps = tiny.model_copy(update={"validate_every": 2, "steps": 4})
+    four_steps = tiny.model_copy(update={"validation": Validation(pairs=6, every=2), "steps": 4})
     with monkeypatch.context() as patch:
         patch.setattr(learner, "learning_rate", lambda _, step, rate=learner.learning_rate: rate(tiny, step))
         assert same_weights(train(four_steps, out=tmp_path / "four").model, kept.model)
@@ -324,7 +328,11 @@ def test_the_average_is_what_is_kept_and_resumed(monkeypatch, tiny, unbroken, tm
 
 def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
     monkeypatch.setattr(learner, "learning_rate", lambda settings, step: 0.0)
-    changes = {"init_from": str(unbroken.checkpoint), "freeze_encoder": False, "steps": 1}
+    changes = {
+        "init_from": str(unbroken.checkpoint),
+        "network": {"preset": "lite", "freeze_encoder": False},
+        "steps": 1,
+    }
     fine = train(tiny.model_copy(update=changes), out=tmp_path / "fine")
     assert fine.model.config == unbroken.model.config.model_copy(update={"freeze_encoder": False})
     pairs = zip(fine.model.parameters(), unbroken.model.parameters(), strict=True)
@@ -337,14 +345,14 @@ def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"fusion": "concat"}, "has fusion='contrast', not 'concat'; leave fusion out"),
+        ({"preset": "lite", "fusion": "concat"}, "has fusion='contrast', not 'concat'; leave fusion out"),
         ({"preset": "b4"}, "is of preset 'lite', not 'b4'"),
     ],
     ids=["fusion", "preset"],
 )
 def test_a_checkpoint_of_another_network_is_no_start(tiny, unbroken, tmp_path, choice, message):
     with pytest.raises(InputError, match=message):
-        train(tiny.model_copy(update={"init_from": str(unbroken.checkpoint), **choice}), out=tmp_path / "fine")
+        train(tiny.model_copy(update={"init_from": str(unbroken.checkpoint), "network": choice}), out=tmp_path / "fine")
     assert not (tmp_path / "fine").exists()
 
 
@@ -372,7 +380,7 @@ def test_a_tracker_gets_the_curves(tiny, tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    result = train(tiny.model_copy(update={"tracker": "tensorboard", "steps": 4}), out=tmp_path)
+    result = train(tiny.model_copy(update={"execution": Execution(tracker="tensorboard"), "steps": 4}), out=tmp_path)
     events = EventAccumulator(str(tmp_path / "tracking" / "metauas")).Reload()
     (loss,) = events.Scalars("validation loss")
     assert loss.step == 4
@@ -384,7 +392,10 @@ def test_the_network_is_compiled_where_that_is_asked_for(monkeypatch, tiny, tmp_
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda model, **options: compiled.append(options["backend"]) or model)
     for choice in (False, True):
-        train(tiny.model_copy(update={"torch_compile": choice, "steps": 1}), out=tmp_path / str(choice))
+        train(
+            tiny.model_copy(update={"execution": Execution(torch_compile=choice), "steps": 1}),
+            out=tmp_path / str(choice),
+        )
     assert compiled == ["inductor"]
 
 
@@ -404,7 +415,7 @@ def test_a_full_disk_leaves_the_last_good_state(monkeypatch, tiny, unbroken, tmp
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_state", fill)
         try:
-            with pytest.raises(SavingError, match=r"step 8 could not be saved.*; what was saved before is intact"):
+            with pytest.raises(SavingError, match=r"step 8 could not be saved.*; the previous state is intact"):
                 train(tiny, out=tmp_path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -16,6 +16,7 @@ from metauas.train import launch, loop, train
 from metauas.train.norms import SyncedBatchNorm2d, synchronise_norms
 from metauas.train.processes import check_processes, check_shares, check_tracker
 from metauas.train.record import RECORD_NAME
+from metauas.train.settings import Execution, Validation
 
 ON_CPU = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 # forking with other threads about is what notebook_launcher does
@@ -39,7 +40,7 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
     monkeypatch, double_precision, easy_task, tiny, tmp_path
 ):
     monkeypatch.setattr(loop, "_LOG_EVERY", 1)
-    settings = tiny.model_copy(update={"steps": 20, "batch_size": 8, "validate_every": 10})
+    settings = tiny.model_copy(update={"steps": 20, "batch_size": 8, "validation": Validation(pairs=6, every=10)})
     one = train(settings, out=tmp_path / "one")
     two = launch(settings, out=tmp_path / "two", processes=2)
     assert one.history["step"].tolist() == list(range(1, 21))
@@ -64,7 +65,9 @@ def drawn(tmp_path):
 
 def test_torchrun_starts_the_command_line(drawn, tmp_path):
     params = tmp_path / "mine.yaml"
-    params.write_text(f"size: 32\nsteps: 2\nbatch_size: 4\naccumulate: 2\nvalidation_pairs: 3\nrecipe: {drawn}\n")
+    params.write_text(
+        f"size: 32\nsteps: 2\nbatch_size: 4\nexecution: {{accumulate: 2}}\nvalidation: {{pairs: 3}}\nrecipe: {drawn}\n"
+    )
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "metauas", "train", "--params", params, "--out", tmp_path / "run"]
     done = subprocess.run(command, env=ON_CPU, capture_output=True, text=True)
@@ -118,7 +121,7 @@ def test_a_batch_that_cannot_be_shared(tiny, tmp_path):
     with pytest.raises(InputError, match="batch_size=4 cannot be shared by 3 processes; give a multiple of 3"):
         launch(tiny, out=tmp_path / "run", processes=3)
     with pytest.raises(InputError, match="by 2 processes in 4 parts each; give a multiple of 8"):
-        check_shares(tiny.model_copy(update={"accumulate": 4}), processes=2)
+        check_shares(tiny.model_copy(update={"execution": Execution(accumulate=4)}), processes=2)
     assert not (tmp_path / "run").exists()
 
 

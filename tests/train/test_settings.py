@@ -4,12 +4,15 @@ from metauas.ablations.notebooks import declared_parameters, notebooks_folder
 from metauas.errors import InputError
 from metauas.model import model_config
 from metauas.train import TrainSettings
-from metauas.train.settings import NETWORK_CHOICES
 
 
 def test_without_choices_the_network_is_the_preset():
+    assert TrainSettings().network_config == TrainSettings(network={}).network_config == model_config("lite")
     for preset in ("lite", "b4"):
-        assert TrainSettings(preset=preset).network() == model_config(preset)
+        for network in (preset, {"preset": preset}):
+            settings = TrainSettings(network=network)
+            assert settings.network == {"preset": preset}
+            assert settings.network_config == model_config(preset)
 
 
 @pytest.mark.parametrize(
@@ -24,21 +27,32 @@ def test_without_choices_the_network_is_the_preset():
         {"freeze_encoder": False},
         {"decoder": "fpn"},
         {"decoder_attention": "scse"},
+        {"decoder_channels": [160, 96]},
         {"decoder": "fpn", "decoder_merge": "concat"},
     ],
     ids=lambda choice: next(iter(choice)),
 )
 def test_every_choice_reaches_the_network(choice):
-    assert set(choice) < set(NETWORK_CHOICES)
-    preset = "b4" if "encoder_weights" in choice else "lite"
-    network = TrainSettings(preset=preset, **choice).network()
-    assert network == model_config(preset, **choice)
-    assert network != model_config(preset)
+    network = TrainSettings(network=choice).network_config
+    assert network == model_config("lite", **choice)
+    assert network != model_config("lite")
+    assert TrainSettings(network={"preset": "b4", **choice}).network_config == model_config("b4", **choice)
 
 
-def test_a_choice_that_no_network_allows():
-    with pytest.raises(InputError, match="aligned_stages=9"):
-        TrainSettings(aligned_stages=9).network()
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"aligned_stages": 9}, "network: .*aligned_stages=9"),
+        ({"alignmnt": "hard"}, "alignmnt is not known, did you mean 'alignment'"),
+        ({"decoder_merge": "concat"}, "belongs to decoder='fpn'; leave it out"),
+        ("b5", "preset 'b5' is not known.*presets are lite, b4"),
+        ({"preset": "lit"}, "preset 'lit' is not known, did you mean 'lite'"),
+        (None, "network=None: .*dictionary"),
+    ],
+)
+def test_a_network_that_cannot_be(network, message):
+    with pytest.raises(InputError, match="params.yaml: .*" + message):
+        TrainSettings.parse({"network": network}, origin="params.yaml")
 
 
 @pytest.mark.parametrize(
@@ -49,10 +63,10 @@ def test_a_choice_that_no_network_allows():
         ({"size": 16}, "size=16: .*greater than or equal to 32"),
         ({"learning_rate": 0}, "learning_rate=0: .*greater than 0"),
         ({"learning_rate": "fast"}, "learning_rate='fast': .*number"),
-        ({"shift": 1.5}, "shift=1.5: .*less than or equal to 1"),
+        ({"validation": {"evry": 5}}, "validation.evry is not known, did you mean 'every'"),
+        ({"validation": {"every": 0}}, "validation.every=0: .*greater than or equal to 1"),
         ({"schedule": "cosine"}, "schedule='cosine': .*'one-cycle' or 'constant'"),
-        ({"preset": "b5"}, "preset='b5': .*'lite' or 'b4'"),
-        ({"mixed_precision": "fp8"}, "mixed_precision='fp8': .*'no', 'bf16' or 'fp16'"),
+        ({"execution": {"mixed_precision": "fp8"}}, "execution.mixed_precision='fp8': .*'no', 'bf16' or 'fp16'"),
     ],
 )
 def test_what_is_wrong_is_named(wrong, message):

@@ -8,6 +8,7 @@ from torch import nn
 from metauas.errors import InputError
 from metauas.files.contents import contents_of
 from metauas.model.weights import tensor_files
+from metauas.train.settings import Execution
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 
 
@@ -74,12 +75,12 @@ def test_metrics_that_are_not_defined_survive(tmp_path, tiny):
 def test_other_settings_are_refused_by_name(tmp_path, tiny):
     save(tmp_path, 1, tiny)
     model, optimizer = trained(0)
-    other = tiny.model_copy(update={"learning_rate": 0.1, "kinds": ("local",)})
+    other = tiny.model_copy(update={"learning_rate": 0.1, "recipe": {"kinds": ["local"]}})
     with pytest.raises(InputError) as caught:
         load_progress(tmp_path, model=model, optimizer=optimizer, settings=other)
     message = str(caught.value)
     assert f"learning_rate was {tiny.learning_rate} and is 0.1" in message
-    assert "kinds was None and is ['local']" in message
+    assert "recipe.kinds was None and is ['local']" in message
     assert "resume=False" in message
     assert "steps" not in message
 
@@ -92,14 +93,14 @@ def test_a_recipe_that_was_changed_since_is_refused(tmp_path, tiny):
     model, optimizer = trained(0)
     assert load_progress(tmp_path, model=model, optimizer=optimizer, settings=named).step == 1
     recipe.write_text("preset: draem")
-    with pytest.raises(InputError, match=r"whose recipe, .*mine\.yaml, was changed since; put back what it was"):
+    with pytest.raises(InputError, match=r"whose recipe, .*mine\.yaml, was changed since; restore the file"):
         load_progress(tmp_path, model=model, optimizer=optimizer, settings=named)
 
 
 def test_workers_may_change(tmp_path, tiny):
     save(tmp_path, 1, tiny)
     model, optimizer = trained(0)
-    more = tiny.model_copy(update={"workers": 4})
+    more = tiny.model_copy(update={"execution": Execution(workers=4)})
     assert load_progress(tmp_path, model=model, optimizer=optimizer, settings=more).step == 1
 
 

@@ -7,6 +7,7 @@ from metauas.metrics import compute_metrics
 from metauas.model import create_model
 from metauas.synthesis import pair_loader
 from metauas.train import training_pairs, validate
+from metauas.train.settings import Validation
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def batches(tiny):
-    settings = tiny.model_copy(update={"validation_pairs": 20})
+    settings = tiny.model_copy(update={"validation": Validation(pairs=20)})
     return list(pair_loader(training_pairs(settings, split="validation"), batch_size=8))
 
 

@@ -1,4 +1,4 @@
-"""Every variant of a factor against the one that is expected to be best; what is significant, by the numbers."""
+"""Compare every variant of a factor with the one that is expected to be best."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ import pandas as pd
 from metauas.ablations.results.comparison import Comparison, compare
 from metauas.errors import InputError
 
-#: The variant of each factor that the paper chose, or (prompts) shows to be better. Others are compared with it.
+#: The variant of each factor that the paper chose, or (prompts) shows to be better.
 CHOSEN = {
     "alignment": "soft",
     "decoder": "unet-scse",
@@ -29,8 +29,7 @@ CHOSEN = {
 def compare_all(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-AP", "AUPRO")) -> list[Comparison]:
     """Compare the chosen variant of each factor with every other one, by each metric.
 
-    A factor without a chosen variant among its runs is compared from its last variant. Variants that share no seed and
-    category with it are left out.
+    The last variant replaces a chosen one that was not run. Variants without a common seed and category are left out.
 
     Args:
         frame: the table of ``collect_metrics``.
@@ -40,7 +39,7 @@ def compare_all(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Lay comparisons out for reading: a row each, in points, with a word on whether the difference is significant."""
+    """Return a table of comparisons in points, each with a verdict whether the difference is significant."""
     rows = [{**asdict(one), "verdict": one.verdict()} for one in comparisons]
     table = pd.DataFrame(rows, columns=["factor", "better", "other", "metric", "difference", "low", "high", "pairs"])
     table[["difference", "low", "high"]] = (100 * table[["difference", "low", "high"]]).round(1)
@@ -56,5 +55,5 @@ def _of(factor: str, rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Com
         for metric in metrics if other != chosen else ():
             try:
                 yield compare(rows, better=chosen, other=other, metric=metric)
-            except InputError:  # no pair: nothing to be said
+            except InputError:  # no pair
                 continue

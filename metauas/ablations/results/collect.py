@@ -1,4 +1,4 @@
-"""From the run folders of an ablation to tables: one row a number, then mean and spread over seeds."""
+"""Collect the metrics of an ablation's runs into a table, and summarise it over seeds."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,28 +15,27 @@ from metauas.files import read_json, require_folder
 from metauas.files.listing import is_ignored
 
 METRICS_FILE = "04_eval/metrics.json"
-PLAIN = "plain"  # the condition of files that name none, beside others that do
-_PLACES = ("factor", "variant", "condition", "source")  # columns that say what a number is of
-MEAN = "mean"  # the name under which the mean over categories stands among them
+PLAIN = "plain"  # the condition of files without conditions, where other files have some
+_PLACES = ("factor", "variant", "condition", "source")  # columns that identify a row of the summary
+MEAN = "mean"  # the name of the mean over categories, among their names
 
 
 def collect_metrics(*folders: str | Path) -> pd.DataFrame:
     """Read every ``<folder>/<factor>/<variant>/seed-<seed>/04_eval/metrics.json`` into one long table.
 
-    Factors come by name, variants in the order in which people count. A factor is read from the first folder that has
-    any of it: runs of two sweeps may differ in scale or network, so that they say nothing about each other.
+    Factors and variants come in natural order. A factor is read from the first folder that has any of it, because runs
+    of two sweeps may differ in scale or network.
 
-    Each file is ``{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}``,
-    and may hold such blocks by name under ``"conditions"``, of which the main one repeats the first, or name its own
-    ``"condition"``.
+    Each file is ``{"categories": {name: {metric: {"mean", "std"}}}, "mean": {metric: {"mean", "std"}}}``. It may hold
+    such blocks by name under ``"conditions"``, the first of which the main block repeats, or name its ``"condition"``.
 
     Returns:
         Columns factor, variant, seed, category (``mean`` is the mean over categories), metric, value (in
         [0, 1], NaN where undefined), and condition if any file names one (``plain`` in files that do not).
 
     Raises:
-        InputError: if a folder is missing or none holds metrics, a file has another form, or the seeds of a variant
-            were run with different parameters.
+        InputError: a folder is missing or none holds metrics, a file has another form, or the seeds of a variant have
+            different parameters.
     """
     files = metrics_files(*folders)
     check_alike([file.parents[1] for file in files])
@@ -80,7 +79,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lay ``summary`` out for reading: a row a variant, a column a metric, ``mean ± std`` in percent."""
+    """Return ``summary`` as a table: variants as rows, metrics as columns, ``mean ± std`` in percent."""
     keys = [key for key in _PLACES if key in frame]
     cells = [format_mean_std(mean, std) for mean, std in zip(frame["mean"], frame["std"], strict=True)]
     wide = frame.assign(cell=cells).pivot(index=keys, columns="metric", values="cell")

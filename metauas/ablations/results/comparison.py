@@ -1,4 +1,4 @@
-"""Is one variant better than another? Paired differences with a confidence interval."""
+"""Compare two variants: paired differences with a confidence interval."""
 
 from __future__ import annotations  # pd.Series takes a type for checkers only
 
@@ -16,17 +16,17 @@ from metauas.errors import InputError
 class Comparison:
     """The difference ``better − other`` of one metric, over pairs of the same seed and category.
 
-    Where no seed changes either variant, the seeds' numbers are copies, and a category is one pair.
+    Where the seed changes neither variant, each category is one pair.
 
     Attributes:
         better: the variant that is expected to be better.
-        other: the one it is compared with.
+        other: the other variant.
         metric: the metric compared.
         difference: mean difference, as a fraction.
         low: lower end of the 95 % interval (Student's t over the pairs); NaN for a single pair.
         high: its upper end.
         pairs: number of pairs.
-        factor: what the variants are of.
+        factor: of the variants.
     """
 
     better: str
@@ -39,7 +39,7 @@ class Comparison:
     factor: str = ""
 
     def verdict(self) -> str:
-        """Say which variant is better, or that the numbers do not tell."""
+        """Return which variant is better, or that the difference is not significant."""
         if math.isnan(self.low):
             return "one pair only: no interval"
         if self.low > 0:
@@ -47,7 +47,7 @@ class Comparison:
         return f"{self.other} is better" if self.high < 0 else "not significant"
 
     def sentence(self) -> str:
-        """Say what the numbers say, and when they say nothing."""
+        """Return the comparison as a sentence."""
         figures = f"{self.metric}: {self.better} − {self.other} = {100 * self.difference:+.1f} points"
         if math.isnan(self.low):
             return f"{figures} (one pair only: no interval)"
@@ -61,12 +61,12 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
     Args:
         frame: rows of one factor from ``collect_metrics``.
         better: the variant that is expected to be better.
-        other: the variant it is compared with.
+        other: the other variant.
         metric: the metric compared.
-        condition: which condition to look at; None takes the mean over all.
+        condition: the condition compared; None takes the mean over all.
 
     Raises:
-        InputError: there is no pair of the two variants with the same seed and category.
+        InputError: the two variants have no seed and category in common.
     """
     rows = frame[(frame["metric"] == metric) & (frame["category"] != MEAN)]
     if condition is not None:

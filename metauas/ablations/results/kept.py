@@ -1,4 +1,4 @@
-"""Results of a sweep that come with the package, so that 05_ablations shows meaningful tables before any run."""
+"""Results of a sweep that come with the package, for the tables of 05_ablations before any run."""
 
 import platform
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from metauas.files import read_json, write_json, write_text
 
 KEPT = Path(__file__).parent / "kept"
 _TABLE, _ORIGIN = "offline.csv", "offline.json"
-LIVE, STORED = "run here", "kept"  # what the column ``source`` says
+LIVE, STORED = "run here", "kept"  # values of the column ``source``
 
 
 def all_metrics(*folders: str | Path) -> pd.DataFrame:
-    """Return the metrics of sweeps, and for factors that none of them has the kept ones.
+    """Return the metrics of sweeps, and the kept ones of factors that the sweeps do not have.
 
     Args:
-        folders: of sweeps, as ``collect_metrics`` takes them; those without a run are left out.
+        folders: of sweeps, as ``collect_metrics`` takes them; folders without a run are ignored.
 
     Returns:
         The columns of ``collect_metrics``, and ``source``: ``run here`` or ``kept``.
@@ -37,7 +37,7 @@ def all_metrics(*folders: str | Path) -> pd.DataFrame:
 
 
 def kept_origin() -> dict[str, Any]:
-    """Return where the kept results come from: command, versions, date, machine, and the parameters of all runs."""
+    """Return the origin of the kept results: command, versions, date, machine, and the parameters of all runs."""
     return read_json(KEPT / _ORIGIN)
 
 
@@ -46,11 +46,11 @@ def keep(sweep: str | Path, *, command: str, folder: str | Path = KEPT) -> Seque
 
     Args:
         sweep: the folder of a finished sweep.
-        command: what made it, for the record.
-        folder: where the two files go.
+        command: the command that ran it, for the record.
+        folder: of the two files.
 
     Raises:
-        InputError: the folder holds no metrics, or runs that differ in more than variant and seed.
+        InputError: as ``collect_metrics``.
     """
     frame = collect_metrics(sweep)
     records = [read_json(file.parents[1] / RECORD) for file in metrics_files(sweep)]

@@ -1,4 +1,4 @@
-"""The same queries under each variant of a factor: what the numbers are made of."""
+"""The anomaly maps of the same queries under each variant of a factor."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ Pictures = dict[str, dict[str, np.ndarray]]  # variant → prompt, query, map
 
 
 def show_maps(*folders: str | Path, factor: str, queries: int = 3) -> Figure:
-    """Draw one row a query: the query with the true outline, then prompt (small, in its corner) and map by variant.
+    """Draw a row for each query: the query with the true outline, then each variant's map with its prompt in a corner.
 
-    The maps are those of the first seed that all variants have, each as a share of the highest score in its category.
+    The maps are those of the first seed that all variants have, scaled by the highest score in the category.
 
     Args:
         folders: of sweeps, as ``collect_metrics`` takes them.
-        factor: whose variants are compared.
-        queries: how many, one of each category.
+        factor: the factor whose variants are compared.
+        queries: number of queries, one of each category.
 
     Raises:
         InputError: no seed, or no query, is common to all variants.

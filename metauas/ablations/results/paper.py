@@ -1,4 +1,4 @@
-"""What the paper published for variants that are ablated here, beside what our runs say."""
+"""The paper's published figures, next to those of our runs."""
 
 from functools import cache
 from importlib.resources import as_file, files
@@ -19,13 +19,13 @@ def published() -> pd.DataFrame:
 
 
 def beside_paper(frame: pd.DataFrame, *, dataset: str = "MVTec AD") -> pd.DataFrame:
-    """Set the paper's figures beside ours: a row a variant that both have, ``mean ± std`` in percent.
+    """Return the paper's figures next to ours for the variants that both have, ``mean ± std`` in percent.
 
-    The paper's are of EfficientNet-b4: with another benchmark or network, compare the directions, not the levels.
+    The paper's network is EfficientNet-b4: with another benchmark or network, compare directions, not levels.
 
     Args:
         frame: the table of ``collect_metrics``.
-        dataset: which of the paper's benchmarks.
+        dataset: one of the paper's benchmarks.
 
     Returns:
         Rows (factor, variant), columns (metric, ``ours`` or ``paper, <dataset>``); empty if nothing is in common.

@@ -1,4 +1,4 @@
-"""Figures of an ablation: small, readable at 100 dpi, in colours that the colour-blind can tell apart."""
+"""Figures of an ablation, in colours for the colour-blind."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ from metauas.errors import InputError, check_choice
 
 
 def plot_factor(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-AP", "AUPRO")) -> Figure:
-    """Draw one panel a metric: each seed, and mean ± sample deviation, of every variant of a factor.
+    """Draw a panel for each metric: each seed, and mean ± sample deviation, of every variant of a factor.
 
     Args:
         frame: rows of one factor (and one condition) of the table of ``collect_metrics``.
         metrics: the metrics to draw, in this order.
 
     Returns:
-        The figure, 100 dpi, about 240 pixels a panel; not registered with pyplot, so nothing needs closing.
+        The figure, 100 dpi, about 240 pixels for each panel; not registered with pyplot, so it needs no closing.
 
     Raises:
         InputError: for a metric that is not in the table.
@@ -47,7 +47,7 @@ def natural(frame: pd.DataFrame, factor: str) -> pd.DataFrame:
 
 
 def plot_conditions(frame: pd.DataFrame, *, metric: str) -> Figure:
-    """Draw one metric of every variant over its conditions: mean and, as a band, sample deviation over seeds.
+    """Draw one metric of every variant over its conditions: mean, and sample deviation over seeds as a band.
 
     Args:
         frame: rows of one factor of the table of ``collect_metrics``, with several conditions.
@@ -75,7 +75,7 @@ def plot_conditions(frame: pd.DataFrame, *, metric: str) -> Figure:
 
 
 def _draw(panel: Axes, points: pd.DataFrame, *, variants: list[str]) -> None:
-    """Draw variants as rows, so that long names stay legible; the mean stands a little below its seeds."""
+    """Draw variants as rows, which leave room for long names, with the mean a little below the seeds."""
     colours = sns.color_palette("colorblind", len(variants))
     rows = {"y": "variant", "order": variants, "hue": "variant", "hue_order": variants, "palette": colours}
     sns.stripplot(points, x="percent", **rows, ax=panel, size=4, alpha=0.6, jitter=False, legend=False)

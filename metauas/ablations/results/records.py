@@ -1,4 +1,4 @@
-"""What a sweep has written down about its runs: which of them may be averaged."""
+"""The records of a sweep's runs, which decide whether runs may be averaged."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import Any
 from metauas.errors import InputError
 from metauas.files import read_json
 
-#: The record of a stage that is done, in its folder.
+#: The record of a finished stage, in its folder.
 RECORD = "run.json"
 _OF_A_SEED = ("seed", "seeds")
 
 
 def check_alike(folders: Sequence[Path]) -> None:
-    """Check that runs of one variant, ``<factor>/<variant>/seed-<seed>``, differ in nothing but the seed.
+    """Check that runs of one variant, ``<factor>/<variant>/seed-<seed>``, differ in the seed only.
 
-    Runs without a record, such as those that were put there by hand, are left alone.
+    Runs without a record are not checked.
 
     Raises:
-        InputError: naming the two runs, and what differs.
+        InputError: naming the two runs and the parameters that differ.
     """
     first: dict[Path, tuple[Path, dict[str, Any]]] = {}
     for folder in folders:
@@ -34,7 +34,7 @@ def check_alike(folders: Sequence[Path]) -> None:
 
 
 def _without_seed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what each parameter is in training and in evaluation, and the version of the code."""
+    """Return the value of each parameter in training and in evaluation, and the version of the code."""
     training = record.get("after") or {}
     stages = [training.get("parameters", {}), record.get("parameters", {})]
     names = {name: None for stage in stages for name in stage if name not in _OF_A_SEED}

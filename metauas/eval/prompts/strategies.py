@@ -98,7 +98,7 @@ class NearestStrategy:
     def _nearest_of(self, seed: int) -> NearestPrompts:
         key = seed if self._settings.pool_size else self.seeds[0]
         if key not in self._nearest:
-            options = {"size": self._settings.size, "batch_size": self._settings.batch_size}
+            options = {"size": self._settings.size, "batch_size": self._settings.queries_at_once}
             self._nearest[key] = NearestPrompts(self._embed, self._pool(key), **options)
         return self._nearest[key]
 
@@ -113,7 +113,7 @@ class NearestStrategy:
             return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
 
         advice = lower_size(self._settings.size)
-        return halving_batches(select, batch_size=self._settings.batch_size, advice=advice)
+        return halving_batches(select, batch_size=self._settings.queries_at_once, advice=advice)
 
 
 class DefectiveStrategy:

@@ -16,9 +16,10 @@ from torch.utils.data import Dataset
 from metauas.errors import InputError
 from metauas.files import require_folder, write_json, write_text
 from metauas.progress import tqdm
-from metauas.synthesis.dataset import PairDataset, embedded_synthesizer
+from metauas.synthesis.dataset import PairDataset
 from metauas.synthesis.inspection.comparison import compare
 from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.recipe import embedded_synthesizer
 from metauas.synthesis.written.cyws import CywsPairs, is_cyws
 
 #: What is looked for, and what it means that a pair is listed.

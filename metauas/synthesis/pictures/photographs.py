@@ -74,6 +74,22 @@ class Photographs:
         return Picture(image=pixels, objects=_objects(label, area=self.area), name=name)
 
 
+def split_photographs(folder: str | Path | None, *, split: str) -> Photographs:
+    """Return the photographs of a split: scikit-image's, or those of a folder, of which every 20th is held out.
+
+    Raises:
+        InputError: the folder is missing, or holds fewer than two images.
+    """
+    if folder is None:
+        return Photographs(names=VALIDATION_PHOTOGRAPHS if split == "validation" else TRAINING_PHOTOGRAPHS)
+    names = Photographs.from_folder(folder).names
+    if len(names) < 2:
+        raise InputError(f"folder {folder} holds one image; give at least two, as one is held out for validation")
+    held_out = names[:: min(20, len(names))]
+    left_out = set(held_out)
+    return Photographs(names=held_out if split == "validation" else tuple(n for n in names if n not in left_out))
+
+
 def _reason_in(folder: Path) -> Callable[[Path], str]:
     return lambda file: NOT_READ if file.parent == folder else f"is one folder deeper than {folder}; move it there"
 
