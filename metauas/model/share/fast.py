@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from metauas.model.network import MetaUAS
 
@@ -24,7 +25,7 @@ def fast_copy(model: MetaUAS) -> MetaUAS:
     """
     copied = copy.deepcopy(model).eval().requires_grad_(False)
     for convolution, norm in _feeding(copied).items():
-        _fold(convolution, norm)
+        _replace(copied, convolution, fuse_conv_bn_eval(convolution, norm))
         _replace(copied, norm, getattr(norm, "act", nn.Identity()))  # timm's norms hold their activation
     copied.folded = True
     return copied.to(memory_format=torch.channels_last)
@@ -52,16 +53,6 @@ def _feeding(model: MetaUAS) -> dict[nn.Conv2d, nn.BatchNorm2d]:
     for hook in hooks:
         hook.remove()
     return fed
-
-
-def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    shift = norm.bias - norm.running_mean * scale
-    bias = shift if convolution.bias is None else convolution.bias * scale + shift
-    convolution.weight = nn.Parameter(convolution.weight * scale[:, None, None, None], requires_grad=False)
-    convolution.bias = nn.Parameter(bias, requires_grad=False)
 
 
 def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
