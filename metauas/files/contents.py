@@ -1,4 +1,4 @@
-"""What the parameters of a training name on disk, where the content decides as much as the name."""
+"""Hashes of the files that the parameters of a training name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 from metauas.files import content_digest, read_json
 
-#: In a folder of written pairs: what they are, and how many.
+#: The summary of a folder of written pairs: settings, sources and counts.
 SUMMARY_NAME = "summary.json"
 
 
 def contents_of(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return a hash of what lies at the recipe, the encoder's weights and the written pairs, where these are on disk.
+    """Return a hash of the recipe, the encoder's weights and the written pairs, as far as they are on disk.
 
-    Of written pairs it is the digest in their summary: settings, pictures and models that they were made of.
+    The hash of written pairs is the digest in their summary, of settings, pictures and models.
     """
     paths = {name: Path(str(parameters[name])) for name in ("recipe", "encoder_weights") if parameters.get(name)}
     found = {name: content_digest(path) for name, path in paths.items() if path.is_file()}
