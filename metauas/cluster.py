@@ -1,4 +1,4 @@
-"""Doing many tasks: one after another here, on a Dask cluster of this machine's cores, or on one that exists."""
+"""Run many tasks: in this process, on a Dask cluster of this machine's cores, or on an existing cluster."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,14 +10,13 @@ from metauas.errors import InputError
 from metauas.files import read_json
 
 PATIENCE = "10s"  # for a scheduler's answer
-#: Dask has its workers give every freed page back at once, which images and gradients need again a moment later: that
-#: costs steps on small images up to a third of their time. Looking 100 times a second at what a worker does serves its
-#: dashboard alone.
+#: By default Dask's workers return freed memory to the system at once, which costs up to a third of the time of steps
+#: on small images. The profile, sampled 100 times a second, serves the dashboard alone.
 _CONFIGURATION = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.worker.profile.enabled": False,
 }
-# a terminal sends Ctrl-C to every process, but the workers end when they are told to
+# a terminal sends Ctrl-C to every process, but the client ends the workers
 _UNINTERRUPTED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 Task = TypeVar("Task")
@@ -29,7 +28,7 @@ Client = Any  # distributed.Client, imported only where it is used: it takes sec
 def run_here(
     work: Callable[[Task, Material], None], tasks: Sequence[Task], *, prepare: Callable[[], Material]
 ) -> Iterator[Outcome[Task]]:
-    """Do one task after the other in this process; yield each with its error, or None."""
+    """Run one task after the other in this process; yield each with its error, or None."""
     material = prepare()
     for task in tasks:
         error: BaseException | None = None
@@ -48,14 +47,14 @@ def run_on_cluster(
     client: Client,
     gpu: bool = False,
 ) -> Iterator[Outcome[Task]]:
-    """Do the tasks on a cluster; yield each as it ends with its error, or None. Those of a lost worker are done again.
+    """Run the tasks on a cluster; yield each as it ends with its error, or None. Tasks of a lost worker run again.
 
     Args:
-        work: what is done to a task, with the material; importable where the workers are.
-        tasks: what it is done to.
-        prepare: makes the material, once; workers hand it on to each other, and make it again if all of it is lost.
+        work: function of a task and the material; the workers must be able to import it.
+        tasks: its first arguments.
+        prepare: makes the material, once; workers pass it on to each other, and make it again if it is lost.
         client: of the cluster.
-        gpu: everything waits for one unit of a worker's resource ``GPU``.
+        gpu: each task waits for one unit of a worker's resource ``GPU``.
 
     Raises:
         InputError: ``gpu``, and no worker of the cluster offers one.
@@ -78,8 +77,8 @@ def run_on_cluster(
 
 
 def error_of(future: Any) -> BaseException | None:
-    """Return what a future that has ended stopped with, or None."""
-    # asking a future that has ended well for its exception is a round trip that Ctrl-C cannot leave cleanly
+    """Return the error of a future that has ended, or None."""
+    # Ctrl-C cannot cleanly interrupt the round trip that exception() makes even for a finished future
     if future.status == "finished":
         return None
     error = future.exception() or RuntimeError(f"the cluster gave it up ({future.status})")
@@ -112,8 +111,8 @@ def open_client(
         environment: variables of the processes here; by default Dask gives each one thread (``OMP_NUM_THREADS``).
 
     Raises:
-        InputError: there is no scheduler at that address, or none in that file; or several workers here are to have a
-            GPU, which would all be the same one.
+        InputError: there is no scheduler at that address or in that file; or ``gpu`` with several workers here, which
+            would share one GPU.
     """
     if gpu and scheduler is None and (workers or 1) > 1:
         raise InputError(

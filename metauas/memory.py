@@ -1,4 +1,4 @@
-"""Memory: kept where the same is needed again at once, and running out of it answered with smaller batches."""
+"""Memory: keep freed memory between steps, and halve batches when it runs out."""
 
 import ctypes
 import platform
@@ -17,11 +17,10 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt(3), in every glibc
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, and return whether it does: only glibc can be told to.
+    """Let this process keep the memory that it frees, and return whether it does; only glibc supports this.
 
-    Each training step on a CPU frees large tensors and needs them again in the next. By default glibc hands them back
-    to the system, which must clear every page anew: 5 to 15 % of the time of a step
-    (`benchmarks/freed_memory.py`).
+    Each training step on a CPU frees large tensors and allocates them again in the next. By default glibc returns them
+    to the system, which must clear every page: 5 to 15 % of the time of a step (`benchmarks/freed_memory.py`).
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -30,24 +29,24 @@ def keep_freed_memory() -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory has run out, on a GPU or here, where torch has no error of its own for it."""
+    """Return whether an error means that memory has run out, on a GPU or a CPU, for which torch has no error class."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def lower_size(size: int) -> str:
-    """Return what to do where memory does not suffice for a single image of ``size`` pixels a side."""
+    """Return the advice for a single image of ``size`` pixels a side that does not fit into memory."""
     return f"lower size={size}, or choose another device"
 
 
 def halving_batches(work: Callable[[int], Result], *, batch_size: int, advice: str) -> Result:
-    """Return ``work(batch_size)``, begun anew with half the batch as often as memory runs out.
+    """Return ``work(batch_size)``; each time memory runs out, start again with half the batch size.
 
     Args:
-        work: does all of it in batches of the given size; its result must not depend on that.
-        batch_size: the first to be tried.
-        advice: what to do if even a batch of 1 is too large.
+        work: does all the work in batches of the given size; its result must not depend on the size.
+        batch_size: the first batch size.
+        advice: for the error if a batch of 1 is too large.
 
     Raises:
         InputError: memory runs out with a batch of 1.
@@ -59,7 +58,7 @@ def halving_batches(work: Callable[[int], Result], *, batch_size: int, advice: s
             if not is_out_of_memory(error):
                 raise
             reason = str(error).partition("\n")[0] or "MemoryError"
-        # out of the handler, which would keep all that the traceback refers to
+        # outside the handler, because the traceback keeps tensors alive
         if batch_size == 1:
             raise InputError(f"out of memory with a single image ({reason}); {advice}")
         batch_size //= 2

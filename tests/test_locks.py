@@ -10,7 +10,7 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.files import UNFINISHED, write_text
-from metauas.files.locks import alone_in
+from metauas.files.locks import LOCK_NAME, alone_in
 
 HOLD = """
 import sys, time
@@ -29,7 +29,7 @@ def holding(folder):
     return process
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no locks of folders")
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_second_run_is_refused_until_the_first_has_ended_in_whatever_way(tmp_path, end):
     with holding(tmp_path / "run") as process:
@@ -46,7 +46,8 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path):
     (tmp_path / "maps" / f"{UNFINISHED}x.txt").write_text("ha")
     (tmp_path / f"{UNFINISHED}y").write_text("ha")
     with alone_in(tmp_path):
-        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [whole]
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / LOCK_NAME, whole]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [whole]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks")
@@ -81,11 +82,11 @@ def test_nothing_stays_in_a_folder_that_was_let_go(tmp_path):
     assert list(Path(folder).iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no locks of folders")
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
 def test_a_file_system_without_locks_is_gone_on_with(tmp_path, monkeypatch):
     def refuse(handle, operation):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr("metauas.files.locks.fcntl.flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     with alone_in(tmp_path / "run") as folder:
         assert folder.is_dir()

@@ -1,7 +1,7 @@
-"""Explorer: play with a network; a prompt and a query in, map, contours, verdict and looks out, as they are changed.
+"""Explorer: an interactive page that shows map, contours, verdict and attention for a prompt and a query.
 
-What is asked and answered (``session``), what is drawn (``drawing``), what is let in (``uploads``) and what there is to
-start with (``examples``, ``networks``) know nothing of widgets; ``view`` shows them in JupyterLab and Voilà.
+``session`` (segmentation), ``drawing``, ``uploads``, ``examples`` and ``networks`` use no widgets; ``view`` shows their
+results in JupyterLab and Voilà.
 """
 
 from metauas.explorer.examples import Example, draw_example, list_examples

@@ -1,4 +1,4 @@
-"""The explorer's pictures as JPEG bytes, and what is said of them to those who do not see them."""
+"""The explorer's pictures as JPEG bytes, and their alternative texts."""
 
 import io
 
@@ -15,7 +15,7 @@ from metauas.plots import MAP_COLOURS, draw_contours, overlay
 
 LONGEST = 480  # pixels of a shown picture's longer side; small ones are enlarged, so that lines stay thin
 _QUALITY = 88
-_DIMMED = 0.45  # of the prompt where no look falls
+_DIMMED = 0.45  # brightness of the prompt without attention
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:
@@ -38,7 +38,7 @@ def draw_map(answer: Answer) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def draw_found(answer: Answer, *, threshold: float) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the query with its map as a glow and the contours of what is above the threshold."""
+    """Draw the query with its map as a glow and the contours of the regions above the threshold."""
     query = shown(answer.question.query)
     size = (query.shape[0], query.shape[1])
     contours = [c for region in answer.regions(threshold, size=size) for c in region.contours]
@@ -46,7 +46,7 @@ def draw_found(answer: Answer, *, threshold: float) -> UInt8[np.ndarray, "h w 3"
 
 
 def draw_look(answer: Answer, weights: Float[Tensor, "h w"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """Draw the prompt as it was given, dimmed but where the point looks, which glows."""
+    """Draw the prompt, dimmed, with a glow on the positions of high attention."""
     prompt = shown(to_uint8(answer.question.moved_prompt[0]))
     height, width = prompt.shape[:2]
     relative = (weights / weights.max()).numpy()
@@ -63,7 +63,7 @@ def to_jpeg(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
 
 
 def describe_map(answer: Answer) -> str:
-    """Say where the map is highest and how high."""
+    """Return the highest score of the map and its place, in words."""
     row, column = np.unravel_index(int(answer.map.argmax()), answer.map.shape)
     side = answer.map.shape[0]
     place = _place((column + 0.5) / side, (row + 0.5) / side)
@@ -71,7 +71,7 @@ def describe_map(answer: Answer) -> str:
 
 
 def describe_found(answer: Answer, *, threshold: float) -> str:
-    """Say which regions are above the threshold."""
+    """Return the regions above the threshold, in words."""
     query = answer.question.query
     height, width = fitted((query.shape[0], query.shape[1]))
     regions = answer.regions(threshold, size=(height, width))
@@ -88,7 +88,7 @@ def describe_found(answer: Answer, *, threshold: float) -> str:
 
 
 def describe_look(weights: Float[Tensor, "h w"], *, point: tuple[float, float]) -> str:
-    """Say where in the prompt a point of the query looks most, and how much of its attention is there."""
+    """Return the place of the highest attention in the prompt and its share, in words."""
     share = float(weights.max() / weights.sum())
     return (
         f"Prompt: the point {_place(*point)} of the query looks most {_place(*peak(weights))} of the prompt, "

@@ -1,4 +1,4 @@
-"""Pictures to start with: products of the Miniature benchmark, drawn in memory; no network was trained on them."""
+"""Example pictures: products of the Miniature benchmark, drawn in memory; no network was trained on them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from metauas.eval.miniature import CATEGORIES, DEFECTS, render_sample
 
 GOOD = "flawless"
-FIRST = "grass"  # what is shown first
+FIRST = "grass"  # shown first
 _SIDE = 256  # pixels
 _SEED = 0
 

@@ -1,18 +1,18 @@
-"""Which network the explorer shows: the one place to change that."""
+"""The network that the explorer shows."""
 
 import os
 from dataclasses import dataclass
 
 from metauas.model import MetaUAS, load_checkpoint
 
-#: Environment variable that names a checkpoint where no notebook parameter can, as with ``make demo``.
+#: Environment variable with a checkpoint, for ``make demo``, which has no notebook parameters.
 VARIABLE = "METAUAS_CHECKPOINT"
 RELEASED = "lite"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to be explored, in evaluation mode, and in words which one it is."""
+    """A network in evaluation mode, and its name."""
 
     model: MetaUAS
     name: str

@@ -1,4 +1,4 @@
-"""What can be asked of a network, and what it answers; no widget, no file, nothing kept but the last answers."""
+"""Questions to a network and its answers, without widgets and files."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +18,14 @@ Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
-    """A prompt, a query, and what is done to them.
+    """A prompt, a query, and the settings of the comparison.
 
     Attributes:
         prompt: the normal image, RGB bytes.
         query: the image under test, RGB bytes.
-        degrees: the prompt is turned by so much, counter-clockwise.
-        shift: then the prompt is moved to the right by this share of its width.
-        alignment: how the prompt's features are brought to the query's places.
+        degrees: counter-clockwise rotation of the prompt.
+        shift: shift of the prompt to the right after the rotation, as a share of its width.
+        alignment: of the prompt's features.
     """
 
     prompt: Image
@@ -42,13 +42,13 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """What a network makes of a question.
+    """The answer of a network to a question.
 
     Attributes:
-        question: what was asked.
-        model: the network that answered, with the alignment that was asked for.
-        query: the query as the network saw it.
-        prompt: the prompt as the network saw it.
+        question: the question.
+        model: the network, with the alignment of the question.
+        query: the query at the network's size.
+        prompt: the prompt at the network's size.
         map: the probability of change of each pixel.
     """
 
@@ -72,7 +72,7 @@ class Answer:
         return enlarge_map(self.map, size)
 
     def regions(self, threshold: float, *, size: tuple[int, int]) -> list[Region]:
-        """Return what is above the threshold, in pixels of a picture of ``size`` (height, width)."""
+        """Return the regions above the threshold, in pixels of a picture of ``size`` (height, width)."""
         return find_regions(self.enlarged(size), threshold)
 
     def look(self, point: tuple[float, float], *, stage: int) -> Float[Tensor, "h w"]:
@@ -95,7 +95,7 @@ class Session:
 
     @property
     def alignments(self) -> tuple[str, ...]:
-        """The alignments that can be asked for."""
+        """The possible alignments."""
         return possible_alignments(self._trained)
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures from strangers: what is let in, and what is refused before it is decoded. Nothing is written anywhere."""
+"""Uploaded pictures: checks before they are decoded. Nothing is written to disk."""
 
 import io
 import warnings
@@ -12,8 +12,8 @@ from metauas.errors import InputError
 from metauas.files.images import decode_image
 
 MAX_BYTES = 8 * 2**20  # below the 10 MiB at which the web server cuts a message off
-MAX_PIXELS = 50_000_000  # what telephones take; 150 MB while it is decoded
-LONGEST = 1536  # pixels; what is larger is reduced, so that a visitor holds few megabytes
+MAX_PIXELS = 50_000_000  # as from phones; 150 MB while it is decoded
+LONGEST = 1536  # pixels; larger pictures are reduced, to save memory
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")  # of Pillow's; not those that start other programs
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 

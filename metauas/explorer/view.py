@@ -23,9 +23,9 @@ class Explorer(ipw.VBox):
     """Choose or upload a prompt and a query; see map, contours and verdict; move the threshold, a point, the prompt.
 
     Args:
-        network: what is explored.
+        network: the network.
         size: side to which images are resized for the network, pixels.
-        threshold: where the threshold stands at first.
+        threshold: the first value of the threshold.
     """
 
     def __init__(self, network: Network, *, size: int = 256, threshold: float = 0.5) -> None:
@@ -39,7 +39,7 @@ class Explorer(ipw.VBox):
         self._connect()
 
     def __repr__(self) -> str:
-        """Say in a notebook that nobody runs where the live explorer is."""
+        """Return the text that a notebook without a kernel shows."""
         return "The explorer is alive where a kernel runs: open this notebook in JupyterLab, or run `make demo`."
 
     def _make_controls(self, threshold: float) -> None:
@@ -79,8 +79,8 @@ class Explorer(ipw.VBox):
 
     def _list_kinds(self) -> None:
         before = self.kind.value
-        self.kind.options = list_examples()[self.product.value]  # which chooses the first
-        if self.kind.value == before:  # and tells nobody if it has the same name
+        self.kind.options = list_examples()[self.product.value]  # this selects the first
+        if self.kind.value == before:  # an equal value sends no event
             self._show_example()
 
     def _show_example(self) -> None:
@@ -138,7 +138,7 @@ class Explorer(ipw.VBox):
 
 
 def _decoded(upload: Upload, data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"] | None:
-    """Decode an upload, or say beneath its input what is wrong with it."""
+    """Decode an upload, or show the error below its input."""
     try:
         image = read_upload(data, name=name)
     except InputError as error:

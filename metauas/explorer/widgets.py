@@ -1,4 +1,4 @@
-"""What Jupyter lacks: a picture with a text alternative, an upload with limits, a slider with a name, a status."""
+"""Widgets that Jupyter lacks: a picture with alternative text, an upload with limits, a named slider, a status."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ import traitlets
 from metauas.explorer.uploads import MAX_BYTES, SUFFIXES
 
 _HERE = Path(__file__).parent
-#: What takes in an upload: its bytes and its name.
+#: Called with an upload: its bytes and its name.
 TakeUpload = Callable[[bytes, str], None]
-#: What takes in a click: x and y as shares of the picture's width and height.
+#: Called with a click: x and y as shares of the picture's width and height.
 TakePoint = Callable[[float, float], None]
 
 
@@ -27,7 +27,7 @@ class Picture(_Styled):
     Attributes:
         title: stands above it.
         jpeg: the bytes of the file.
-        alt: says what it shows to those who do not see it.
+        alt: its alternative text.
         point: (x, y) as shares of width and height, marked by a ring; empty where there is nothing to click.
     """
 
@@ -49,11 +49,11 @@ class Picture(_Styled):
 
 
 class Upload(_Styled):
-    """A file input; what is chosen goes to ``take`` and is not kept.
+    """A file input; the chosen file goes to ``take`` and is not kept.
 
     Attributes:
-        label: says what is wanted.
-        problem: what is wrong with the last file, shown beneath; empty if nothing is.
+        label: shown above the input.
+        problem: the error of the last file, shown below; or empty.
     """
 
     _esm = _HERE / "upload.js"
@@ -69,7 +69,7 @@ class Upload(_Styled):
 
     def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
         name = content.get("name") if isinstance(content, dict) else None
-        if isinstance(name, str) and len(buffers) == 1:  # else it is not our page that speaks
+        if isinstance(name, str) and len(buffers) == 1:  # else the message is not from our page
             self._take(bytes(buffers[0]), name[:80])
 
 
@@ -98,7 +98,7 @@ class Status(_Styled):
 
 
 def _as_point(content: Any) -> tuple[float, float] | None:
-    """Return the point of a message, or None: then it is not our page that speaks."""
+    """Return the point of a message, or None if the message is not from our page."""
     match content:
         case {"point": [int() | float() as x, int() | float() as y]} if 0 <= x <= 1 and 0 <= y <= 1:
             return float(x), float(y)

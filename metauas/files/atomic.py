@@ -28,13 +28,13 @@ _WAYS_OUT = {
 
 @contextmanager
 def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it takes the place of ``path``, else it vanishes.
+    """Yield a temporary path in the folder of ``path``; rename it to ``path`` on success, else remove it.
 
-    The folder is made if it is missing. The rename is atomic because both lie in the same folder. With ``durable`` the
-    content is on the disk before, so that even after a power cut there is the old file or the new one.
+    The folder is made if it is missing. The rename is atomic because both are in one folder. With ``durable`` the
+    content is synced to the disk first, so that after a power cut either the old file or the new one is there.
 
     Raises:
-        OutputError: the disk is full, the folder may not be written or was removed meanwhile; says what to do.
+        OutputError: the disk is full, or the folder is read-only or was removed meanwhile; says what to do.
     """
     target = Path(path)
     with _writing(target):
@@ -49,16 +49,16 @@ def atomic_path(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
                 to_disk(temporary)
             temporary.replace(target)
         finally:
-            with suppress(OSError):  # gone, or not to be removed: what was raised before says more
+            with suppress(OSError):  # the error raised before says more
                 temporary.unlink()
 
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``path``, which must not exist; on success it gets that name, else it vanishes.
+    """Yield an empty temporary folder; rename it to ``path``, which must not exist, on success, else remove it.
 
     Raises:
-        OutputError: as ``atomic_path``, or there is something at ``path`` meanwhile.
+        OutputError: as ``atomic_path``, or ``path`` was made meanwhile.
     """
     target = Path(path)
     with _writing(target):
@@ -73,7 +73,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Make the folder that ``target`` is to lie in; errors of the system then name ``target`` and a way out."""
+    """Make the parent folder of ``target``; turn errors of the system into one that names ``target`` and a way out."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
@@ -85,7 +85,7 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def to_disk(path: Path) -> None:
-    """Make sure that a file, or a folder's list of names, outlives a power cut."""
+    """Sync a file, or a folder's list of names, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -113,7 +113,7 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file, with or without the mark by which Windows begins UTF-8.
+    """Read a JSON file in UTF-8, with or without a byte order mark.
 
     Raises:
         InputError: naming the file if it is missing or not JSON.
@@ -140,7 +140,7 @@ def content_digest(path: str | Path, *, what: str = "path") -> str:
     """Return a hash of a file, or of all files in a folder, with their names.
 
     Raises:
-        InputError: there is nothing at ``path``, which is called ``what`` then.
+        InputError: ``path`` does not exist; the message calls it ``what``.
     """
     root = Path(path)
     if not root.exists():
@@ -158,13 +158,13 @@ def _require(path: Path, is_there: Callable[[Path], bool], what: str, hint: str)
         if is_there(path):
             return path
         is_other = f"is not a {what}" if path.exists() else f"does not exist (looked in {path.absolute().parent})"
-    except OSError as error:  # a name that is too long, a folder that may not be entered
+    except OSError as error:  # a name that is too long, a folder without access
         is_other = f"cannot be looked for ({error.strerror})"
     raise InputError(f"{what} {path} {is_other}" + (f"; {hint}" if hint else ""))
 
 
 def _finite(value: Any) -> Any:
-    """Replace NaN and infinities by None, which JSON can hold."""
+    """Replace NaN and infinities by None, for JSON."""
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The one door for image files, which may be anybody's: what is let in, and as what.
+"""The reader of image files from any source: which files are read, and how.
 
 | file | outcome |
 |---|---|
@@ -6,11 +6,11 @@
 | truncated, damaged, zero-sized, no image | refused |
 | another format than ``FORMATS``, whatever its name says | refused; no program such as Ghostscript is ever started |
 | grey, 1 bit to 8 | the grey value in all three channels |
-| 16 bits | the upper 8, scaled and never clipped; told where all are below a quarter of white |
+| 16 bits | the upper 8, scaled and never clipped; logged if all are below a quarter of white |
 | 10 to 14 bits by the header (TIFF, PGM) | scaled by that depth |
-| 32-bit integers, floating point, LAB, HSV | refused: nothing says what is white |
+| 32-bit integers, floating point, LAB, HSV | refused: no value is defined as white |
 | palette | its colours |
-| transparency, in any mode | left out; the colours below it count |
+| transparency, in any mode | ignored; the colours below it are used |
 | CMYK, YCbCr | RGB by Pillow's formula, without a colour profile |
 | EXIF orientation | turned upright |
 | several pages or frames | the first |
@@ -31,8 +31,8 @@ from metauas.files import require_file
 
 #: Pixels that an image may have, a quarter of a gigabyte as RGB: Pillow's own limit, where it only warns.
 MAX_PIXELS = 1024**3 // 4 // 3
-#: What is let in, by content and not by name, with the suffixes of its files. Pillow knows other formats, some of which
-#: start programs.
+#: The formats that are read, by content and not by name, with their suffixes. Some of Pillow's other formats start
+#: programs.
 SUFFIXES = {
     "PNG": (".png", ".apng"),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -53,12 +53,12 @@ _TURNED = (5, 6, 7, 8)  # EXIF orientations in which width and height change pla
 
 @contextmanager
 def open_image(path: str | Path, *, data: bytes | None = None, what: str = "an image") -> Iterator[Image.Image]:
-    """Yield an image whose header has been checked, not decoded yet; whatever is raised in the block names the file.
+    """Yield an image with a checked header, not decoded yet; errors in the block name the file.
 
     Args:
         path: the file, or the name for ``data`` in errors.
-        data: the file's bytes, if they are not on disk by themselves.
-        what: what it should be, for the errors.
+        data: the file's bytes, if there is no file.
+        what: the expected kind of file, for the errors.
 
     Raises:
         InputError: naming the file if it is missing, truncated, too large, or no image of ``FORMATS``.
@@ -66,7 +66,7 @@ def open_image(path: str | Path, *, data: bytes | None = None, what: str = "an i
     if data is None:
         require_file(path)
     try:
-        # no path for Pillow: of raw TIFFs, which it would map into memory, it turns some twice
+        # a file object, not a path: Pillow maps raw TIFFs of a path into memory and turns some twice
         with (
             Path(path).open("rb") if data is None else io.BytesIO(data) as source,
             Image.open(source, formats=FORMATS) as image,
@@ -113,7 +113,7 @@ def upright_size(path: str | Path) -> tuple[int, int]:
         InputError: as ``open_image``.
     """
     with open_image(path) as image:
-        # Pillow would decode a whole PNG to look for EXIF behind the pixels, where nobody puts it
+        # Pillow decodes a whole PNG to look for EXIF after the pixels, where no program writes it
         known = image.format != "PNG" or any(key in image.info for key in _SAYS_ORIENTATION)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
         width, height = image.size
@@ -123,16 +123,16 @@ def upright_size(path: str | Path) -> tuple[int, int]:
 
 
 def rgb_bytes(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
-    """Return a decoded image as RGB bytes (H, W, 3), as the table above says.
+    """Return a decoded image as RGB bytes (H, W, 3); see the table above.
 
     Raises:
-        InputError: it holds values of which nothing says what is white.
+        InputError: its mode does not define a value as white.
     """
     if image.mode in _SIXTEEN_BITS:  # Pillow would clip them, to white almost everywhere
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode not in _TO_RGB:
         raise InputError(f"its pixels are of mode {image.mode}; save it with 8 or 16 bits a channel")
-    if "transparency" in image.info:  # of a palette, Pillow wants to be asked for it
+    if "transparency" in image.info:  # of a palette
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))

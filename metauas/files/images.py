@@ -22,7 +22,7 @@ from metauas.files.listing import files_in
 from metauas.files.masks import judge_mask
 
 IMAGE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-#: What is said of a picture with 14 bits or fewer in 16. A scale by each picture's own values would flicker.
+#: The warning about a picture with 14 bits or fewer in 16. A scale by each picture's own values would flicker.
 DARK = (
     "has 16 bits a channel, but nothing in it reaches a quarter of white, so that at most 64 of 256 greys are left; "
     "if its values have 10, 12 or 14 bits, multiply them by 64, 16 or 4"
@@ -39,7 +39,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read an image as RGB bytes (H, W, 3), turned upright; ``metauas.files.image_files`` says which files are let in.
+    """Read an image as RGB bytes (H, W, 3), turned upright; ``metauas.files.image_files`` lists the formats.
 
     Raises:
         InputError: naming the file if it is missing, truncated, too large or no image.
@@ -53,7 +53,7 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _tell_once(what: str, path: Path, text: str) -> None:
-    """Log a text about a file, unless another file of its folder has had one of that kind."""
+    """Log a text about a file, but only for the first such file of a folder."""
     if (what, path.parent) not in _told:
         _told.add((what, path.parent))
         _log.warning("%s %s", path, text)
@@ -66,7 +66,7 @@ def decode_image(data: bytes, *, origin: str) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def read_mask(path: str | Path) -> Bool[np.ndarray, "h w"]:
-    """Read a benchmark's mask file as booleans (H, W); ``metauas.files.masks`` says what counts as marked.
+    """Read a benchmark's mask file as booleans (H, W); ``metauas.files.masks`` defines the marked pixels.
 
     Raises:
         InputError: naming the file if it is missing, truncated, too large or no image.
@@ -107,7 +107,7 @@ def resize_mask(mask: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> Bool[np
     if mask.shape == tuple(size):
         return mask
     height, width = size
-    # first what shrinks: OpenCV averages areas only where no side grows
+    # shrink first: OpenCV averages areas only if no side grows
     small = (min(width, mask.shape[1]), min(height, mask.shape[0]))
     shrunk = np.asarray(cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)) > 0
     return np.asarray(cv2.resize(shrunk.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)) > 0

@@ -1,11 +1,11 @@
-"""Files and folders as every reader lists them, and what becomes of the others.
+"""Lists of files and folders for every reader.
 
 Each entry of a folder is one of three things:
 
 - used: a reader takes it;
 - ignored on purpose: hidden (its name begins with a dot, as ``._a.png``, ``.ipynb_checkpoints``, ``.Trash-1000``), or
   written by a system for itself (``SYSTEM_NAMES``);
-- left out: a picture that a reader does not take, for a reason that it can tell.
+- left out: a picture that a reader does not take, with the reason.
 """
 
 import logging
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from metauas.errors import InputError
 
-#: Names, in lower case, of what systems leave in folders.
+#: Names, in lower case, of files and folders that systems write for themselves.
 SYSTEM_NAMES = frozenset(
     {
         "$recycle.bin", "#recycle", "@eadir", "__macosx", "desktop.ini", "ehthumbs.db", "lost+found",
@@ -25,14 +25,14 @@ SYSTEM_NAMES = frozenset(
     }
 )  # fmt: skip
 
-#: How files of pictures begin, whatever their names.
+#: The first bytes of picture files.
 _SIGNATURES = (
     b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"8BPS", b"v/1\x01",
     b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51", *(b"P%d%c" % (kind, end) for kind in range(1, 7) for end in b"\n\r\t #"),
 )  # fmt: skip
 #: Why a picture of another suffix is left out.
 NOT_READ = "is a picture of a kind, or under a suffix, that is not read; save it as PNG"
-_BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1")  # ISO media files, whose brand stands at byte 8
+_BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1")  # brands of ISO media files, at byte 8
 
 _log = logging.getLogger("metauas")
 
@@ -43,7 +43,7 @@ class LeftOut:
 
     Attributes:
         path: the file, or the list with the entry in it.
-        reason: why, as the end of a sentence that begins with the path.
+        reason: to be put after the path.
     """
 
     path: Path
@@ -54,12 +54,12 @@ class LeftOut:
 
 
 def is_ignored(name: str) -> bool:
-    """Return whether an entry of this name is hidden, or written by a system for itself."""
+    """Return whether an entry of this name is hidden, or in ``SYSTEM_NAMES``."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def entries(folder: str | Path) -> list[Path]:
-    """Return what is directly in ``folder`` and not ignored, sorted by name."""
+    """Return the entries directly in ``folder`` that are not ignored, sorted by name."""
     return sorted(entry for entry in Path(folder).iterdir() if not is_ignored(entry.name))
 
 
@@ -82,7 +82,7 @@ def files_below(folder: str | Path) -> Iterator[Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether ``path`` is a folder; False where nobody can tell."""
+    """Return whether ``path`` is a folder; False if the system cannot tell."""
     try:
         return path.is_dir()
     except OSError:  # of a folder that may not be entered, a name too long for any file
@@ -90,7 +90,7 @@ def is_folder(path: Path) -> bool:
 
 
 def find_entry(folder: Path, name: str) -> Path | None:
-    """Return the entry of ``folder`` that is called ``name`` but for its case, None if there is none.
+    """Return the entry of ``folder`` whose name is ``name`` in any case, or None.
 
     Raises:
         InputError: naming two or more such entries, none of which is called exactly ``name``.
@@ -112,9 +112,9 @@ def portable(text: str) -> str:
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether a file is a picture by its content or, of no known content, by its name.
+    """Return whether a file is a picture by its first bytes or, if these are unknown, by its name.
 
-    No reader's list of suffixes or formats plays a part, so that gaps in those are found.
+    The suffixes of the readers are not used, so that pictures with other suffixes are found.
     """
     try:
         with path.open("rb") as file:
@@ -142,7 +142,7 @@ def pictures_left_out(
 
 
 def tell_left_out(where: str | Path, left_out: Sequence[LeftOut], *, what: str = "pictures", hint: str = "") -> None:
-    """Log how many are left out, with an example, if any are; without a handler, logging prints to standard error."""
+    """Log the number of entries that are left out, with an example, if there are any."""
     if left_out:
         more = f"; {hint}" if hint else ""
         _log.warning("%s: %s left out: %d, such as %s%s", where, what, len(left_out), left_out[0], more)

@@ -1,4 +1,4 @@
-"""What a mask file says, whatever tool has saved it: one reader for benchmarks' masks, one for masks of objects.
+"""Readers of mask files from any tool: one for masks of benchmarks, one for masks of objects.
 
 | values in the file | kind | marked |
 |---|---|---|
@@ -6,10 +6,10 @@
 | 0 and several, in flat regions, or none above 63 | ``labels`` | all above 0 (VisA numbers its kinds of defect) |
 | between 0 and the brightest only along edges, or a lossy format | ``soft`` | from half of the brightest value on |
 | 0 alone | ``empty`` | nothing |
-| one value above 0 everywhere | ``full`` | everything, which is doubted |
+| one value above 0 everywhere | ``full`` | everything, with a doubt |
 
-The values are the grey ones, of colours the largest channel, and where the colours are the same everywhere those of the
-alpha channel. A mask is doubted where two readings are possible: marked everywhere, or inside out.
+The values are grey values, or the largest channel of colours, or the alpha channel if the colours are the same
+everywhere. A mask has a doubt if a second reading is possible: it marks everything, or it is inside out.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int32, Shaped
 from PIL import Image
+from scipy import ndimage
 
 from metauas.errors import InputError
 from metauas.files.image_files import open_image, rgb_bytes, upright
@@ -29,10 +30,10 @@ Values = Shaped[np.ndarray, "h w"]
 
 _ALWAYS_LABELS = 64  # a soft mask is brighter somewhere
 _FLAT_VALUES = 1 / 3  # share of the values between 0 and the brightest that must have a flat region
-_SMALLEST_REGION = 4  # pixels of one value that stand alone and are no speck
-_MANY = 0.5  # share of the pixels from which on a mask may be inside out
-_BORDER = 0.75  # share of the border that a mask then marks
-_NOISE = 24  # of 256: how far a lossy format pulls the channels of a grey apart
+_SMALLEST_REGION = 4  # pixels of one value; a smaller region is a speck
+_MANY = 0.5  # share of marked pixels above which a mask may be inside out
+_BORDER = 0.75  # share of marked border pixels above which it is inside out
+_NOISE = 24  # of 256: difference between the channels of a grey after lossy compression
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
@@ -42,10 +43,10 @@ class MaskReading:
 
     Attributes:
         marked: (H, W), True where something is marked.
-        kind: what the file is, by the table above.
+        kind: of the file, see the table above.
         lossy: whether its format changes values on saving, as JPEG does.
         alpha: whether the values are those of its alpha channel.
-        doubt: why another reading is possible, as the end of a sentence that begins with the file; else empty.
+        doubt: why another reading is possible, to be put after the file's name; else empty.
     """
 
     marked: Bool[np.ndarray, "h w"]
@@ -56,7 +57,7 @@ class MaskReading:
 
 
 def judge_mask(path: str | Path) -> MaskReading:
-    """Read a benchmark's mask and tell how.
+    """Read a benchmark's mask, and return how it was read.
 
     Raises:
         InputError: naming the file if it is missing, truncated, too large or no image.
@@ -122,25 +123,17 @@ def mark(values: Values, kind: Kind) -> Bool[np.ndarray, "h w"]:
 
 
 def _is_flat(values: Values, between: Bool[np.ndarray, "h w"]) -> bool:
-    """Whether values between 0 and the brightest have regions of their own, as labels do and soft edges do not."""
+    """Return whether values between 0 and the brightest have regions of their own: labels do, soft edges do not."""
     _, numbers = np.unique(values, return_inverse=True)
     plane = numbers.reshape(values.shape).astype(np.float32)
     window = np.ones((3, 3), np.uint8)
     core = cv2.erode(plane, window) == cv2.dilate(plane, window)
     _, regions = cv2.connectedComponents((values > 0).astype(np.uint8), connectivity=8)
-    lowest, highest, size = _extremes(plane, regions)
-    alone = ((lowest == highest) & (size >= _SMALLEST_REGION))[regions]
+    index = np.arange(regions.max() + 1)
+    uniform = ndimage.minimum(plane, regions, index) == ndimage.maximum(plane, regions, index)
+    alone = (uniform & (np.bincount(regions.ravel()) >= _SMALLEST_REGION))[regions]
     flat = np.unique(plane[between & (core | alone)])
     return len(flat) >= _FLAT_VALUES * len(np.unique(plane[between]))
-
-
-def _extremes(plane: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The lowest and the highest value of each region, and its pixels."""
-    count = int(regions.max()) + 1
-    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(lowest, regions.ravel(), plane.ravel())
-    np.maximum.at(highest, regions.ravel(), plane.ravel())
-    return lowest, highest, np.bincount(regions.ravel(), minlength=count)
 
 
 def _doubt(values: Values, marked: Bool[np.ndarray, "h w"], kind: Kind, *, lossy: bool) -> str:
@@ -156,7 +149,7 @@ def _doubt(values: Values, marked: Bool[np.ndarray, "h w"], kind: Kind, *, lossy
 
 
 def _planes(image: Image.Image) -> tuple[Values, Values | None]:
-    """The values of a decoded mask (H, W), of colours the largest channel, and those of its alpha channel, if any."""
+    """Return the values of a decoded mask (H, W), the largest channel of colours, and its alpha channel, if any."""
     if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
         return _as_bytes(np.asarray(image)), None
     if image.mode in _ALPHA or "transparency" in image.info:
@@ -166,14 +159,14 @@ def _planes(image: Image.Image) -> tuple[Values, Values | None]:
 
 
 def _as_bytes(values: np.ndarray) -> Values:
-    """Booleans and fractions up to 1 as 0 to 255, other values as they are, and 0 for what is no number."""
+    """Scale booleans and fractions up to 1 to 255, keep other values, and replace NaN by 0."""
     values = np.nan_to_num(values)
     is_unit = values.dtype == np.bool_ or (np.issubdtype(values.dtype, np.floating) and values.max() <= 1)
     return values * np.float32(255) if is_unit else values
 
 
 def _object_values(image: Image.Image, *, noise: int) -> np.ndarray:
-    """Values of a decoded mask of objects (H, W), or its colours (H, W, 3), if they differ by more than ``noise``."""
+    """Return the values of a decoded mask (H, W); its colours (H, W, 3) if their channels differ by over ``noise``."""
     values = np.asarray(image)
     if image.mode == "P":
         return _palette_values(values, image)
@@ -187,7 +180,7 @@ def _object_values(image: Image.Image, *, noise: int) -> np.ndarray:
 
 
 def _palette_values(numbers: Values, image: Image.Image) -> Values:
-    """The numbers of a palette; of one of greys in an order of its own, the greys."""
+    """Return the numbers of a palette; its greys if it holds greys in an order of its own."""
     palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     used = np.unique(numbers)
     if used.max() >= len(palette):
@@ -202,7 +195,7 @@ def _is_constant(values: Values) -> bool:
 
 
 def _hides(colours: Values, alpha: Values, *, lossy: bool) -> bool:
-    """Whether transparency takes away a tenth or more of what the colours mark."""
+    """Return whether transparency hides a tenth or more of the pixels that the colours mark."""
     seen = colours * (alpha / np.float32(255))
     marked, left = (
         mark(plane, kind_of(plane, lossy=lossy)).sum() for plane in (colours, np.rint(seen).astype(np.uint8))

@@ -1,15 +1,15 @@
-"""Looking a pickle through before it is read: a few bytes of it can make an unpickler take all memory there is."""
+"""A check of pickles before they are read: a few bytes can make an unpickler allocate all memory."""
 
 import io
 import pickletools
 
-_PLACES = ("PUT", "BINPUT", "LONG_BINPUT")  # opcodes that say where to remember a value, for which a table is made
+_PLACES = ("PUT", "BINPUT", "LONG_BINPUT")  # opcodes with an index into a table, which is made as large
 
 
 def check_pickle(file: io.BytesIO) -> None:
-    """Go through the next pickle in a file without making anything of it, and leave the file where it was.
+    """Parse the next pickle of a file without building any value, and restore the position in the file.
 
-    The file must be in memory: reading from a disk reserves as many bytes as a damaged file claims.
+    The file must be in memory: reading from a disk allocates as many bytes as a damaged file claims.
 
     Raises:
         ValueError: it is cut off, holds an unknown opcode, or refers to more values than it has bytes.

@@ -1,4 +1,4 @@
-"""YAML files, which may be anybody's: plain values, checked before anything is made of them."""
+"""YAML files from any source: plain values, with limits on size and depth."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ MAX_DEPTH = 20
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes plain values only, without aliases (ten lines of which can stand for billions of values) or abysses."""
+    """Loads plain values; refuses deep nesting, and aliases, ten lines of which can hold billions of values."""
 
     depth = 0
 
@@ -54,20 +54,20 @@ def parse_mapping(text: str, *, origin: str | Path, example: str) -> tuple[dict[
     Args:
         text: the YAML.
         origin: where it comes from, for the errors.
-        example: a line such as should stand in it, for the errors.
+        example: a correct line, for the errors.
 
     Returns:
-        The mapping, and a sentence for every key that stands there twice, of which YAML silently keeps the last.
+        The mapping, and a sentence for each duplicate key, of which YAML silently keeps the last.
 
     Raises:
-        InputError: naming the origin if it is not YAML of plain values, or if it holds no mapping, an alias, or values
-            nested deeper than ``MAX_DEPTH``.
+        InputError: naming the origin if it is not YAML of plain values, is not a mapping, holds an alias, or is nested
+            deeper than ``MAX_DEPTH``.
     """
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         content = loader.construct_document(node) if node else None
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # the latter of odd dates and numbers
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # for impossible dates
         raise InputError(f"{origin} is not valid YAML: {error}") from error
     if not content:
         raise InputError(f"{origin} is empty; write lines such as `{example}`")

@@ -1,4 +1,4 @@
-"""Decoders: fused deep features and the query's own shallow ones in, logits at full resolution out. Here the U-Net."""
+"""The U-Net decoder: fused deep features and shallow features of the query in, logits at full resolution out."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ class SpatialChannelExcitation(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Enlarge, join the skip, convolve twice; attention before and after where asked for."""
+    """Upsample, concatenate the skip, convolve twice; optional attention before and after."""
 
     def __init__(self, inputs: int, skip: int, outputs: int, *, scale: int, attention: str) -> None:
         super().__init__()
@@ -66,15 +66,15 @@ class UNetDecoder(nn.Module):
     """U-Net decoder (paper, section 3.3).
 
     Args:
-        channels: channels of the features handed in, shallow to deep, after fusion.
+        channels: channels of the input features, shallow to deep, after fusion.
         strides: their strides, shallow to deep.
-        widths: channels of the blocks, deep to shallow: one per feature below the deepest, and one more that goes
-            to full resolution where the shallowest feature is not there yet. Fewer leave out the last blocks, with
-            their skips: the logits are enlarged bilinearly instead.
+        widths: channels of the blocks, deep to shallow: one per feature except the deepest, and one more for full
+            resolution if the shallowest feature has a lower one. With fewer widths the last blocks and their skips
+            are left out, and the logits are upsampled bilinearly.
         attention: ``none`` or ``scse``.
 
     Attributes:
-        steps: stride and channels of what each block makes, in order.
+        steps: stride and channels of the output of each block, in order.
 
     Raises:
         InputError: the number of widths does not fit the encoder.
@@ -116,11 +116,11 @@ class UNetDecoder(nn.Module):
 
 
 def create_decoder(config: ModelConfig, *, channels: Sequence[int], strides: Sequence[int]) -> UNetDecoder | FPNDecoder:
-    """Create the decoder that a configuration asks for.
+    """Create the decoder of a configuration.
 
     Args:
-        config: its choices that begin with ``decoder``.
-        channels: channels of the features handed in, shallow to deep, after fusion.
+        config: its fields ``decoder…`` are used.
+        channels: channels of the input features, shallow to deep, after fusion.
         strides: their strides, shallow to deep.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Looking into a network: its stages as a table, and what alignment does at one of them."""
+"""Description of a network: tables of its stages and parameters, and the effect of alignment at a stage."""
 
 import copy
 
@@ -13,9 +13,9 @@ from metauas.model.network import MetaUAS
 
 
 def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
-    """Return one row an encoder stage: stride, channels, grid at ``size`` pixels, and whether it is aligned."""
+    """Return one row per encoder stage: stride, channels, grid at ``size`` pixels, and whether it is aligned."""
     strides, channels, first = model.encoder.strides, model.encoder.channels, model.first_aligned
-    padded = size + -size % strides[-1]  # as the network pads what its last stride does not divide
+    padded = size + -size % strides[-1]  # the network pads to a multiple of its last stride
     rows = [
         {"stage": i + 1, "stride": s, "channels": c, "grid": f"{padded // s} × {padded // s}", "aligned": i >= first}
         for i, (s, c) in enumerate(zip(strides, channels, strict=True))
@@ -24,7 +24,7 @@ def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
 
 
 def describe_parameters(model: MetaUAS) -> pd.DataFrame:
-    """Return one row a part of the network: parameters in all, and those that learn."""
+    """Return one row per part of the network: number of parameters, and of trained parameters."""
     parts: dict[str, nn.Module] = {
         "encoder": model.encoder,
         "alignment": model.alignments,
@@ -71,8 +71,8 @@ def look_of(
         model: the network.
         query: the query.
         prompt: the prompt.
-        stage: one that is aligned; 1 is the shallowest.
-        point: (x, y) in the query, as shares of its width and height; what lies outside is moved to the border.
+        stage: an aligned stage; 1 is the shallowest.
+        point: (x, y) in the query, as shares of its width and height; points outside are moved to the border.
     """
     align, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
     column, row = (
@@ -90,12 +90,12 @@ def look_of(
 def residual_of(
     model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h w"], *, stage: int, alignment: str
 ) -> Float[Tensor, "h2 w2"]:
-    """Return the mean absolute difference left between query and prompt at ``stage`` after an alignment.
+    """Return the mean absolute difference between query and prompt at ``stage`` after an alignment.
 
     The alignment's weights are the model's own, whichever kind of alignment it was trained with.
 
     Raises:
-        InputError: the alignment is not known, the network has no φ to compare by, or the stage is not aligned.
+        InputError: the alignment is not known, the network has no φ, or the stage is not aligned.
     """
     _check_possible(model, alignment)
     own, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
@@ -106,10 +106,10 @@ def residual_of(
 
 
 def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
-    """Return the network with another alignment and the same weights, φ among them, in evaluation mode.
+    """Return the network with another alignment and the same weights, including φ, in evaluation mode.
 
     Raises:
-        InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
+        InputError: the alignment is not known, or the network was trained with ``none`` and has no φ.
     """
     _check_possible(model, alignment)
     config = model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"})
@@ -121,16 +121,11 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
 
 
 def possible_alignments(model: MetaUAS) -> tuple[str, ...]:
-    """Return the alignments that a network can be given; one that was trained without has no φ to compare by."""
+    """Return the alignments that a network can use; a network trained with ``none`` has no φ."""
     return ("none",) if model.config.alignment == "none" else ALIGNMENTS
 
 
 def _check_possible(model: MetaUAS, alignment: str) -> None:
-    """Check that a network can be given an alignment.
-
-    Raises:
-        InputError: the alignment is not known, or the network has no φ to compare by, being trained with ``none``.
-    """
     check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
     if alignment not in possible_alignments(model):
         raise InputError(

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_PROBE = 64  # side in pixels of the blank image that a new encoder is tried on
+_PROBE = 64  # side in pixels of the blank image that tests a new encoder
 
 
 class Encoder(nn.Module):
-    """What the network needs of an encoder.
+    """Interface of encoders.
 
     Attributes:
         channels: channels of each stage, shallow to deep.
@@ -47,7 +47,7 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
 
     Raises:
         InputError: the name is not known, or the model has no feature stages.
-        WeightsUnavailableError: the weights cannot be had; says what to do without a network.
+        WeightsUnavailableError: the weights are not available; says what to do without a network.
     """
     import timm
 
@@ -57,7 +57,7 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
     try:
         encoder = family(name, weights=weights)
         _check_stages(encoder)
-    except (AssertionError, RuntimeError) as error:  # what timm's models raise for what they cannot do
+    except (AssertionError, RuntimeError) as error:  # timm raises these for unsupported options
         raise InputError(
             f"encoder {name!r} does not hand out feature stages for images of any size ({error}); "
             "choose a convolutional one, such as 'resnet18'"
@@ -66,7 +66,7 @@ def create_encoder(name: str, *, weights: str = "random") -> Encoder:
 
 
 class TimmEncoder(Encoder):
-    """Any timm model that can hand out its feature stages; the last five are used."""
+    """Any timm model with ``features_only``; its last five stages are used."""
 
     body: "FeatureListNet"  # or one of its kin, with the same members
 
@@ -85,11 +85,11 @@ class TimmEncoder(Encoder):
 
 
 class EfficientNetEncoder(Encoder):
-    """An EfficientNet of timm, from its stem on, as the official network takes it.
+    """An EfficientNet of timm with the stages of the official network, from the stem on.
 
-    timm's own first stage is the output of the first block (24 channels in b4); the official one is the stem's after
+    The first stage of timm is the output of the first block (24 channels in b4); the official one is the stem after
     norm and activation (48 channels). The unused head convolution stays, so that parameter counts and checkpoints
-    agree with the official network's.
+    equal those of the official network.
     """
 
     body: "EfficientNet"
@@ -144,7 +144,7 @@ def _out_channels(stage: nn.Module) -> int:
 
 @torch.no_grad()
 def _check_stages(encoder: Encoder) -> None:
-    """Try a blank image: some models of timm want one fixed size, or hand out what they do not declare."""
+    """Run a blank image: some timm models need a fixed size, or return other shapes than they declare."""
     found = [tuple(stage.shape) for stage in encoder.eval()(torch.zeros(1, 3, _PROBE, _PROBE))]
     encoder.train()
     declared = [(1, c, _PROBE // s, _PROBE // s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]

@@ -1,4 +1,4 @@
-"""The FPN decoder: a feature pyramid whose levels are read on their own and merged at the shallowest one's stride."""
+"""The FPN decoder: levels of a feature pyramid, segmented separately and merged at the shallowest stride."""
 
 from collections.abc import Sequence
 
@@ -14,25 +14,25 @@ DECODER_MERGES = ("sum", "concat")
 _FINEST = 4  # stride of the shallowest level, as in panoptic FPN
 _DROPOUT = 0.2
 _MOST_GROUPS = 32
-_LEAST_IN_GROUP = 4  # channels: one alone would be all zeros after norming a map of one pixel
+_LEAST_IN_GROUP = 4  # channels: group norm of one channel and one pixel is always 0
 
 
 class FPNDecoder(nn.Module):
     """Panoptic feature pyramid (Kirillov et al., CVPR 2019), the decoder of the author's variants.
 
-    Lateral 1×1 convolutions bring the stages from stride 4 on to one width; from the deepest on, each is enlarged
-    (nearest) and added to the next. Every level is convolved and doubled until it has the shallowest one's stride;
-    merged, they give the logits, which are enlarged bilinearly. Stages shallower than stride 4 are not used.
+    Lateral 1×1 convolutions give the stages from stride 4 on the same width. From the deepest on, each is upsampled
+    (nearest) and added to the next. Each level is convolved and doubled up to the stride of the shallowest. The merged
+    levels give the logits, which are upsampled bilinearly. Stages of stride 2 are not used.
 
     Args:
-        channels: channels of the features handed in, shallow to deep, after fusion.
+        channels: channels of the input features, shallow to deep, after fusion.
         strides: their strides, powers of two, shallow to deep.
         pyramid: channels of the pyramid's levels.
-        segmentation: channels of the blocks that read them.
+        segmentation: channels of the segmentation blocks.
         merge: how the levels are merged, ``sum`` or ``concat``.
 
     Attributes:
-        steps: stride and channels of the pyramid's levels, deep to shallow, and of what they are merged to.
+        steps: stride and channels of the pyramid's levels, deep to shallow, and of the merged levels.
 
     Raises:
         InputError: the merge is not known.
@@ -69,7 +69,7 @@ class FPNDecoder(nn.Module):
         return F.interpolate(self.head(self.dropout(merged)), scale_factor=self.scale, mode="bilinear")
 
     def _pyramid(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return the levels shallow to deep: each stage plus all that is deeper."""
+        """Return the levels shallow to deep: each stage plus all deeper stages."""
         laterals = [lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True)]
         pyramid = [laterals[-1]]
         for lateral in reversed(laterals[:-1]):

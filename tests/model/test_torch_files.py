@@ -195,6 +195,33 @@ def test_other_zip_files(tmp_path):
         read(tmp_path / "other.ckpt")
 
 
+def test_a_torchscript_archive_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
+        for name in ("data.pkl", "constants.pkl"):
+            archive.writestr(f"script/{name}", pickle.dumps({}))
+    with pytest.raises(InputError, match=r"script\.pt cannot be read .* a TorchScript archive"):
+        read(tmp_path / "script.pt")
+
+
+def test_a_storage_of_another_size_than_the_file_says_is_refused(save, tmp_path):
+    """In the pickle the size stands in front of the tuple's end; the tensor itself claims no more than it has."""
+    path = save({"weight": torch.ones(77)[:1]})
+    path.write_bytes(path.read_bytes().replace(b"KMNtq", b"K\x7fNtq"))  # legacy
+    if zipfile.is_zipfile(path):
+        rewrite(path, "data.pkl", lambda content: content.replace(b"KMtq", b"K\x7ftq"))
+    with pytest.raises(InputError, match=r"file\.ckpt cannot be read as a file of torch\.save"):
+        read(path)
+
+
+def rewrite(path, name, change):
+    """Change one file of an archive, with its checksum."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, content in contents.items():
+            archive.writestr(each, change(content) if each.endswith(name) else content)
+
+
 @pytest.mark.parametrize("content", [{}, [torch.ones(1)], torch.ones(1), {"epoch": 3}, {"state_dict": {"a": 1}}, None])
 def test_files_without_tensors_by_name(save, content):
     with pytest.raises(

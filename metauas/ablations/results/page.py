@@ -1,6 +1,5 @@
 """The front page of a run folder: its notebooks, tables and pictures, to be opened from disk."""
 
-import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from metauas.ablations.results.collect import MEAN, METRICS_FILE, format_mean_st
 from metauas.ablations.results.pages import write_notebook_page
 from metauas.ablations.runner import run_notebook
 from metauas.files import read_json, require_folder, write_text
-from metauas.files.pages import page
+from metauas.files.pages import render_page
 
+INDEX = "ablations/results/index.html"
 SUMMARY_FILE = "05_ablations/summary.csv"
 
 
@@ -33,23 +33,18 @@ def write_report(runs: str | Path) -> Path:
 def write_index(run_dir: str | Path) -> Path:
     """Write ``<run_dir>/index.html`` and a page for each executed notebook in it, and return the index.
 
-    Shown are, as far as they exist: the notebooks, the table of ``04_eval/metrics.json``, the table of
-    ``05_ablations/summary.csv`` and all pictures ``*/figures/*.png``. Links are relative, nothing comes
-    from the network.
+    The index shows, as far as they exist, the notebooks, the tables of ``04_eval/metrics.json`` and
+    ``05_ablations/summary.csv``, and all pictures ``*/figures/*.png``. Links are relative; the network is not used.
 
     Raises:
-        InputError: if ``run_dir`` is no folder or ``metrics.json`` is not JSON.
+        InputError: ``run_dir`` is no folder, or ``metrics.json`` is not JSON.
     """
     folder = require_folder(run_dir)
     title = f"MetaUAS run {folder.resolve().name}"
-    parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        _section("Notebooks", _notebook_links(folder)),
-        _section("Evaluation", _metrics_tables(folder / METRICS_FILE)),
-        _section("Ablations", _summary_table(folder / SUMMARY_FILE)),
-        _section("Pictures", _pictures(folder)),
-    ]
-    return write_text(folder / "index.html", page(title=title, body="\n".join(filter(None, parts))))
+    notebooks = [_notebook_link(file) for file in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    pictures = [_picture(file, folder) for file in sorted(folder.glob("*/figures/*.png"))]
+    text = render_page(INDEX, title=title, notebooks=notebooks, tables=_tables(folder), pictures=pictures)
+    return write_text(folder / "index.html", text)
 
 
 def metrics_frame(metrics: Mapping[str, Any]) -> pd.DataFrame:
@@ -69,40 +64,25 @@ def metrics_frame(metrics: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(cells, orient="index").fillna("–")
 
 
-def _section(title: str, body: str) -> str:
-    return f"<h2>{title}</h2>\n{body}" if body else ""
+def _notebook_link(notebook: Path) -> tuple[str, str, bool]:
+    """Write the page of a notebook; return its link, its name, and whether it failed."""
+    page = write_notebook_page(notebook, notebook.with_suffix(".html"))
+    return page.name, notebook.stem.removesuffix(".failed"), notebook.stem.endswith(".failed")
 
 
-def _notebook_links(folder: Path) -> str:
-    lines = []
-    for notebook in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
-        target = write_notebook_page(notebook, notebook.with_suffix(".html"))
-        failed = ' <span class="failed">stopped with an error</span>' if notebook.stem.endswith(".failed") else ""
-        name = html.escape(notebook.stem.removesuffix(".failed"))
-        lines.append(f'<li><a href="{html.escape(target.name)}">{name}</a>{failed}</li>')
-    return "\n".join(["<ul>", *lines, "</ul>"]) if lines else ""
+def _tables(folder: Path) -> dict[str, str]:
+    """Return the tables that exist, as HTML by heading."""
+    tables = {}
+    if (metrics := folder / METRICS_FILE).is_file():
+        tables["Evaluation"] = metrics_frame(read_json(metrics)).to_html(border=0)
+    if (summary := folder / SUMMARY_FILE).is_file():
+        tables["Ablations"] = summary_table(pd.read_csv(summary)).to_html(
+            border=0, index=False, na_rep="–", float_format="{:.3f}".format
+        )
+    return tables
 
 
-def _metrics_tables(file: Path) -> str:
-    return _table(metrics_frame(read_json(file))) if file.is_file() else ""
-
-
-def _summary_table(file: Path) -> str:
-    return _table(summary_table(pd.read_csv(file)), index=False) if file.is_file() else ""
-
-
-def _table(frame: pd.DataFrame, *, index: bool = True) -> str:
-    text = frame.to_html(border=0, index=index, na_rep="–", float_format="{:.3f}".format)
-    return f'<div class="scroll">{text}</div>'
-
-
-def _pictures(folder: Path) -> str:
-    return "\n".join(_figure(file, folder) for file in sorted(folder.glob("*/figures/*.png")))
-
-
-def _figure(file: Path, folder: Path) -> str:
-    source = html.escape(file.relative_to(folder).as_posix())
-    words = html.escape(file.stem.replace("_", " ").replace("-", " "))
-    room = html.escape(file.parts[-3])
-    image = f'<img src="{source}" alt="{words}" loading="lazy">'
-    return f"<figure>{image}<figcaption>{room}: {words}</figcaption></figure>"
+def _picture(file: Path, folder: Path) -> tuple[str, str, str]:
+    """Return a picture's link, the notebook that drew it, and its name in words."""
+    words = file.stem.replace("_", " ").replace("-", " ")
+    return file.relative_to(folder).as_posix(), file.parts[-3], words

@@ -1,11 +1,11 @@
 """Notebooks as web pages that need no network: formulas are pictures."""
 
 import base64
-import html
 import io
 from pathlib import Path
 
 import nbformat
+from markupsafe import Markup
 from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import math_to_image
 from nbconvert.exporters import HTMLExporter
@@ -14,14 +14,14 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
 from metauas.errors import InputError
 from metauas.files import require_file, write_text
-from metauas.files.pages import page
+from metauas.files.pages import render_page
 
 
 def write_notebook_page(notebook: str | Path, target: str | Path) -> Path:
-    """Write an executed notebook as one HTML file without outside parts, and return its path.
+    """Write an executed notebook as one HTML file that loads nothing, and return its path.
 
     Raises:
-        InputError: if the notebook is missing or is none.
+        InputError: the file is missing, or is not a notebook.
     """
     content = _read(notebook)
     _name_pictures(content)
@@ -29,7 +29,8 @@ def write_notebook_page(notebook: str | Path, target: str | Path) -> Path:
     exporter.register_filter("markdown2html", _markdown_to_html)  # type: ignore[no-untyped-call]
     body, _ = exporter.from_notebook_node(content)
     colours = HtmlFormatter().get_style_defs(".highlight")
-    return write_text(target, page(title=Path(notebook).stem, body=body, style=colours))
+    text = render_page("ablations/results/notebook.html", title=Path(notebook).stem, body=body, colours=colours)
+    return write_text(target, text)
 
 
 def _read(notebook: str | Path) -> nbformat.NotebookNode:
@@ -40,7 +41,7 @@ def _read(notebook: str | Path) -> nbformat.NotebookNode:
 
 
 def _name_pictures(notebook: nbformat.NotebookNode) -> None:
-    """Give every cell's pictures an alternative text: the heading that they stand under."""
+    """Give the pictures of each cell an alternative text: the heading above them."""
     heading = "the start"
     for cell in notebook.cells:
         titles = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
@@ -54,7 +55,7 @@ def _markdown_to_html(source: str) -> str:
 
 
 class _FormulaRenderer(IPythonRenderer):
-    """Renders formulas here and now, where nbconvert leaves them to MathJax from the network."""
+    """Renders formulas as pictures; nbconvert leaves them to MathJax, which needs the network."""
 
     def block_math(self, body: str) -> str:
         return f'<div class="scroll">{_formula(body, size=14.0)}</div>'
@@ -75,9 +76,9 @@ def _formula(tex: str, *, size: float) -> str:
     except ValueError:  # mathtext knows only a part of TeX
         return _as_source(tex)
     data = base64.b64encode(picture.getvalue()).decode()
-    alt, baseline = html.escape(tex.strip()), f"vertical-align: {-depth:.2f}pt"
-    return f'<img style="{baseline}" alt="{alt}" src="data:image/svg+xml;base64,{data}">'
+    image = Markup('<img style="vertical-align: {:.2f}pt" alt="{}" src="data:image/svg+xml;base64,{}">')
+    return image.format(-depth, tex.strip(), data)
 
 
 def _as_source(tex: str) -> str:
-    return f"<code>{html.escape(tex.strip())}</code>"
+    return Markup("<code>{}</code>").format(tex.strip())

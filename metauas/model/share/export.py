@@ -3,12 +3,12 @@
 A prompt is encoded once and used for many queries, so there are two graphs, for square images of one size:
 
 - ``prompt``: K prompts (K, 3, S, S) → for each aligned stage of M positions, their keys φ(prompt) (K, M, C / 2) and
-  values (K, M, C); with ``alignment="none"``, which compares nothing, their features (K, C, S / stride, S / stride);
-  with ``fusion="nearest"`` also the bank of unit vectors (1, K·M, C);
+  values (K, M, C); with ``alignment="none"``, their features (K, C, S / stride, S / stride); with
+  ``fusion="nearest"`` also the bank of unit vectors (1, K·M, C);
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
 
-B and K are free. All K prompts serve every query: what is aligned to each is averaged, as in the network. Batch norms
-are folded into the convolutions.
+B and K are free. Each query is compared with all K prompts, and the aligned features are averaged, as in the network.
+Batch norms are folded into the convolutions.
 """
 
 import hashlib
@@ -30,30 +30,30 @@ from metauas.model.alignment import FeatureAlignment
 from metauas.model.network import MetaUAS, cropped
 from metauas.model.share.fast import fast_copy
 
-if TYPE_CHECKING:  # they take seconds to import, which only an export should cost
+if TYPE_CHECKING:  # takes seconds to import
     from torch.export import ExportedProgram
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 METADATA = "metauas"  # the one entry of the files' metadata, as JSON
 INSTALL_ONNX = "install it with: pip install 'metauas[onnx]'"
 
-#: What a query is compared with: for each aligned stage (keys, values), or (features,) where nothing is compared;
-#: with ``fusion="nearest"`` then the bank of unit vectors, (1, K·M, C).
+#: A prepared prompt: for each aligned stage (keys, values), or (features,) with ``alignment="none"``; with
+#: ``fusion="nearest"`` then the bank of unit vectors, (1, K·M, C).
 PreparedPrompt = tuple[tuple[Tensor, ...], ...]
 
 _OPSET = 18  # of 2022, for runtimes old and new; later ones write the same graph
-_QUERIES, _PROMPTS = 2, 3  # for tracing, which would take 0 or 1 for constants
+_QUERIES, _PROMPTS = 2, 3  # for tracing, which treats sizes 0 and 1 as constants
 
 
 class PromptGraph(nn.Module):
-    """The half of a network that sees the prompts."""
+    """The part of a network that encodes the prompts."""
 
     def __init__(self, model: MetaUAS) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
-        """Return what queries are compared with, one entry an aligned stage."""
+        """Return the prepared prompt, one entry per aligned stage."""
         alignments = self.model.alignments
         stages = self.model.encode(prompts)[self.model.first_aligned :]
         fusion = self.model.fusion
@@ -65,7 +65,7 @@ class PromptGraph(nn.Module):
 
 
 class QueryGraph(nn.Module):
-    """The half of a network that sees the queries."""
+    """The part of a network that segments the queries."""
 
     def __init__(self, model: MetaUAS) -> None:
         super().__init__()
@@ -171,12 +171,12 @@ def _trace(model: MetaUAS, *, size: int) -> tuple["ExportedProgram", "ExportedPr
         torch.export.export(QueryGraph(model), (queries, prepared), dynamic_shapes=({0: batch}, free)),
     )
     for node in (node for program in programs for node in program.graph.nodes):
-        node.meta.pop("stack_trace", None)  # paths of this machine are nobody's business
+        node.meta.pop("stack_trace", None)  # paths of this machine
     return programs
 
 
 def _about(model: MetaUAS, *, size: int) -> dict[str, Any]:
-    """Return what the files say about themselves; the digest tells whether two of them belong together."""
+    """Return the metadata of the files; the digest shows whether two files belong together."""
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.contiguous().numpy().tobytes())
@@ -213,17 +213,17 @@ def _onnx_bytes(program: "ExportedProgram", *, about: str, inputs: list[str], ou
     _name_counts(exported)
     proto = exported.model_proto
     for part in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info):
-        del part.metadata_props[:]  # notes of the exporter, longer than the graph itself
+        del part.metadata_props[:]  # notes of the exporter, longer than the graph
     onnx.helper.set_model_props(proto, {METADATA: about})
     onnx.checker.check_model(proto, full_check=True)
     return proto.SerializeToString()
 
 
 def _simplify(exported: torch.onnx.ONNXProgram) -> None:
-    """Fold what is constant and keep one of what is there twice.
+    """Fold constants and remove duplicates.
 
-    The exporter's own optimisation also tries some hundred rewritings on each node, which takes longer than the rest of
-    the export and saves no time in use: maps are the same to the bit.
+    The exporter's own optimisation also tries hundreds of rewritings on each node. It takes longer than the rest of the
+    export and does not make the graph faster; maps are the same to the bit.
     """
     from onnx_ir.passes import Sequential, common
     from onnxscript.optimizer import fold_constants
@@ -241,7 +241,7 @@ def _simplify(exported: torch.onnx.ONNXProgram) -> None:
 
 
 def _name_counts(exported: torch.onnx.ONNXProgram) -> None:
-    """Name the two free dimensions, which come as s55 and the like."""
+    """Name the two free dimensions, which the exporter calls s55 or similar."""
     for given in exported.model.graph.inputs:
         assert given.shape is not None
         exported.rename_axes({str(given.shape[0]): "queries" if given.name == "queries" else "prompts"})

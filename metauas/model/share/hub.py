@@ -63,9 +63,9 @@ score = anomaly_map.amax().item()
 class HubMixin(nn.Module):
     """Gives the network ``from_pretrained``, ``save_pretrained`` and ``push_to_hub``.
 
-    They are called as those of ``huggingface_hub.ModelHubMixin``, which is not inherited: it takes half a second to
-    import with every network, believes ``config.json`` rather than the weights file's own header, and deletes the old
-    ``config.json`` before the new weights are there.
+    The signatures are those of ``huggingface_hub.ModelHubMixin``, which is not inherited: it takes half a second to
+    import, reads ``config.json`` instead of the header of the weights file, and deletes the old ``config.json`` before
+    it writes the new weights.
     """
 
     config: ModelConfig
@@ -84,11 +84,11 @@ class HubMixin(nn.Module):
 
         Args:
             name: a folder (or weights file) as ``save_checkpoint`` writes it, else ``"owner/repository"``. A ``Path``
-                is never looked for on the Hub.
+                is never a repository.
             revision: branch, tag or commit of the repository.
             cache_dir: where downloads are kept, by default huggingface_hub's own cache.
             token: for private repositories, by default that of ``hf auth login``.
-            local_files_only: take what is in the cache, ask nobody.
+            local_files_only: use the cache only.
 
         Raises:
             WeightsUnavailableError: the repository cannot be reached or holds no weights; says the way out.
@@ -206,7 +206,7 @@ def _download(
     token: str | bool | None,
     local_files_only: bool,
 ) -> Path:
-    """Return the repository's weights file, asking once: the downloader itself retries for most of a minute."""
+    """Return the repository's weights file; one request first, as the downloader retries for most of a minute."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     from metauas.model.weights.checkpoint import WEIGHTS_NAME
@@ -229,7 +229,7 @@ def _download(
 
 @contextmanager
 def _explained(kind: type[InputError], what: str, way_out: str) -> Iterator[None]:
-    """Turn the hub's many failures into one kind of error."""
+    """Turn all errors of the hub into one kind of error."""
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx2's, httpx's or requests' own
 
     try:

@@ -1,4 +1,4 @@
-"""An exported network in ONNX Runtime, with the same doors as the network itself."""
+"""An exported network in ONNX Runtime, with the methods of the network."""
 
 import json
 from pathlib import Path
@@ -61,13 +61,13 @@ class OnnxSegmenter:
 
     @property
     def label(self) -> str:
-        """What tables call it."""
+        """Name in tables."""
         return f"{self.config.label} (ONNX Runtime)"
 
     def encode_prompt(self, prompt: Tensor | np.ndarray) -> OnnxPrompt:
         """Encode a prompt (1, 3, S, S) once, to be used for many queries.
 
-        As in the network there may be one prompt for each query (B, 3, S, S), and K of each (1 or B, K, 3, S, S).
+        As in the network, one prompt per query (B, 3, S, S) or K prompts (1 or B, K, 3, S, S) are possible.
 
         Raises:
             InputError: the images are of another size or type than the graphs take.

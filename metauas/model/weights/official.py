@@ -25,8 +25,7 @@ def load_official(path: str | Path) -> MetaUAS:
     """Load an official checkpoint, in evaluation mode, on the CPU; nothing in the file is executed.
 
     The file may hold the state dict itself or a training checkpoint of Lightning around it, and its names may have
-    one prefix, such as ``model.``. The configuration is preset ``b4``'s, whose encoder has its weights of ImageNet,
-    as the author's; but they are read from the file like all others.
+    one prefix, such as ``model.``. The configuration is preset ``b4``'s; all weights are read from the file.
 
     Args:
         path: ``metauas-256.ckpt`` or ``metauas-512.ckpt`` (the sizes they were trained at; both are one network).
@@ -52,7 +51,7 @@ def load_official(path: str | Path) -> MetaUAS:
 
 
 def official_name(name: str) -> str:
-    """Return what the official network calls an entry of preset ``b4``'s state dict.
+    """Return the name in the official network of an entry of preset ``b4``'s state dict.
 
     Example:
         >>> official_name("alignments.0.reduce.bias")
@@ -72,6 +71,6 @@ def official_name(name: str) -> str:
 
 
 def _prefix(names: Collection[str], known: Collection[str]) -> str:
-    """Return what most names put before a known one: "" or such as "model."."""
+    """Return the most common prefix of known names: "", "model." or similar."""
     found = Counter(name.removesuffix(end) for name in names for end in known if name.endswith(end))
     return found.most_common(1)[0][0] if found else ""

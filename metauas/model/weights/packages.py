@@ -63,11 +63,11 @@ def installed_package(encoder: str) -> WeightsPackage | None:
 
 
 def read_package(package: WeightsPackage, model: nn.Module) -> dict[str, Tensor]:
-    """Return the package's weights under timm's names; the classifier is left out, every other tensor accounted for.
+    """Return the package's weights under timm's names; the classifier is left out, all other tensors must fit.
 
     Args:
         package: an installed one.
-        model: timm's network without a classifier, which says what tensors there must be; it is not changed.
+        model: timm's network without a classifier, with the expected tensors; it is not changed.
 
     Raises:
         InputError: the file is missing or is not the published one, or its tensors are not those of the network.

