@@ -77,7 +77,8 @@ class QueryGraph(nn.Module):
         features = list(self.model.encode(queries))
         both = zip(self.model.alignments, prepared, strict=True)
         for stage, (align, parts) in enumerate(both, start=self.model.first_aligned):
-            query, (*compared, bank) = features[stage], parts if self.with_bank else (*parts, None)
+            query, bank = features[stage], parts[-1] if self.with_bank else None
+            compared = parts[:-1] if self.with_bank else parts
             features[stage] = self.model.fusion(query, _aligned(align, query, *compared).expand_as(query), bank)
         return cropped(self.model.decoder(features), like=queries).sigmoid()
 
@@ -153,8 +154,8 @@ def require_onnx(*packages: str) -> None:
 
 def prepared_names(model: MetaUAS) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
-    parts = ("features",) if model.config.alignment == "none" else ("keys", "values")
-    parts += ("bank",) if model.config.fusion == "nearest" else ()
+    parts = ["features"] if model.config.alignment == "none" else ["keys", "values"]
+    parts += ["bank"] if model.config.fusion == "nearest" else []
     strides = model.encoder.strides[model.first_aligned :]
     return [f"{part}_stride{stride}" for stride in strides for part in parts]
 
