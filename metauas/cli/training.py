@@ -28,7 +28,7 @@ def train(
     size: Annotated[int | None, typer.Option(help="Side of the images, pixels; overrides the file.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights and pairs; overrides the file.")] = None,
     init_from: Annotated[str | None, typer.Option(help="Checkpoint to start from; overrides the file.")] = None,
-    pairs: Annotated[str | None, typer.Option(help="Folder by `metauas synthesize`; overrides the file.")] = None,
+    pairs: Annotated[str | None, typer.Option(help="Folder of written or CYWS pairs; overrides the file.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue a run that was broken off in --out.")] = True,
 ) -> None:
     """Train a network on synthesised pairs, as 03_train does, without a notebook; on many GPUs by a launcher."""

@@ -1,7 +1,7 @@
 """The pairs of a run, in an order that is a function of the seed, and each process's share of every step."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from torch.utils.data import Dataset, Subset
@@ -13,7 +13,9 @@ from metauas.synthesis import (
     PairBatch,
     PairDataset,
     PairSynthesizer,
+    Variation,
     build_synthesizer,
+    open_pairs,
     pair_loader,
     read_recipe,
 )
@@ -93,12 +95,12 @@ def _synthesizer(settings: TrainSettings, *, split: str, size: int) -> PairSynth
 
 
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
-    from metauas.synthesis import WrittenPairs  # only now: parquet is an extra
-
     idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
         raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
-    written = WrittenPairs(str(settings.pairs), split=split)
+    variation = Variation()  # for pairs that come without
+    opened = open_pairs(str(settings.pairs), split=split, size=settings.size, seed=settings.seed, variation=variation)
+    written = cast(TrainingPairs, opened)  # torch's Dataset has no length
     side = written[0].query.shape[-1]
     if side != settings.size:
         raise InputError(

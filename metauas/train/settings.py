@@ -46,7 +46,8 @@ class TrainSettings(Settings):
         photographs: a folder of images to make pairs from; None uses those inside scikit-image.
         recipe: how pairs are made on the fly, as ``metauas.synthesis.read_recipe`` takes it: a preset's name, a YAML
             file, or a mapping such as ``{preset: goods, variation: {rotation: 10}}``; None is the preset ``offline``.
-        pairs: a folder of pairs that ``metauas synthesize`` has written, to be read instead of making them on the fly.
+        pairs: a folder of pairs to read instead of making them on the fly: one that ``metauas synthesize`` has
+            written, or ``coco-inpainted`` of CYWS, which gets the pose and light of the default ``Variation``.
         size: side of query, prompt and mask, pixels.
         sizes: sides of the training pairs, of which each step takes the next one in turn; None takes ``size`` alone,
             which held-out pairs always have.

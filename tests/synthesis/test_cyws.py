@@ -19,6 +19,7 @@ from metauas.synthesis.written.cyws import (
     read_ids,
     removed_objects,
 )
+from metauas.train import TrainSettings, training_pairs
 
 SHAPE = (60, 80)  # rows, columns
 GROUND, OBJECT = 60, (200, 40, 40)
@@ -126,6 +127,32 @@ def test_a_folder_is_recognised(root, tmp_path):
     assert not is_cyws(tmp_path)
     opened = open_pairs(root, size=48, seed=5)
     assert torch.equal(opened[1].query, CywsPairs(root, size=48, seed=5)[1].query)
+
+
+def test_a_training_reads_both_splits_of_the_folder(root):
+    settings = TrainSettings(pairs=str(root), size=32, steps=3, batch_size=4, validation_pairs=1, seed=5)
+    pairs, held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
+    assert (len(pairs), len(held_out)) == (12, 1)
+    assert {pairs[index].source for index in range(3)} == {"7", "12", "205"}
+    varied = {
+        split: CywsPairs(root, split=split, size=32, seed=5, variation=Variation()) for split in ("train", "validation")
+    }
+    by_source = {pair.source: pair for pair in varied["train"]}
+    assert all(torch.equal(pair.query, by_source[pair.source].query) for pair in (pairs[index] for index in range(12)))
+    assert torch.equal(held_out[0].mask, varied["validation"][0].mask)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"validation_pairs": 2}, "holds 1 pairs of validation; set validation_pairs to at most that"),
+        ({"recipe": "goods"}, "recipe says how pairs are made, but"),
+    ],
+)
+def test_a_training_that_does_not_fit_the_folder_is_refused(root, changes, message):
+    settings = TrainSettings(**{"pairs": str(root), "size": 32, "validation_pairs": 1, **changes})
+    with pytest.raises(InputError, match=message):
+        training_pairs(settings, split="validation")
 
 
 # --- pairs

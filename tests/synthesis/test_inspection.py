@@ -13,10 +13,18 @@ from metauas.errors import InputError
 from metauas.files import read_json
 from metauas.files.images import read_image
 from metauas.seeding import rng_for
-from metauas.synthesis import ChangePair, DrawnScenes, DrawnTextures, PairDataset, PairSynthesizer, Variation
+from metauas.synthesis import (
+    ChangePair,
+    DrawnScenes,
+    DrawnTextures,
+    PairDataset,
+    PairSynthesizer,
+    Variation,
+    open_pairs,
+)
 from metauas.synthesis.inspection.comparison import compare
 from metauas.synthesis.inspection.figures import show_area_histograms
-from metauas.synthesis.inspection.findings import FINDINGS, find_duplicates, inspect_pairs, open_pairs, perceptual_hash
+from metauas.synthesis.inspection.findings import FINDINGS, find_duplicates, inspect_pairs, perceptual_hash
 
 SIZE = 96
 

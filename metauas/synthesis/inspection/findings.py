@@ -14,13 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from metauas.errors import InputError
-from metauas.files import require_folder, write_json, write_text
+from metauas.files import write_json, write_text
 from metauas.progress import tqdm
-from metauas.synthesis.dataset import PairDataset
 from metauas.synthesis.inspection.comparison import compare
 from metauas.synthesis.pairs import ChangePair
-from metauas.synthesis.recipe import embedded_synthesizer
-from metauas.synthesis.written.cyws import CywsPairs, is_cyws
 
 #: What is looked for, and what it means that a pair is listed.
 FINDINGS = {
@@ -213,31 +210,3 @@ def _digest(pair: ChangePair) -> bytes:
     for image in (pair.query, pair.prompt, pair.mask):
         content.update(image.numpy().tobytes())
     return content.digest()
-
-
-# --- what can be inspected
-
-
-def open_pairs(
-    data: str | Path, *, split: str = "train", size: int = 256, seed: int = 0, count: int = 500
-) -> Dataset[ChangePair]:
-    """Open a folder of written pairs, a CYWS folder, or ``embedded``, the pairs that are made on the fly.
-
-    Args:
-        data: the folder, or ``embedded``.
-        split: ``train`` or ``validation``, and ``test`` for CYWS.
-        size: side of the pairs, pixels; written ones keep theirs.
-        seed: of pairs that are drawn.
-        count: number of the pairs of ``embedded``.
-
-    Raises:
-        InputError: the folder is missing, or nothing of this kind.
-    """
-    if str(data) == "embedded":
-        return PairDataset(embedded_synthesizer(size=size, split=split), length=count, seed=seed, split=split)
-    folder = require_folder(data, hint="give a folder of written pairs, one of CYWS' coco-inpainted, or `embedded`")
-    if is_cyws(folder):
-        return CywsPairs(folder, split=split, size=size, seed=seed)
-    from metauas.synthesis import WrittenPairs  # needs an extra
-
-    return WrittenPairs(folder, split=split)
