@@ -18,7 +18,7 @@ from metauas.synthesis.pictures.coco import CocoPictures
 from metauas.synthesis.pictures.masked_folder import MaskedFolder
 from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
 from metauas.synthesis.pictures.picture import MixedSource, Picture, PictureSource
-from metauas.synthesis.pictures.textures_folder import TextureFolder
+from metauas.synthesis.pictures.texture_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer, embedded_synthesizer, read_recipe
 from metauas.synthesis.variation import Variation

@@ -23,7 +23,7 @@ from metauas.synthesis.pictures.coco import CocoPictures
 from metauas.synthesis.pictures.masked_folder import MaskedFolder
 from metauas.synthesis.pictures.photographs import split_photographs
 from metauas.synthesis.pictures.picture import MixedSource, PictureSource
-from metauas.synthesis.pictures.textures_folder import TextureFolder
+from metauas.synthesis.pictures.texture_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.variation import Variation
 

@@ -305,30 +305,31 @@ def test_ids_that_are_no_numbers_are_refused(root, ids):
 
 def test_views_that_do_not_fit_their_annotations_are_named(root):
     write_png(root / "inpainted" / "12_mask4.png", picture(BOXES[12], [True, True]))
-    with pytest.raises(InputError, match=r"12_mask4\.png speaks of more objects than the 2 in metadata/12\.npy"):
+    with pytest.raises(InputError, match=r"12_mask4\.png removes more objects than the 2 in metadata/12\.npy"):
         CywsPairs(root)[1]
     for view in ("4", "2"):
         (root / "inpainted" / f"12_mask{view}.png").unlink()
     write_png(root / "inpainted" / "12_mask0.png", picture(BOXES[12], [False, False]))
-    with pytest.raises(InputError, match="no object is removed in any view"):
+    with pytest.raises(InputError, match="no view of this image has an object removed"):
         CywsPairs(root)[1]
 
 
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        ({"counts": "abc", "size": [60, 80]}, "a segmentation is dict"),
-        ([[1, 2, 3]], "not a list of pairs"),
-        ([[1, 2, 3, 4]], "2 corners"),
-        ([[1, 2, 3, 4, 5, float("nan")]], "such as are no numbers"),
-        ([["a", "b"]], "not a list of pairs"),
-        (None, "a segmentation is NoneType"),
+        ({"counts": "abc", "size": [60, 80]}, "could not convert string to float"),
+        ([[1, 2, 3]], "cannot reshape array of size 3"),
+        ([[1, 2, 3, 4]], "a polygon of 2 points"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "values that are no numbers"),
+        ([["a", "b"]], "could not convert string to float"),
+        ([], "no polygon"),
+        (None, "'NoneType' object is not iterable"),
     ],
 )
 def test_broken_polygons_are_named(root, segmentation, message):
     file = root / "metadata" / "100.npy"
     np.save(file, pickled([annotation(0, BOXES[100][0]) | {"segmentation": segmentation}]))
-    with pytest.raises(InputError, match=rf"100\.npy: .*{message}"):
+    with pytest.raises(InputError, match=rf"100\.npy: .*{message}.*it must be polygons"):
         CywsPairs(root, split="validation")[0]
 
 
