@@ -1,6 +1,6 @@
 """Pairs with a known change: the training data of MetaUAS (paper, section 3.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -235,7 +235,7 @@ def _local_contrast(image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, 
     return np.sqrt(np.maximum(mean_of_squares - mean * mean, 0))
 
 
-def select_kinds(kinds: Sequence[str], *, mixture: Mapping[str, float]) -> dict[str, float]:
+def select_kinds(kinds: object, *, mixture: Mapping[str, float]) -> dict[str, float]:
     """Return the shares of some of the kinds in ``mixture``.
 
     Raises:

@@ -1,7 +1,7 @@
 """The pairs of a run, in an order that is a function of the seed, and each process's share of every step."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch.utils.data import Dataset, Subset
@@ -98,9 +98,9 @@ def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
     idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
         raise InputError(f"{idle[0]} says how pairs are made, but pairs={settings.pairs!r} are made; leave it out")
-    variation = Variation()  # for pairs that come without
-    opened = open_pairs(str(settings.pairs), split=split, size=settings.size, seed=settings.seed, variation=variation)
-    written = cast(TrainingPairs, opened)  # torch's Dataset has no length
+    written: Any = open_pairs(  # torch's Dataset has no length
+        str(settings.pairs), split=split, size=settings.size, seed=settings.seed, variation=Variation()
+    )
     side = written[0].query.shape[-1]
     if side != settings.size:
         raise InputError(
