@@ -18,7 +18,7 @@ from common import cpu_seconds, print_table
 from PIL import Image, ImageEnhance, ImageOps
 
 from metauas.seeding import rng_for
-from metauas.synthesis import KINDS, LocalChange, Picture, embedded_synthesizer
+from metauas.synthesis import KINDS, LOCAL_PRESETS, LocalChange, Picture, embedded_synthesizer
 from metauas.synthesis.drawn.noise import perlin_noise
 from metauas.synthesis.pictures.photographs import embedded_photograph
 
@@ -133,7 +133,7 @@ def local_changes(size: int) -> dict[str, Seeded]:
     )
     own_image, own_texture = (np.float32(pixels / 255) for pixels in (image, texture))
     changes = {
-        f"LocalChange, preset {name}": LocalChange.preset(name, textures=OneTexture(own_texture))
+        f"LocalChange, preset {name}": LocalChange(OneTexture(own_texture), **LOCAL_PRESETS[name])
         for name in ("draem", "reproduction", "ours")
     }
     calls: dict[str, Seeded] = {"DRAEM's procedure": lambda rng: draem_change(own_image, texture, rng)}

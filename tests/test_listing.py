@@ -329,7 +329,7 @@ def test_other_files_are_no_pictures_but_those_called_so_are(tmp_path):
 def test_two_photographs_of_one_stem_are_told(tmp_path):
     write_masked(tmp_path)
     draw(tmp_path / "images" / "000.bmp")
-    with pytest.raises(InputError, match=r"000\.bmp and 000\.png have one stem, .*keep one"):
+    with pytest.raises(InputError, match=r"000\.bmp and 000\.png have the same stem; keep one"):
         read_masked(tmp_path)
 
 

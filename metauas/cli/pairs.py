@@ -49,7 +49,8 @@ def inspect(
     seed: Annotated[int, typer.Option(help="Seed of pairs that are drawn.")] = 0,
 ) -> None:
     """Inspect pairs: kinds, changed areas, duplicates, masks without a change, changes without a mask."""
-    from metauas.synthesis.inspection.findings import inspect_first, open_pairs
+    from metauas.synthesis import open_pairs
+    from metauas.synthesis.inspection.findings import inspect_first
 
     pairs = open_pairs(data, split=split, size=size, seed=seed, count=count)
     found = inspect_first(pairs, count=count)

@@ -17,7 +17,7 @@ def train(
     params: Params = None,
     out: Out = Path("runs/train"),
     given: Given = None,
-    pairs: Annotated[str | None, typer.Option(help="Folder by `metauas synthesize`, in place of a recipe.")] = None,
+    pairs: Annotated[str | None, typer.Option(help="Folder of written or CYWS pairs, in place of a recipe.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = True,
 ) -> None:
     """Train a network on synthesised pairs as 03_train does, without a notebook; a launcher starts many GPUs."""

@@ -12,17 +12,18 @@ from metauas.synthesis.changes.local import FILLINGS, LOCAL_PRESETS, REGIONS, Lo
 from metauas.synthesis.dataset import PairBatch, PairDataset, collate, pair_loader
 from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.inspection.description import describe_pairs, pairs_of_kind, summarise_pairs
-from metauas.synthesis.inspection.findings import Inspection, inspect_pairs, open_pairs
+from metauas.synthesis.inspection.findings import Inspection, inspect_pairs
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, KINDS, ChangePair, PairSynthesizer, visible_change
 from metauas.synthesis.pictures.coco import CocoPictures
 from metauas.synthesis.pictures.masked_folder import MaskedFolder
 from metauas.synthesis.pictures.photographs import TRAINING_PHOTOGRAPHS, VALIDATION_PHOTOGRAPHS, Photographs
 from metauas.synthesis.pictures.picture import MixedSource, Picture, PictureSource
-from metauas.synthesis.pictures.textures_folder import TextureFolder
+from metauas.synthesis.pictures.texture_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer, embedded_synthesizer, read_recipe
 from metauas.synthesis.variation import Variation
 from metauas.synthesis.written.cyws import CywsPairs
+from metauas.synthesis.written.opening import open_pairs
 
 if TYPE_CHECKING:
     from metauas.synthesis.written.hub import push_pairs

@@ -21,9 +21,9 @@ class PairDataset(Dataset[ChangePair]):
     Args:
         synthesize: makes a pair from a generator, for example a ``PairSynthesizer``.
         length: number of pairs.
-        seed: the run's seed.
+        seed: seed of all pairs.
         split: ``train`` or ``validation``; the same index gives different pairs in each.
-        distinct: how many different pairs there are, over and over in the same order; None makes all different.
+        distinct: number of different pairs, repeated in the same order; None makes all different.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PairDataset(Dataset[ChangePair]):
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Pairs stacked: query and prompt (B, 3, H, W), mask (B, 1, H, W), kinds a tuple of B names."""
+    """Stacked pairs: query and prompt (B, 3, H, W), mask (B, 1, H, W), kinds a tuple of B names."""
 
     query: torch.Tensor
     prompt: torch.Tensor
@@ -88,6 +88,6 @@ def pair_loader(dataset: Dataset[ChangePair], *, batch_size: int, workers: int =
 
 
 def _one_thread(worker: int) -> None:
-    """Workers share the cores with training: one thread each."""
+    """Give each worker one thread, as they share the cores with training."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """Pairs with a known change: the training data of MetaUAS (paper, section 3.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -14,16 +14,16 @@ from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
 from metauas.synthesis.changes.local import LocalChange
 from metauas.synthesis.changes.objects import exchange_object, remove_objects
 from metauas.synthesis.drawn.scenes import DrawnTextures
-from metauas.synthesis.pictures.picture import Faulty, Picture, PictureSource
+from metauas.synthesis.pictures.picture import Picture, PictureSource
 from metauas.synthesis.variation import Variation, cut_view, relight, view_matrix
 
-#: Kinds of change. `unchanged` pairs show what is not an anomaly: pose, light and noise alone.
+#: Kinds of change. In `unchanged` pairs, only pose, light and noise differ.
 KINDS = ("appearance", "disappearance", "exchange", "local", "unchanged")
 OBJECT_KINDS = KINDS[:3]
 
-_NOTICED = 0.035  # difference, of 1, that catches the eye on a plain surface when it holds over a few pixels
-_MASKING = 0.6  # how much more it must be on a patterned surface, in standard deviations of the pattern
-_FAINT = 0.025  # difference that still belongs to the change around a noticed spot
+_NOTICED = 0.035  # difference, of 1, that is visible on a plain surface when it holds over a few pixels
+_MASKING = 0.6  # additional difference on a patterned surface, in standard deviations of the pattern
+_FAINT = 0.025  # difference that still belongs to the change around a visible spot
 _COVERED = 0.4  # share of a pixel that a change must cover; half would break lines one pixel wide
 _SMALLEST = 0.0005  # share of the view that must be changed: 5 pixels of 96², 33 of 256²
 _SMALLEST_SIDE = 16  # pixels; shapes and textures are not recognisable below
@@ -36,10 +36,10 @@ class ChangePair:
 
     Attributes:
         query: (3, H, W) float32 in [0, 1], the image under test.
-        prompt: (3, H, W) float32 in [0, 1], the one normal image it is compared with.
+        prompt: (3, H, W) float32 in [0, 1], the normal image.
         mask: (1, H, W) float32 of {0, 1}, in the query's frame, 1 where the query visibly differs.
         kind: one of ``KINDS``.
-        source: name of the picture it was made from.
+        source: name of its picture.
     """
 
     query: Float[Tensor, "3 h w"]
@@ -64,17 +64,17 @@ class PairSynthesizer:
     """Makes change pairs from pictures; a pair is a function of the generator alone.
 
     Attributes:
-        pictures: where pictures and their objects come from.
-        textures: where foreign textures come from.
+        pictures: source of pictures with objects.
+        textures: source of foreign textures.
         size: side of query, prompt and mask, in pixels.
         mixture: share of each kind of change; need not sum to 1.
-        variation: what may differ between query and prompt without being a change.
-        inpainter: what takes objects away.
-        local: the local-region change; by default all regions and fillings over ``textures``.
-        decoys: share of pairs in which a change is made to BOTH sides before the real one. It is part of the normal
-            appearance then, so that artefacts of synthesis alone give nothing away: only comparing does.
-        zoomed: share of pairs drawn at twice the side, of which a window of ``size`` pixels is shown: what small images
-            teach about large ones. Windows of query and prompt lie alike, so nothing is turned by any angle.
+        variation: differences of pose and light between query and prompt.
+        inpainter: removes objects.
+        local: the local-region change; by default ``LocalChange(textures)``.
+        decoys: share of pairs with a change on both sides before the real one, so that artefacts of the synthesis
+            do not reveal a change.
+        zoomed: share of pairs drawn at twice the side, of which a window of ``size`` pixels is shown, as in large
+            images. These pairs have no ``spun`` views.
     """
 
     pictures: PictureSource
@@ -93,7 +93,7 @@ class PairSynthesizer:
             raise InputError(f"size={self.size} is too small; give {_SMALLEST_SIDE} pixels or more")
 
     def __call__(self, rng: np.random.Generator) -> ChangePair:
-        """Draw one pair; an invisible change is drawn anew up to ten times, then the pair is an unchanged one."""
+        """Draw one pair. An invisible change is drawn again up to ten times; then the pair is unchanged."""
         if self.zoomed and rng.random() < self.zoomed:
             return _window(self._at_twice_the_side()(rng), rng=rng, size=self.size)
         kind = self._draw_kind(rng)
@@ -116,26 +116,26 @@ class PairSynthesizer:
         return KINDS[int(rng.choice(len(KINDS), p=shares / shares.sum()))]
 
     def _with_decoy(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Picture:
-        # another place of a texture may not show the decoy: it would be foreign there, and not marked
+        # a sibling, another place of a texture, or a faulty picture would not show the decoy
         if rng.random() >= self.decoys or _is_free(picture, kind) or _shown_sibling(picture, kind) is not None:
             return picture
-        if _drawn_anew(picture, kind) is not None:  # without the decoy
+        if picture.faulty is not None and kind in OBJECT_KINDS:
             return picture
         return replace(picture, image=self._local(picture, rng=rng))
 
     def _local(self, picture: Picture, *, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
         local = self.local or LocalChange(textures=self.textures)
-        if picture.stationary:  # another place of it is nothing foreign
+        if picture.stationary:  # another place of it is not foreign
             own = ("elsewhere", "shift")
             local = replace(local, fillings=tuple(f for f in local.fillings if f not in own) or ("texture",))
         return local(picture.image, rng=rng)
 
     def _change(self, picture: Picture, *, kind: str, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
-        """Return the other side of the pair, still pixel on pixel."""
+        """Return the other side of the pair, aligned to the pixel."""
         if kind == "local":
             return self._local(picture, rng=rng)
-        if (faulty := _drawn_anew(picture, kind)) is not None:
-            return faulty(rng, kind)
+        if picture.faulty is not None and kind in OBJECT_KINDS:
+            return picture.faulty(rng, kind)
         if kind == "exchange":
             donor = self.pictures.draw(rng, size=picture.image.shape[0])
             return exchange_object(picture, donor, rng=rng, inpainter=self.inpainter)
@@ -146,10 +146,10 @@ class PairSynthesizer:
     def _views(
         self, picture: Picture, changed: np.ndarray, *, kind: str, rng: np.random.Generator
     ) -> tuple[ChangePair, bool]:
-        """Give either side its own pose and light, and the mask the query's pose; tell if the views show the change."""
+        """Give each side its own pose and light, and the mask the query's pose; return if the views show the change."""
         free, image = _is_free(picture, kind), picture.image
         sibling = _shown_sibling(picture, kind)
-        # where the prompt never was the same picture, the query is the side with the change
+        # if the prompt shows another place or item, the change must be in the query
         one_way = free or sibling is not None
         swap = kind == "appearance" or (kind in ("exchange", "local") and not one_way and rng.random() < 0.5)
         query, prompt = (image, changed) if swap else (changed, image)
@@ -158,7 +158,7 @@ class PairSynthesizer:
         other = view_matrix(rng, self.variation, canvas=canvas, size=self.size, free=free)
         change = visible_change(query, prompt).astype(np.float32)
         mask, in_prompt = (cut_view(change, matrix, size=self.size) > _COVERED for matrix in (pose, other))
-        # what lies outside of the prompt's view cannot be found by comparing
+        # a change outside of the prompt's view cannot be found by comparison
         is_shown = mask.mean() >= _SMALLEST and (one_way or in_prompt.sum() >= mask.sum() / 2)
         if sibling is not None:
             prompt = sibling
@@ -177,11 +177,11 @@ class PairSynthesizer:
 
 
 def _window(pair: ChangePair, *, rng: np.random.Generator, size: int) -> ChangePair:
-    """Cut a window of ``size`` pixels out of a pair; a change is in it if there is one."""
+    """Cut a window of ``size`` pixels out of a pair; it shows a part of the change, if there is one."""
     places = pair.mask[0].nonzero().numpy()
     reach = pair.mask.shape[-1] - size
     top, left = rng.integers(0, reach + 1, 2)
-    if len(places):  # any window that shows a certain changed pixel
+    if len(places):  # a window that shows one changed pixel
         seen = places[int(rng.integers(len(places)))]
         top, left = (int(rng.integers(max(0, at - size + 1), min(at, reach) + 1)) for at in seen)
     query, prompt, mask = (
@@ -191,23 +191,12 @@ def _window(pair: ChangePair, *, rng: np.random.Generator, size: int) -> ChangeP
 
 
 def _is_free(picture: Picture, kind: str) -> bool:
-    """Whether query and prompt may show different places: with textures, where the change is foreign in the query.
-
-    Nothing in another place of a texture points at what is gone, so what is gone could not be marked.
-    """
+    """Return whether query and prompt may show different places: of a texture, if the query's change is foreign."""
     return picture.stationary and kind in ("exchange", "local", "unchanged")
 
 
-def _drawn_anew(picture: Picture, kind: str) -> Faulty | None:
-    """Return what draws the picture with a change of this kind, if that need not be inpainted."""
-    return picture.faulty if kind in OBJECT_KINDS else None
-
-
 def _shown_sibling(picture: Picture, kind: str) -> Float32[np.ndarray, "h w 3"] | None:
-    """Return the other item of the product, or other place of the material, if the prompt is to show that.
-
-    What appears cannot be told from the items' own differences unless it is foreign, so it is shown on the same item.
-    """
+    """Return the sibling if the prompt shows it; in an ``appearance``, both sides show the same item."""
     is_shown = _is_free(picture, kind) if picture.stationary else kind != "appearance"
     return picture.sibling if is_shown else None
 
@@ -215,11 +204,11 @@ def _shown_sibling(picture: Picture, kind: str) -> Float32[np.ndarray, "h w 3"] 
 def visible_change(
     first: Float32[np.ndarray, "h w 3"], second: Float32[np.ndarray, "h w 3"]
 ) -> Bool[np.ndarray, "h w"]:
-    """Mask (H, W) of what a person would see.
+    """Return the mask (H, W) of the visible change.
 
-    A change catches the eye where its mean over a small spot (Gaussian, sigma 1 pixel) stands out from the pattern
-    around it, which noise and specks do not; around such a place all of the change is marked, down to faint
-    differences, and gaps of a pixel or two are closed. Pixels that are equal to the bit are never marked.
+    A change is visible where its mean over a small spot (Gaussian, sigma 1 pixel) stands out from the pattern around
+    it. Around such a place, the whole change down to faint differences is marked, and gaps of a pixel or two are
+    closed. Pixels that are equal to the bit are never marked.
     """
     difference = first - second
     size = _largest_channel(difference)
@@ -234,19 +223,19 @@ def visible_change(
 
 
 def _largest_channel(difference: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
-    """Largest absolute value of the three channels; ``max(axis=2)`` would be ten times slower."""
+    """Return the largest absolute value of the three channels, ten times faster than ``max(axis=2)``."""
     red, green, blue = cv2.split(np.abs(difference))
     return np.maximum(np.maximum(red, green), blue)
 
 
 def _local_contrast(image: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
-    """Standard deviation of the grey values around each pixel (Gaussian window, sigma 3 pixels)."""
+    """Return the standard deviation of the grey values around each pixel (Gaussian window, sigma 3 pixels)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     mean, mean_of_squares = (cv2.GaussianBlur(field, (0, 0), 3.0) for field in (grey, grey * grey))
     return np.sqrt(np.maximum(mean_of_squares - mean * mean, 0))
 
 
-def select_kinds(kinds: Sequence[str], *, mixture: Mapping[str, float]) -> dict[str, float]:
+def select_kinds(kinds: object, *, mixture: Mapping[str, float]) -> dict[str, float]:
     """Return the shares of some of the kinds in ``mixture``.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Named settings of a synthesis: our own, and those found in public code.
+"""Named settings of a synthesis: ours, and those of public code.
 
-Where that code turns the roles of the two images at random, appearance and disappearance have equal shares here. Its
-changes of hue and saturation have no counterpart but ``colour``.
+Public code swaps the two images at random, so appearance and disappearance have equal shares here. ``colour`` stands
+for its changes of hue and saturation.
 """
 
 from dataclasses import asdict
@@ -40,8 +40,8 @@ DELUNNLI = {
 #: DRAEM (Zavrtanik et al., ICCV 2021): up to 0.8 of the picture shows through; the prompt is the picture itself.
 DRAEM = {**_PUBLISHED, **LOCAL_PRESETS["draem"], "mixture": {"local": 1.0}, "variation": _STILL}
 
-#: What the released weights are trained on: two specimens that differ by nature, in other light and pose; a quarter are
-#: whole or broken goods; cracks are most of what is wrong with a place; three tenths are windows of larger pairs.
+#: The training pairs of the released weights: mostly two specimens in different light and pose. A quarter are whole or
+#: broken goods, most local changes are cracks, and three tenths are windows of larger pairs.
 GOODS = {
     "mixture": {"appearance": 0.04, "disappearance": 0.16, "exchange": 0.12, "local": 0.43, "unchanged": 0.25},
     "zoomed": 0.3,

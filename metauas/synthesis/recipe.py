@@ -1,4 +1,4 @@
-"""The recipe of a synthesis: settings that say all about the pairs, and the synthesizer made of them."""
+"""The recipe of a synthesis: its settings, and the synthesizer that they describe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,31 +23,13 @@ from metauas.synthesis.pictures.coco import CocoPictures
 from metauas.synthesis.pictures.masked_folder import MaskedFolder
 from metauas.synthesis.pictures.photographs import split_photographs
 from metauas.synthesis.pictures.picture import MixedSource, PictureSource
-from metauas.synthesis.pictures.textures_folder import TextureFolder
+from metauas.synthesis.pictures.texture_folder import TextureFolder
 from metauas.synthesis.presets import PRESETS
 from metauas.synthesis.variation import Variation
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-#: Sources of pictures and of foreign textures, and the settings that each needs.
-PICTURES: dict[str, tuple[str, ...]] = {
-    "photographs": (),
-    "coco": ("coco_annotations", "coco_images"),
-    "masked": ("masked_images", "masked_masks"),
-    "drawn_scenes": (),
-    "drawn_textures": (),
-    "drawn_products": (),
-    "drawn_materials": (),
-    "drawn_assemblies": (),
-    "drawn_surfaces": (),
-    "drawn_goods": (),
-}
-TEXTURES: dict[str, tuple[str, ...]] = {
-    "drawn_textures": (),
-    "photographs": (),
-    "texture_folder": ("texture_folder",),
-}
 _DRAWN: dict[str, PictureSource] = {
     "drawn_scenes": DrawnScenes(),
     "drawn_textures": DrawnTextures(),
@@ -57,39 +39,38 @@ _DRAWN: dict[str, PictureSource] = {
     "drawn_surfaces": DrawnSurfaces(),
     "drawn_goods": DrawnGoods(),
 }
-#: Settings that name a file or folder; besides, ``inpainter`` may.
+_COCO, _MASKED = ("coco_annotations", "coco_images"), ("masked_images", "masked_masks")
+
+#: Sources of pictures and of foreign textures, and the settings that each needs.
+PICTURES: dict[str, tuple[str, ...]] = {"photographs": (), "coco": _COCO, "masked": _MASKED} | dict.fromkeys(_DRAWN, ())
+TEXTURES: dict[str, tuple[str, ...]] = {"drawn_textures": (), "photographs": (), "texture_folder": ("texture_folder",)}
+#: Settings that name a file or folder; ``inpainter`` may name one too.
 PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))
 
 
 class SynthesisSettings(Settings):
-    """All that a written synthesis depends on, apart from what is in the folders it names.
+    """Settings of a synthesis.
 
     Attributes:
-        count: pairs, training and validation together.
-        validation_share: share of them that is held out, made from pictures that training never shows.
-        shard_size: pairs a file.
-        seed: of all pairs; pair ``index`` of a split depends on (seed, split, index) alone.
+        count: pairs of training and validation together.
+        validation_share: share of held-out pairs, made from pictures that training never shows.
+        shard_size: pairs per file.
+        seed: seed of all pairs; pair ``index`` of a split depends on (seed, split, index) alone.
         size: side of query, prompt and mask, pixels.
-        mixture: share of each kind of change.
-        decoys: share of pairs in which a change is made to both sides before the real one.
-        zoomed: share of pairs drawn at twice the side, of which a window is shown.
-        photographs: a folder of images; None takes those inside scikit-image.
+        mixture, decoys, zoomed: as in ``PairSynthesizer``.
+        photographs: a folder of images; None takes scikit-image's.
         coco_annotations: JSON file in COCO's format, for the source ``coco``.
         coco_images: the folder of its photographs.
         masked_images: a folder of photographs, for the source ``masked``.
         masked_masks: the folder of their masks, as ``MaskedFolder`` reads them.
         texture_folder: a folder of pictures such as DTD, for the source of that name.
-        pictures: share of each source of pictures, names out of ``PICTURES``.
-        textures: share of each source of foreign textures, names out of ``TEXTURES``.
+        pictures: share of each source of pictures, by a name in ``PICTURES``.
+        textures: share of each source of foreign textures, by a name in ``TEXTURES``.
         inpainter: ``telea``, ``navier-stokes``, ``lama:FILE`` or ``diffusers:MODEL``.
         inpainter_options: keyword arguments of its class, such as ``{strength: 0.9, steps: 20}`` of diffusers.
-        regions: names out of ``REGIONS``, where a local change may be.
-        fillings: names out of ``FILLINGS``, what a local change may show.
-        opacity: range of a local change's opacity.
-        augment: sends foreign textures through three of DRAEM's augmenters.
-        soft_edges: share of local changes with a soft edge.
-        variation: what query and prompt may differ in without a change, names out of ``Variation``'s.
-        jpeg_quality: writes query and prompt as JPEG of this quality; None writes PNG, without loss.
+        regions, fillings, opacity, augment, soft_edges: as in ``LocalChange``.
+        variation: the values of ``Variation`` by name.
+        jpeg_quality: writes query and prompt as JPEG of this quality; None writes PNG.
     """
 
     count: Positive = 10_000
@@ -129,7 +110,7 @@ class SynthesisSettings(Settings):
     @field_validator("variation")
     @classmethod
     def _whole_variation(cls, given: dict[str, float]) -> dict[str, float]:
-        """What is not named keeps its default, and is written down with the rest."""
+        """Return all values, with defaults for those that are not given."""
         usual = asdict(Variation())
         for name, value in given.items():
             check_choice(name="variation", value=name, choices=usual)
@@ -145,7 +126,7 @@ class SynthesisSettings(Settings):
     @field_validator("inpainter_options")
     @classmethod
     def _known_options(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
-        # without an inpainter, which is wrong then and said so, there is nothing to compare with
+        # a wrong inpainter has its own error
         return check_options(info.data["inpainter"], options) if "inpainter" in info.data else options
 
     @field_validator("pictures")
@@ -223,10 +204,10 @@ def _over_file(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> PairSynthesizer:
-    """Return what makes the pairs of one split.
+    """Return the synthesizer of the pairs of one split.
 
     Raises:
-        InputError: an unknown split, a folder without images, or what a source or inpainter of the settings says.
+        InputError: the split is unknown, or a source or inpainter of the settings cannot be used.
     """
     check_choice(name="split", value=split, choices=SPLITS)
     textures = _mixed(settings, settings.textures, known=TEXTURES, split=split)
@@ -270,7 +251,7 @@ def embedded_synthesizer(
 def _mixed(
     settings: SynthesisSettings, shares: Mapping[str, float], *, known: Mapping[str, Any], split: str
 ) -> MixedSource:
-    """The order is that of ``known``: how a file orders its keys must not change the pairs."""
+    """Mix sources in the order of ``known``, so that the order of a file's keys does not change the pairs."""
     names = [name for name in known if shares.get(name, 0) > 0]
     return MixedSource(tuple(_source(settings, name, split) for name in names), tuple(shares[name] for name in names))
 
@@ -303,7 +284,7 @@ def _check_sources(
     for source, keys in known.items():
         is_used, there = shares.get(source, 0) > 0, [key for key in keys if given.get(key) is not None]
         if is_used and len(there) < len(keys):
-            raise InputError(f"{source!r} needs {' and '.join(keys)}; give that, or name another source")
+            raise InputError(f"{source!r} needs {' and '.join(keys)}; give them, or name another source")
         if there and not is_used:
             raise InputError(f"{there[0]} is given, but {source!r} has no share; give it one, as in {{{source}: 1.0}}")
     return shares

@@ -1,6 +1,6 @@
-"""What may differ between query and prompt without being a change: pose, light, sensor.
+"""Differences between query and prompt that are no change: pose, light, sensor.
 
-The view is cut from a larger canvas, so that turning and shifting show real surroundings rather than black corners.
+The view is cut from a larger canvas, so that turned and shifted views show real surroundings, not black corners.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from jaxtyping import Float32
 
 @dataclass(frozen=True)
 class Variation:
-    """How far prompt and query may differ; each side draws its own from these ranges.
+    """Ranges of pose and light, from which query and prompt draw their own.
 
     Attributes:
         rotation: degrees to either side.
-        spun: share of the views that are turned by any angle instead.
+        spun: share of the views that are turned by any angle.
         shift: share of the side, to either side.
         scale: share, around 1.
         brightness: added, in [0, 1] units, to either side.
@@ -40,7 +40,7 @@ class Variation:
 
     @classmethod
     def off(cls) -> "Variation":
-        """No variation at all: query and prompt stay pixel on pixel."""
+        """Return no variation: query and prompt stay aligned to the pixel."""
         return cls(**dict.fromkeys(cls.__dataclass_fields__, 0.0))
 
 
@@ -50,11 +50,11 @@ def view_matrix(
     """Affine matrix (2, 3) that cuts a view of ``size`` pixels from a ``canvas``.
 
     Args:
-        rng: where the pose is drawn from.
+        rng: the generator.
         variation: the ranges of the pose.
         canvas: side of the canvas, pixels.
         size: side of the view, pixels.
-        free: for stationary textures: any place on the canvas and any quarter turn is as good as any other.
+        free: for stationary textures: take any place on the canvas and any quarter turn.
     """
     reach = (canvas - size) / (2 * size) if free else variation.shift
     angle = rng.uniform(-1, 1) * variation.rotation + (90 * rng.integers(4) if free else 0)

@@ -1,7 +1,7 @@
 """The pairs of a run, in an order that the seed determines, and each process's share of every step."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch.utils.data import Dataset, Subset
@@ -12,7 +12,9 @@ from metauas.synthesis import (
     ChangePair,
     PairBatch,
     PairDataset,
+    Variation,
     build_synthesizer,
+    open_pairs,
     pair_loader,
     read_recipe,
 )
@@ -80,12 +82,12 @@ class SizesInTurn(Dataset[ChangePair]):
 
 
 def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
-    from metauas.synthesis import WrittenPairs  # here, as parquet is an extra
-
     idle = [name for name in MAKING if getattr(settings, name) is not None]
     if idle:
         raise InputError(f"{idle[0]} has no effect on the written pairs={settings.pairs!r}; leave out one of the two")
-    written = WrittenPairs(str(settings.pairs), split=split)
+    written: Any = open_pairs(  # torch's Dataset has no length
+        str(settings.pairs), split=split, size=settings.size, seed=settings.seed, variation=Variation()
+    )
     side = written[0].query.shape[-1]
     if side != settings.size:
         raise InputError(

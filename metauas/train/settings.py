@@ -59,7 +59,7 @@ class TrainSettings(Settings):
             starts with a random decoder.
         recipe: how pairs are made, as ``metauas.synthesis.read_recipe`` takes it: a preset's name, a YAML file, or a
             mapping such as ``{"preset": "goods", "variation": {"rotation": 10}}``. None is the preset ``offline``.
-        pairs: a folder written by ``metauas synthesize``, in place of a recipe.
+        pairs: a folder written by ``metauas synthesize``, or ``coco-inpainted`` of CYWS, in place of a recipe.
         distinct_pairs: number of different pairs, repeated in the same order. None: every pair is new.
         size: side of query, prompt and mask, pixels.
         sizes: sides of the training pairs; each step takes the next one. None takes ``size``, which held-out pairs

@@ -19,6 +19,7 @@ from metauas.synthesis.written.cyws import (
     read_ids,
     removed_objects,
 )
+from metauas.train import TrainSettings, training_pairs
 
 SHAPE = (60, 80)  # rows, columns
 GROUND, OBJECT = 60, (200, 40, 40)
@@ -126,6 +127,32 @@ def test_a_folder_is_recognised(root, tmp_path):
     assert not is_cyws(tmp_path)
     opened = open_pairs(root, size=48, seed=5)
     assert torch.equal(opened[1].query, CywsPairs(root, size=48, seed=5)[1].query)
+
+
+def test_a_training_reads_both_splits_of_the_folder(root):
+    settings = TrainSettings(pairs=str(root), size=32, steps=3, batch_size=4, validation={"pairs": 1}, seed=5)
+    pairs, held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
+    assert (len(pairs), len(held_out)) == (12, 1)
+    assert {pairs[index].source for index in range(3)} == {"7", "12", "205"}
+    varied = {
+        split: CywsPairs(root, split=split, size=32, seed=5, variation=Variation()) for split in ("train", "validation")
+    }
+    by_source = {pair.source: pair for pair in varied["train"]}
+    assert all(torch.equal(pair.query, by_source[pair.source].query) for pair in (pairs[index] for index in range(12)))
+    assert torch.equal(held_out[0].mask, varied["validation"][0].mask)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"validation": {"pairs": 2}}, "holds 1 pairs of validation; set validation.pairs to at most that"),
+        ({"recipe": "goods"}, "recipe has no effect on the written pairs"),
+    ],
+)
+def test_a_training_that_does_not_fit_the_folder_is_refused(root, changes, message):
+    settings = TrainSettings(**{"pairs": str(root), "size": 32, "validation": {"pairs": 1}, **changes})
+    with pytest.raises(InputError, match=message):
+        training_pairs(settings, split="validation")
 
 
 # --- pairs
@@ -278,30 +305,31 @@ def test_ids_that_are_no_numbers_are_refused(root, ids):
 
 def test_views_that_do_not_fit_their_annotations_are_named(root):
     write_png(root / "inpainted" / "12_mask4.png", picture(BOXES[12], [True, True]))
-    with pytest.raises(InputError, match=r"12_mask4\.png speaks of more objects than the 2 in metadata/12\.npy"):
+    with pytest.raises(InputError, match=r"12_mask4\.png removes more objects than the 2 in metadata/12\.npy"):
         CywsPairs(root)[1]
     for view in ("4", "2"):
         (root / "inpainted" / f"12_mask{view}.png").unlink()
     write_png(root / "inpainted" / "12_mask0.png", picture(BOXES[12], [False, False]))
-    with pytest.raises(InputError, match="no object is removed in any view"):
+    with pytest.raises(InputError, match="no view of this image has an object removed"):
         CywsPairs(root)[1]
 
 
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        ({"counts": "abc", "size": [60, 80]}, "a segmentation is dict"),
-        ([[1, 2, 3]], "not a list of pairs"),
-        ([[1, 2, 3, 4]], "2 corners"),
-        ([[1, 2, 3, 4, 5, float("nan")]], "such as are no numbers"),
-        ([["a", "b"]], "not a list of pairs"),
-        (None, "a segmentation is NoneType"),
+        ({"counts": "abc", "size": [60, 80]}, "could not convert string to float"),
+        ([[1, 2, 3]], "cannot reshape array of size 3"),
+        ([[1, 2, 3, 4]], "a polygon of 2 points"),
+        ([[1, 2, 3, 4, 5, float("nan")]], "values that are no numbers"),
+        ([["a", "b"]], "could not convert string to float"),
+        ([], "no polygon"),
+        (None, "'NoneType' object is not iterable"),
     ],
 )
 def test_broken_polygons_are_named(root, segmentation, message):
     file = root / "metadata" / "100.npy"
     np.save(file, pickled([annotation(0, BOXES[100][0]) | {"segmentation": segmentation}]))
-    with pytest.raises(InputError, match=rf"100\.npy: .*{message}"):
+    with pytest.raises(InputError, match=rf"100\.npy: .*{message}.*it must be polygons"):
         CywsPairs(root, split="validation")[0]
 
 

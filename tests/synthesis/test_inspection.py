@@ -13,10 +13,18 @@ from metauas.errors import InputError
 from metauas.files import read_json
 from metauas.files.images import read_image
 from metauas.seeding import rng_for
-from metauas.synthesis import ChangePair, DrawnScenes, DrawnTextures, PairDataset, PairSynthesizer, Variation
+from metauas.synthesis import (
+    ChangePair,
+    DrawnScenes,
+    DrawnTextures,
+    PairDataset,
+    PairSynthesizer,
+    Variation,
+    open_pairs,
+)
 from metauas.synthesis.inspection.comparison import compare
-from metauas.synthesis.inspection.figures import show_area_histograms
-from metauas.synthesis.inspection.findings import FINDINGS, find_duplicates, inspect_pairs, open_pairs, perceptual_hash
+from metauas.synthesis.inspection.figures import show_areas
+from metauas.synthesis.inspection.findings import FINDINGS, find_duplicates, inspect_pairs, perceptual_hash
 
 SIZE = 96
 
@@ -242,11 +250,11 @@ def test_table_json_and_galleries_are_written(sound, tmp_path):
 
 
 def test_areas_are_drawn_for_each_kind_that_marks_any(sound):
-    figure = show_area_histograms(inspect_pairs([*sound, replace(sound[0], kind="exchange")]).pairs)
+    figure = show_areas(inspect_pairs([*sound, replace(sound[0], kind="exchange")]).pairs)
     figure.canvas.draw()
     assert [axis.get_title(loc="left").split(":")[0] for axis in figure.axes] == ["exchange", "local"]
     assert [sum(patch.get_height() for patch in axis.patches) for axis in figure.axes] == [1, 18]
-    show_area_histograms(inspect_pairs(sound[18:]).pairs).canvas.draw()
+    show_areas(inspect_pairs(sound[18:]).pairs).canvas.draw()
     plt.close("all")
 
 

@@ -99,7 +99,7 @@ def test_a_file_that_is_no_lama_is_refused_at_the_door(lama, tmp_path):
         LamaInpainter(tmp_path / "missing.pt")
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(lama.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"damaged\.pt cannot be read as TorchScript.*copy it anew"):
+    with pytest.raises(InputError, match=r"damaged\.pt cannot be read as TorchScript.*copy it again"):
         LamaInpainter(damaged)
     torch.save({"weight": torch.zeros(3)}, tmp_path / "weights.pt")
     with pytest.raises(InputError, match=r"weights\.pt cannot be read as TorchScript"):

@@ -140,7 +140,7 @@ class Striped:
 
 @pytest.mark.parametrize("name", ["draem", "reproduction"])
 def test_presets_blend_a_texture_by_the_published_equation(name):
-    change, image = LocalChange.preset(name, textures=Striped()), photograph_like()
+    change, image = LocalChange(Striped(), **LOCAL_PRESETS[name]), photograph_like()
     opacities = []
     for seed in range(60):
         changed = change(image, rng=rng_for("local", seed))
@@ -159,10 +159,8 @@ def test_presets_blend_a_texture_by_the_published_equation(name):
 def test_presets_are_the_opacities_that_were_published():
     assert LOCAL_PRESETS["draem"]["opacity"] == (0.2, 1.0), "β = U(0, 0.8) of the original shows through"
     assert LOCAL_PRESETS["reproduction"]["opacity"] == (0.3, 1.0)
-    assert LocalChange.preset("ours", textures=DrawnTextures()) == LocalChange(DrawnTextures())
-    assert LocalChange.preset("draem", textures=DrawnTextures()).augment
-    with pytest.raises(InputError, match=r"preset='drame'.*did you mean 'draem'"):
-        LocalChange.preset("drame", textures=DrawnTextures())
+    assert LocalChange(DrawnTextures(), **LOCAL_PRESETS["ours"]) == LocalChange(DrawnTextures())
+    assert LocalChange(DrawnTextures(), **LOCAL_PRESETS["draem"]).augment
 
 
 def test_only_textures_are_augmented():

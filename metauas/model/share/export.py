@@ -4,7 +4,7 @@ A prompt is encoded once and used for many queries, so there are two graphs, for
 
 - ``prompt``: K prompts (K, 3, S, S) → for each aligned stage of M positions, their keys φ(prompt) (K, M, C / 2) and
   values (K, M, C); with ``alignment="none"``, their features (K, C, S / stride, S / stride); with
-  ``fusion="nearest"`` also the bank of unit vectors (1, K·M, C);
+  ``fusion="nearest"`` also unit vectors (K, M, C);
 - ``query``: queries (B, 3, S, S) and these tensors → maps (B, 1, S, S) in [0, 1].
 
 B and K are free. Each query is compared with all K prompts, and the aligned features are averaged, as in the network.
@@ -38,7 +38,7 @@ METADATA = "metauas"  # the one entry of the files' metadata, as JSON
 INSTALL_ONNX = "install it with: pip install 'metauas[onnx]'"
 
 #: A prepared prompt: for each aligned stage (keys, values), or (features,) with ``alignment="none"``; with
-#: ``fusion="nearest"`` then the bank of unit vectors, (1, K·M, C).
+#: ``fusion="nearest"`` then unit vectors, (K, M, C).
 PreparedPrompt = tuple[tuple[Tensor, ...], ...]
 
 _OPSET = 18  # of 2022, for runtimes old and new; later ones write the same graph
@@ -57,7 +57,7 @@ class PromptGraph(nn.Module):
         alignments = self.model.alignments
         stages = self.model.encode(prompts)[self.model.first_aligned :]
         fusion = self.model.fusion
-        banks = (fusion.bank(stage[None]) for stage in stages)
+        banks = (fusion.bank(stage) for stage in stages)
         return tuple(
             _prepared(align, stage) + (() if bank is None else (bank,))
             for align, stage, bank in zip(alignments, stages, banks, strict=True)
@@ -77,7 +77,7 @@ class QueryGraph(nn.Module):
         features = list(self.model.encode(queries))
         both = zip(self.model.alignments, prepared, strict=True)
         for stage, (align, parts) in enumerate(both, start=self.model.first_aligned):
-            query, bank = features[stage], parts[-1] if self.with_bank else None
+            query, bank = features[stage], parts[-1].flatten(0, 1)[None] if self.with_bank else None
             compared = parts[:-1] if self.with_bank else parts
             features[stage] = self.model.fusion(query, _aligned(align, query, *compared).expand_as(query), bank)
         return cropped(self.model.decoder(features), like=queries).sigmoid()

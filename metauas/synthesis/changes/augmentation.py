@@ -1,8 +1,7 @@
 """DRAEM's augmentation of foreign textures: three of ten random changes of colour, sharpness and direction.
 
-The list and its ranges are those of DRAEM (Zavrtanik et al., ICCV 2021, section 3.1), who name operations of the
-imgaug library; here they work on float32 images in [0, 1]. What imgaug leaves to chance is kept: per channel or not,
-which bits, how far.
+The list and its ranges are DRAEM's (Zavrtanik et al., ICCV 2021, section 3.1), which names operations of the imgaug
+library. Here they work on float32 images in [0, 1] with the same random choices.
 """
 
 from collections.abc import Callable
@@ -14,16 +13,13 @@ from jaxtyping import Float32, UInt8
 Augmenter = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 _STEPS = np.arange(256, dtype=np.float32)
-_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # what Pillow's sharpness departs from
+_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13  # the kernel of Pillow's sharpness
 
 
 def augment_texture(
     image: Float32[np.ndarray, "h w 3"], *, rng: np.random.Generator, count: int = 3
 ) -> Float32[np.ndarray, "h w 3"]:
-    """Return an image (H, W, 3) in [0, 1] sent through ``count`` different members of ``AUGMENTERS``, in random order.
-
-    The image given is left alone; the result depends on it and on the generator alone.
-    """
+    """Return an image (H, W, 3) in [0, 1] after ``count`` different ``AUGMENTERS`` in random order."""
     for number in rng.permutation(len(AUGMENTERS))[:count]:
         image = AUGMENTERS[list(AUGMENTERS)[number]](rng, image)
     return image
@@ -58,7 +54,7 @@ def hue_saturation(rng: np.random.Generator, image: np.ndarray) -> Float32[np.nd
 
 
 def solarize(rng: np.random.Generator, image: np.ndarray) -> Float32[np.ndarray, "h w 3"]:
-    """In half of the cases, invert what is as bright as a threshold of 32/255 to 128/255, in each channel."""
+    """In half of the cases, invert values from a threshold of 32/255 to 128/255 up, in each channel."""
     is_done, threshold = rng.random() < 0.5, np.float32(rng.uniform(32, 128) / 255)
     return np.where(image >= threshold, 1 - image, image) if is_done else image
 
@@ -80,7 +76,7 @@ def autocontrast(rng: np.random.Generator, image: np.ndarray) -> Float32[np.ndar
     shares = _cumulative_shares(_bytes(image))
     low = np.array([np.searchsorted(channel, cut, side="right") for channel in shares])
     high = np.array([np.searchsorted(channel, 1 - cut) for channel in shares])
-    scale = np.where(high > low, 255 / np.maximum(high - low, 1), 1)  # one value alone stays what it is
+    scale = np.where(high > low, 255 / np.maximum(high - low, 1), 1)  # a single value is kept
     low = np.where(high > low, low, 0)
     return _by_table(image, (np.clip((_STEPS[:, None] - low) * scale, 0, 255) / 255).astype(np.float32))
 
@@ -100,18 +96,10 @@ def rotate(rng: np.random.Generator, image: np.ndarray) -> Float32[np.ndarray, "
 AUGMENTERS: dict[str, Augmenter] = {
     a.__name__: a
     for a in (
-        gamma_contrast,
-        brightness,
-        sharpness,
-        hue_saturation,
-        solarize,
-        posterize,
-        invert,
-        autocontrast,
-        equalize,
-        rotate,
+        gamma_contrast, brightness, sharpness, hue_saturation, solarize,
+        posterize, invert, autocontrast, equalize, rotate,
     )
-}
+}  # fmt: skip
 
 
 def _bytes(image: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:

@@ -9,7 +9,7 @@ from metauas.synthesis.drawn.scenes import lay
 from metauas.synthesis.drawn.shapes import draw_shape
 
 _GAPS = 0.5  # share of gaps; the others are pieces of the rim
-NARROW = 1 / 32  # of what a gap is wider than a crack, on either side, in shares of the side
+NARROW = 1 / 32  # largest extra width of a gap over a crack, on either side, in shares of the side
 
 
 def broken(
@@ -20,7 +20,7 @@ def broken(
     body: Bool[np.ndarray, "s s"],
     widest: float = NARROW,
 ) -> Float32[np.ndarray, "s s 3"]:
-    """Return ``image`` with ``ground``, perhaps in the shade, where a part of ``body`` is gone.
+    """Return ``image`` with ``ground``, perhaps in the shade, in place of a part of ``body``.
 
     Gaps are wider than cracks by up to ``widest`` of the side, on either side.
     """

@@ -32,26 +32,23 @@ _GUIDANCE = 7.5  # usual for Stable Diffusion
 class DiffusersInpainter:
     """Fills regions with a diffusion model, as the paper does with Stable Diffusion (section 3.2).
 
-    An image whose shorter side is below the pipeline's own sample size (512 pixels for Stable Diffusion 1 and 2) is
-    enlarged to it, padded by mirroring until the pipeline's latent cells divide it, inpainted, cropped and made small
-    again. The mask handed to the pipeline is rounded outwards to whole latent cells (8 pixels), as a thin one would
-    get lost among them. Everything further than ``feather`` pixels outside of the mask comes from the original.
+    An image with a shorter side below the pipeline's sample size (512 pixels for Stable Diffusion 1 and 2) is enlarged
+    to it, mirrored to a multiple of the pipeline's latent cells (8 pixels), inpainted, cropped and reduced. The mask is
+    rounded outwards to whole latent cells. Beyond ``feather`` pixels from the mask, the original is kept.
 
-    Noise is drawn on the CPU from a generator of each image's own, seeded by its ``rng``, so that neither the batch
-    nor the device chooses it; results on different devices or batch sizes differ by rounding only.
+    The noise of each image is drawn on the CPU with a seed from its ``rng``. Results on different devices or batch
+    sizes differ only by rounding.
 
-    A pickled inpainter leaves the model behind and reads it again where it is first used: every loader worker that
-    inpaints holds a model of its own.
+    A pickled inpainter does not hold the model; every loader worker reads it again at its first use.
 
     Args:
         model: folder written by ``save_pretrained`` or ``hf download``, or a repository on the hub, for example
-            ``stable-diffusion-v1-5/stable-diffusion-inpainting``. Downloaded only if it is not in the cache.
-        prompt: what to fill the region with; empty lets the surroundings decide, which takes objects away.
-        negative_prompt: what not to show.
-        strength: how much of the old content is destroyed, above 0 up to 1 = all of it.
-        steps: denoising steps; with ``strength`` below 1 only that share of them is run.
-        guidance: classifier-free guidance scale; None is 7.5 if there is a prompt and 1 if there is none, when
-            guidance could change nothing but would double the time.
+            ``stable-diffusion-v1-5/stable-diffusion-inpainting``, which is downloaded if it is not in the cache.
+        prompt: description of the filling; an empty one removes objects.
+        negative_prompt: description of content to avoid.
+        strength: share of the old content that is destroyed, above 0 up to 1.
+        steps: denoising steps; with ``strength`` below 1, only that share of them is run.
+        guidance: classifier-free guidance scale; None is 7.5 with a prompt and 1, which saves half the time, without.
         dtype: ``auto`` or one of ``PRECISIONS``.
         device: ``auto`` or a device of torch.
         batch: images that go through the pipeline at once in ``inpaint_batch``.
@@ -118,7 +115,7 @@ class DiffusersInpainter:
         """
         if not len(images) == len(masks) == len(rngs):
             raise InputError(f"{len(images)} images, {len(masks)} masks and {len(rngs)} generators; give one of each")
-        # drawn for empty masks too, so that what comes after does not depend on the mask
+        # drawn for empty masks too, so that later draws do not depend on the mask
         seeds = [int(rng.integers(2**63)) for rng in rngs]
         results = [image.copy() for image in images]
         fitted = {i: self._fit(images[i], masks[i]) for i in range(len(images)) if masks[i].any()}
@@ -158,7 +155,7 @@ class DiffusersInpainter:
         return np.asarray(pictures, dtype=np.float32)
 
     def _options(self, count: int) -> dict[str, Any]:
-        """What not every pipeline has, by the names that diffusers uses."""
+        """Return the options that not every pipeline has, by their names in diffusers."""
         return {
             "prompt": [self.prompt] * count,
             "negative_prompt": [self.negative_prompt] * count,
@@ -170,7 +167,7 @@ class DiffusersInpainter:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """An image and mask in the pipeline's size, and the height and width of what is no padding in them."""
+    """An image and mask in the pipeline's size, and their height and width without padding."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -213,8 +210,8 @@ def load_pipeline(model: str, *, dtype: torch.dtype) -> Any:
     """Load an inpainting pipeline from a folder or the hub, without its safety checker and progress bars.
 
     Raises:
-        WeightsUnavailableError: the hub's model is not in the cache and cannot be had.
-        InputError: diffusers is missing, or what is there is no pipeline that can inpaint.
+        WeightsUnavailableError: the model is neither in the cache nor available from the hub.
+        InputError: diffusers is missing, or the model is no inpainting pipeline.
     """
     if Path(model).is_dir() or not _HUB_NAME.fullmatch(model):
         folder = require_folder(model, hint="give a folder with a model_index.json, or a repository on the hub")
@@ -265,7 +262,7 @@ def _ask_hub(model: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars while loading, and no warnings: the libraries warn of each other's arguments, not the user's."""
+    """Hide progress bars and the libraries' warnings about each other's arguments while a model is loaded."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -289,7 +286,7 @@ def _check(*, strength: float, steps: int, batch: int, feather: int) -> None:
 
 
 def _check_options(pipeline: Any, options: dict[str, Any]) -> None:
-    """Refuse what the user asked of a pipeline that cannot do it."""
+    """Refuse options that the pipeline does not have."""
     neutral = {"prompt": [""], "negative_prompt": [""], "strength": 1.0, "guidance_scale": 1.0}
     accepted = inspect.signature(pipeline.__call__).parameters
     for name, value in options.items():

@@ -1,4 +1,4 @@
-"""What a local change shows that is made of the picture itself: stained, worn, cracked, or from another place."""
+"""Fillings of a local change that are made of the picture itself: stained, worn, cracked, or from another place."""
 
 from collections.abc import Callable
 
@@ -56,7 +56,7 @@ def _gaping(rng: np.random.Generator, image: Float32[np.ndarray, "h w 3"]) -> Fl
     return image * cv2.merge([light, light, light])
 
 
-#: What is made of the picture itself; the other filling, ``texture``, is foreign.
+#: Fillings made of the picture itself; the other filling, ``texture``, is foreign.
 OWN_FILLINGS: dict[str, Filling] = {
     "tint": _tinted,
     "elsewhere": _elsewhere,

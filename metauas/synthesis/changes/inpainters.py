@@ -1,4 +1,4 @@
-"""Inpainters as a recipe names them: OpenCV's by their method, networks as ``lama:FILE`` and ``diffusers:MODEL``."""
+"""Inpainters by their name in a recipe: a method of OpenCV, ``lama:FILE`` or ``diffusers:MODEL``."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,10 +20,10 @@ _NETWORKS: dict[str, type[LamaInpainter] | type[DiffusersInpainter]] = {
 
 
 def check_inpainter(name: str) -> str:
-    """Return a name that is one.
+    """Return the name of an inpainter.
 
     Raises:
-        InputError: it is none; names the nearest.
+        InputError: the name is not known; names the nearest.
     """
     kind, _, model = name.partition(":")
     if kind in _NETWORKS and model:
@@ -32,16 +32,16 @@ def check_inpainter(name: str) -> str:
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of an inpainter: the keyword arguments of its class, such as ``strength`` of a pipeline.
+    """Return the options of an inpainter, which are the keyword arguments of its class.
 
     Raises:
-        InputError: an option is not known to this inpainter, or of the wrong type.
+        InputError: the inpainter has no such option, or its type is wrong.
     """
     made = signature(_NETWORKS.get(name.partition(":")[0], OpenCVInpainter))
     known: dict[str, Any] = {
         p.name: (p.annotation, p.default) for p in made.parameters.values() if p.kind is Parameter.KEYWORD_ONLY
     }
-    known.pop("method", None)  # the name says it
+    known.pop("method", None)  # given by the name
     known.pop("trusted", None)  # a recipe may come from strangers
     fields: Any = create_model("InpainterOptions", __base__=Settings, **known)
     checked: dict[str, Any] = fields.parse(options, origin=f"options of {name}").model_dump(include=set(options))
@@ -49,11 +49,11 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def create_inpainter(name: str, options: Mapping[str, Any]) -> Inpainter:
-    """Return the inpainter; the last one made is kept, for a network is large and both splits can share it.
+    """Return the inpainter; the last one is cached, so that both splits share a network.
 
     Raises:
-        InputError: what its class says of a file, a model or a value.
-        WeightsUnavailableError: a model that the hub does not give.
+        InputError: a file, model or value is wrong.
+        WeightsUnavailableError: the hub does not give the model.
     """
     return _made(name, tuple(sorted(options.items())))
 

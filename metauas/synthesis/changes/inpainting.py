@@ -1,4 +1,4 @@
-"""Inpainting: fill a masked region so that the objects in it are gone."""
+"""Inpainting: fill a masked region to remove the objects in it."""
 
 from typing import Protocol, runtime_checkable
 
@@ -16,8 +16,8 @@ METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 class Inpainter(Protocol):
     """Anything that fills a masked region from its surroundings.
 
-    The contract: outside of the mask, grown by the inpainter's ``feather`` if it has one, pixels come back unchanged
-    to the bit. What is drawn at random comes from ``rng`` alone.
+    Outside of the mask, grown by ``feather`` if the inpainter has one, pixels stay equal to the bit. All random
+    choices come from ``rng``.
     """
 
     def __call__(
@@ -32,8 +32,8 @@ class OpenCVInpainter:
 
     Args:
         method: ``telea`` (fast marching, Telea 2004) or ``navier-stokes`` (Bertalmio 2001).
-        radius: pixels around a point that are taken into account.
-        grain: puts the surroundings' fine grain back on the smooth filling, so that smoothness is not the cue.
+        radius: pixels around a point that are used.
+        grain: adds the fine grain of the surroundings to the smooth filling, so that smoothness is no cue.
     """
 
     def __init__(self, *, method: str = "telea", radius: float = 3.0, grain: bool = True) -> None:
@@ -53,10 +53,10 @@ class OpenCVInpainter:
 
 
 def _grain_of(image: np.ndarray, *, mask: np.ndarray, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
-    """The image's own high frequencies, taken from a random other place with as little of the mask as chance gives."""
+    """Return high frequencies of the image from a random other place."""
     fine = image - cv2.GaussianBlur(image, (0, 0), 1.5)
-    fine[mask] = 0  # the object's own edges must not come back
-    usual = 3 * float(np.median(np.abs(fine[::3, ::3])))  # beyond are edges, and another object's must not come either
+    fine[mask] = 0  # without the object's edges
+    usual = 3 * float(np.median(np.abs(fine[::3, ::3])))  # larger values are edges of other objects
     fine = np.clip(fine, -usual, usual)
     shift = [int(rng.integers(side // 4, side - side // 4)) for side in image.shape[:2]]
     return np.roll(fine, shift, axis=(0, 1))
@@ -71,8 +71,8 @@ def keep_outside(
 ) -> Float32[np.ndarray, "h w 3"]:
     """Return ``filled`` in the mask and ``image`` outside of it.
 
-    The filling fades out linearly with the distance from the mask and is gone at ``feather`` pixels; from there on
-    the image is the same to the bit.
+    The filling fades out linearly with the distance from the mask. From ``feather`` pixels on, the image is the same
+    to the bit.
     """
     if not mask.any():
         return image.copy()

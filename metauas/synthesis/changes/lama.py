@@ -37,25 +37,23 @@ def _check_published(path: Path) -> None:
 
 
 class LamaInpainter:
-    """Fills regions with LaMa in one pass of the network: no prompt, no randomness, a fraction of diffusion's time.
+    """Fills regions with LaMa in one pass of the network, without a prompt and without randomness.
 
-    The file is the TorchScript export that IOPaint uses, ``big-lama.pt`` from the releases of
-    https://github.com/Sanster/models, made of the official weights of https://github.com/advimman/lama (Apache 2.0).
-    Its ``forward(image, mask)`` takes (1, 3, H, W) in [0, 1] and (1, 1, H, W) of {0, 1} and returns (1, 3, H, W) in
-    [0, 1]; images are padded by mirroring to multiples of 8.
+    The file is the TorchScript export ``big-lama.pt`` of https://github.com/Sanster/models, made of the official
+    weights of https://github.com/advimman/lama (Apache 2.0). Its ``forward(image, mask)`` takes (1, 3, H, W) in [0, 1]
+    and (1, 1, H, W) of {0, 1} and returns (1, 3, H, W) in [0, 1]. Images are mirrored to multiples of 8 pixels.
 
-    A TorchScript archive holds a program of torch's own operators: no Python, yet a program, which can read and write
-    files, and torch's reader is not hardened against malice. It is the one kind of file in this package that is
-    executed. So without your word only the published file is opened, known by its checksum; for another one, say one
-    that you exported yourself, give ``trusted=True`` or set ``METAUAS_TRUST_TORCHSCRIPT=1``. No recipe can say so.
+    TorchScript is a program that can read and write files. So by default only the published file is opened, which is
+    known by its checksum. For another file, give ``trusted=True`` or set ``METAUAS_TRUST_TORCHSCRIPT=1``. A recipe
+    cannot set either.
 
-    A pickled inpainter leaves the network behind and reads it again where it is first used.
+    A pickled inpainter does not hold the network; it is read again at the first use.
 
     Args:
         path: the TorchScript file.
         device: ``auto`` or a device of torch.
         feather: pixels around the mask over which filling and original are blended.
-        trusted: execute the file even if it is not the published one.
+        trusted: open the file even if it is not the published one.
 
     Raises:
         InputError: the file is missing, damaged, not trusted, no TorchScript, or another network.
@@ -81,7 +79,7 @@ class LamaInpainter:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return torch.jit.load(str(self.path), map_location=self.device).eval()
         except Exception as error:  # torch's reader meets garbage with RuntimeError, ValueError and others
-            raise InputError(f"{self.path} cannot be read as TorchScript ({error}); copy it anew. {_WHERE}") from error
+            raise InputError(f"{self.path} cannot be read as TorchScript ({error}); copy it again. {_WHERE}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "network"}
@@ -102,7 +100,7 @@ class LamaInpainter:
         network = self.network
         try:
             filled = network(picture, hole)
-        except Exception as error:  # whatever another network does with these inputs
+        except Exception as error:  # another network may raise any error
             raise InputError(
                 f"{self.path} is no LaMa: it cannot take an image and a mask ({error}). {_WHERE}"
             ) from error

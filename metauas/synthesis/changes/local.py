@@ -1,8 +1,7 @@
 """Local-region change after DRAEM (Zavrtanik et al., ICCV 2021): a region takes on a foreign appearance.
 
-A *region* says where (thresholded Perlin noise as published; strokes and spots are ours), a *filling* says what is
-seen there (a foreign texture as published; a tint or another place of the same picture are ours), and the opacity β
-says how much: ``changed = (1 − β)·image + β·filling`` inside of the region.
+Inside of a *region*, the picture is blended with a *filling* at opacity β: ``(1 − β)·image + β·filling``. Thresholded
+Perlin noise as region and a foreign texture as filling are DRAEM's. The other regions and fillings are ours.
 """
 
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from metauas.synthesis.changes.augmentation import augment_texture
 from metauas.synthesis.changes.fillings import OWN_FILLINGS
 from metauas.synthesis.changes.objects import shape_anywhere
 from metauas.synthesis.drawn.noise import perlin_noise
+from metauas.synthesis.drawn.shapes import on_circle
 from metauas.synthesis.pictures.picture import PictureSource
 
 Region = Callable[[np.random.Generator, int], np.ndarray]
@@ -37,9 +37,7 @@ def stroke_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"
     steps = int(rng.integers(6, 40))
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, rng.uniform(0.05, 0.5), steps))
     stride = size * rng.uniform(0.008, 0.03)
-    path = size * rng.uniform(0.15, 0.85, 2) + stride * np.cumsum(
-        np.stack([np.cos(heading), np.sin(heading)], axis=1), axis=0
-    )
+    path = size * rng.uniform(0.15, 0.85, 2) + stride * np.cumsum(on_circle(heading), axis=0)
     canvas = np.zeros((size, size), np.uint8)
     points = np.rint(path).astype(int).tolist()
     for start, end in pairwise(points):
@@ -50,7 +48,7 @@ def stroke_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s s"
 def crack_region(
     rng: np.random.Generator, size: int, *, lengths: tuple[float, float] = (0.15, 0.8), widest: float = 1 / 32
 ) -> Bool[np.ndarray, "s s"]:
-    """A crack: a jagged path that widens and narrows, thins out at its end, and may branch; in shares of the side."""
+    """A crack: a jagged path of varying width that may branch; ``lengths`` and ``widest`` are shares of the side."""
     canvas = np.zeros((size, size), np.uint8)
     start, heading = size * rng.uniform(0.05, 0.95, 2), rng.uniform(0, 2 * np.pi)
     length, width = size * rng.uniform(*lengths), rng.uniform(1, 1 + size * widest)
@@ -70,8 +68,8 @@ def hairline_region(rng: np.random.Generator, size: int) -> Bool[np.ndarray, "s 
 
 
 def _jagged(rng: np.random.Generator, *, start: np.ndarray, heading: float, length: float) -> np.ndarray:
-    """Path (n, 2) whose middles are pushed aside again and again (midpoint displacement, Fournier et al., 1982)."""
-    path = np.stack([start, start + length * np.array([np.cos(heading), np.sin(heading)])])
+    """Return a path (n, 2) by midpoint displacement (Fournier et al., 1982)."""
+    path = np.stack([start, start + length * on_circle(heading)])
     aside = length * rng.uniform(0.06, 0.2)
     for _ in range(5):
         middles = (path[1:] + path[:-1]) / 2 + rng.normal(0, aside, (len(path) - 1, 2))
@@ -101,11 +99,11 @@ REGIONS: dict[str, Region] = {
 }
 FILLINGS = ("texture", *OWN_FILLINGS)
 
-#: What a local change draws from unless told otherwise.
+#: Default regions and fillings of a local change.
 USUAL_REGIONS = ("perlin", "stroke", "spot")
 USUAL_FILLINGS = ("texture", "tint", "elsewhere")
 
-#: Named settings of ``LocalChange``: ours, DRAEM's as published, and those of MetaUAS' public reproductions.
+#: Keyword arguments of ``LocalChange``: ours, DRAEM's as published, and those of MetaUAS' public reproductions.
 LOCAL_PRESETS: dict[str, dict[str, Any]] = {
     "ours": {},
     "draem": {
@@ -124,12 +122,12 @@ class LocalChange:
     """Changes a local region of a picture.
 
     Attributes:
-        textures: where foreign textures come from.
+        textures: source of foreign textures.
         regions: names out of ``REGIONS``; one is drawn for each change.
         fillings: names out of ``FILLINGS``; one is drawn for each change.
         opacity: range of β. DRAEM: (0.2, 1); the MetaUAS reproductions: (0.3, 1); ours: (0.1, 1).
-        augment: sends foreign textures through three of DRAEM's ten augmenters first.
-        soft_edges: share of the regions whose edge is blurred, for a hard edge would be a cue of its own. DRAEM: 0.
+        augment: whether foreign textures go through three of DRAEM's ten augmenters first.
+        soft_edges: share of the regions with a blurred edge, because a hard edge is a cue. DRAEM: 0.
     """
 
     textures: PictureSource
@@ -138,15 +136,6 @@ class LocalChange:
     opacity: tuple[float, float] = (0.1, 1.0)
     augment: bool = False
     soft_edges: float = 0.5
-
-    @classmethod
-    def preset(cls, name: str, *, textures: PictureSource) -> "LocalChange":
-        """Return the local change of one of ``LOCAL_PRESETS`` over ``textures``.
-
-        Raises:
-            InputError: the name is not known.
-        """
-        return cls(textures, **LOCAL_PRESETS[check_choice(name="preset", value=name, choices=LOCAL_PRESETS)])
 
     def __post_init__(self) -> None:
         if not (self.regions and self.fillings):

@@ -11,7 +11,7 @@ from metauas.synthesis.drawn.shapes import draw_shape
 from metauas.synthesis.pictures.picture import Picture
 
 _ADAPTED = 0.5  # share of the exchanges in which the new object takes on colours of its surroundings
-_ADAPTATION = (0.2, 0.5)  # how far; beyond, objects fade into the ground
+_ADAPTATION = (0.2, 0.5)  # share of the adaptation; above it, objects fade into the ground
 
 
 def choose_objects(picture: Picture, *, rng: np.random.Generator, largest: int = 3) -> Bool[np.ndarray, "h w"]:
@@ -30,10 +30,7 @@ def shape_anywhere(rng: np.random.Generator, *, size: int) -> Bool[np.ndarray, "
 
 
 def remove_objects(picture: Picture, *, rng: np.random.Generator, inpainter: Inpainter) -> Float32[np.ndarray, "h w 3"]:
-    """Return the picture with one to three objects inpainted away, their soft outlines included.
-
-    Read one way round the pair is a disappearance, read the other way an appearance.
-    """
+    """Return the picture without one to three of its objects; their soft outlines are inpainted too."""
     region = dilate(choose_objects(picture, rng=rng), pixels=2)
     return inpainter(picture.image, region, rng=rng)
 
@@ -43,9 +40,8 @@ def exchange_object(
 ) -> Float32[np.ndarray, "h w 3"]:
     """Return the picture with one object replaced by an object of ``donor``.
 
-    The old object is inpainted away; the new one is scaled to about its size, put in its place and blended over a
-    feathered border; every other time its colours are brought nearer to those around. So neither seam nor colour is
-    the only cue. (Poisson blending was tried and left out: it dissolves objects on plain surfaces.)
+    The old object is inpainted. The new one is scaled to about its size, put in its place and blended over a soft
+    border. Half of the time, its colours are moved towards those around it, so that colour is not the only cue.
     """
     old = choose_objects(picture, rng=rng, largest=1)
     ground = inpainter(picture.image, dilate(old, pixels=2), rng=rng)
@@ -69,10 +65,9 @@ def adapt_colours(
     region: Bool[np.ndarray, "h w"],
     share: float,
 ) -> Float32[np.ndarray, "h w 3"]:
-    """Return ``image`` with each channel's mean and deviation in ``region`` brought by ``share`` to the ground's there.
+    """Return ``image`` with each channel's mean and deviation in ``region`` moved by ``share`` to those of ``ground``.
 
-    The colour transfer of Reinhard et al. (2001), in RGB. Contrast changes by a factor of 2 at most, for a plain ground
-    would flatten any object.
+    This is the colour transfer of Reinhard et al. (2001) in RGB. Contrast changes by a factor of 2 at most.
     """
     if not region.any():
         return image
@@ -85,13 +80,13 @@ def adapt_colours(
 
 
 def _whole(objects: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """The masks that do not touch the border, where objects may be cut; all if every one does."""
+    """Return the masks that do not touch the border, or all if every mask does."""
     whole = [mask for mask in objects if not (mask[[0, -1]].any() or mask[:, [0, -1]].any())]
     return tuple(whole) or objects
 
 
 def _place(*, source: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Affine matrix (2, 3) that takes the ``source`` mask to the place and about the size of the ``target`` mask."""
+    """Return the affine matrix (2, 3) from the ``source`` mask to the place and about the size of ``target``."""
     sy, sx = (axis.mean() for axis in np.nonzero(source))
     ty, tx = (axis.mean() for axis in np.nonzero(target))
     scale = float(np.clip(np.sqrt(target.sum() / source.sum()), 0.25, 4)) * rng.uniform(0.7, 1.3)

@@ -1,8 +1,7 @@
-"""Drawn assemblies: products put together from many equal parts, of which one may be missing, misplaced or wrong.
+"""Drawn assemblies: products of many equal parts, one of which may be missing, misplaced or wrong.
 
-Gears, boards, connectors, blister packs: what is wrong there looks like what is right in the next place, so that no
-look at a spot alone, and no search for its like, finds it. A faulty item is drawn anew, not inpainted: no smear gives
-it away.
+In gears, boards, connectors and blister packs, a fault looks like a normal place nearby. Only the comparison with the
+same place of the prompt finds it. A faulty item is drawn without inpainting, so it has no artefacts.
 """
 
 from dataclasses import dataclass, replace
@@ -13,23 +12,23 @@ from jaxtyping import Bool, Float32
 from metauas.synthesis.changes.breakage import broken
 from metauas.synthesis.drawn.products import Piece, draw_piece, turned
 from metauas.synthesis.drawn.scenes import draw_ground
-from metauas.synthesis.drawn.shapes import fill_polygon, turn_points
+from metauas.synthesis.drawn.shapes import fill_polygon, on_circle, turn_points
 from metauas.synthesis.pictures.picture import Picture
 
-_SEATED = 0.4  # share of the rows with seats, such as pads and sockets, which show where a part is missing
-_TOOTHED = 0.2  # share of the assemblies with parts of the body's own material around it
+_SEATED = 0.4  # share of the rows with seats, such as pads and sockets
+_TOOTHED = 0.2  # share of the assemblies with teeth of the body's material around it
 _BROKEN = 0.25  # share of the removals that break a piece off the body instead
 _MOST = 3  # parts that are removed at once
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where one item has the parts of a row.
+    """The places of the parts of a row in one item.
 
     Attributes:
         centres: (n, 2), (x, y) in shares of the side.
         angles: (n,), radians.
-        sizes: (n,), factors; 0 where the part is missing.
+        sizes: (n,), factors; 0 for a missing part.
     """
 
     centres: np.ndarray
@@ -51,10 +50,10 @@ class Places:
         return replace(self, sizes=sizes)
 
     def misplaced(self, rng: np.random.Generator, index: int, *, radius: float) -> "Places":
-        """Return the places with one part beside its place, turned, too large or too small."""
+        """Return the places with one part moved, turned, and perhaps too large or too small."""
         centres, angles, sizes = self.centres.copy(), self.angles.copy(), self.sizes.copy()
         way = rng.uniform(0, 2 * np.pi)
-        centres[index] += radius * rng.uniform(0.3, 1.2) * np.array([np.cos(way), np.sin(way)])
+        centres[index] += radius * rng.uniform(0.3, 1.2) * on_circle(way)
         angles[index] += rng.choice([-1, 1]) * rng.uniform(0, 1.2)
         sizes[index] *= rng.choice([1.0, 1.0, 0.6, 1.5])
         return replace(self, centres=centres, angles=angles, sizes=sizes)
@@ -65,10 +64,10 @@ class Row:
     """Equal parts in a row, a grid or a ring.
 
     Attributes:
-        part: what is repeated.
-        places: where the design wants them.
-        radius: of a part, share of the side.
-        seat: what lies under every part, also under a missing one.
+        part: the repeated part.
+        places: places of the parts in the design.
+        radius: radius of a part, share of the side.
+        seat: a piece under every part, also under a missing one.
     """
 
     part: Piece
@@ -79,14 +78,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Item:
-    """One item of an assembly: what its parts lie on, and where they lie.
+    """One item of an assembly.
 
     Attributes:
         ground: (size, size, 3), without body or parts.
-        base: (size, size, 3), the body without parts.
-        body: where the body is.
+        base: (size, size, 3), the body on the ground, without parts.
+        body: mask of the body.
         rows: rows of the design.
-        places: this item's places, one for each row.
+        places: places of the item's parts, for each row.
     """
 
     ground: Float32[np.ndarray, "s s 3"]
@@ -132,7 +131,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Assembly:
-    """What all items share: the ground, the body and the rows, and how much items differ (shares, radians)."""
+    """The design of all items: ground, body and rows, and how much their parts differ (shift: share, turn: radians)."""
 
     ground: Float32[np.ndarray, "s s 3"]
     body: Piece | None
@@ -141,7 +140,7 @@ class Assembly:
     turn: float
 
     def item(self, rng: np.random.Generator) -> Item:
-        """Draw where one item has its parts, and how its grain lies."""
+        """Draw one item."""
         size = self.ground.shape[0]
         ground = base = turned(rng, self.ground)
         home = np.zeros((size, size), bool)
@@ -154,10 +153,10 @@ class Assembly:
 
 @dataclass(frozen=True)
 class DrawnAssemblies:
-    """Assemblies of random designs, each picture with another item beside it and a way to draw it with a fault."""
+    """Assemblies of random designs, with another item as sibling and with faulty items."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a picture (size, size, 3), its parts' masks, another item of its design, and what draws it faulty."""
+        """Return a picture (size, size, 3) of an item; its objects are the parts."""
         assembly = draw_assembly(rng, size=size)
         item = assembly.item(rng)
         image, masks = item.painted()
@@ -167,7 +166,7 @@ class DrawnAssemblies:
 
 
 def draw_assembly(rng: np.random.Generator, *, size: int) -> Assembly:
-    """Draw what all items of an assembly share, for pictures of ``size`` pixels."""
+    """Draw a design for pictures of ``size`` pixels."""
     centre, radius = rng.uniform(0.46, 0.54, 2), rng.uniform(0.25, 0.46)
     body = draw_piece(rng, size=size, centre=centre, radius=radius, textured=0.4) if rng.random() < 0.85 else None
     rows = [_row(rng, size=size, centre=centre, reach=radius) for _ in range(int(rng.integers(1, 8)))]
@@ -187,15 +186,15 @@ def _row(rng: np.random.Generator, *, size: int, centre: np.ndarray, reach: floa
     part = draw_piece(rng, size=size, centre=np.zeros(2), radius=radius, textured=0.15)
     seat = draw_piece(rng, size=size, centre=np.zeros(2), radius=radius * rng.uniform(0.6, 1.4))
     draw = LAYOUTS[int(rng.integers(len(LAYOUTS)))]
-    centres, angles = draw(rng, centre, reach, radius)
-    return Row(part, _places(centres, angles), radius, seat if rng.random() < _SEATED else None)
+    places = _places(*draw(rng, centre, reach, radius))
+    return Row(part, places, radius, seat if rng.random() < _SEATED else None)
 
 
 def _teeth(rng: np.random.Generator, body: Piece, *, reach: float) -> Row:
-    """Parts around the body, of its own material."""
+    """Return parts of the body's material around it."""
     radius = reach * rng.uniform(0.1, 0.25)
     round_body = np.linspace(0, 2 * np.pi, int(np.clip(2.2 * reach / radius, 5, 24)), endpoint=False)
-    out = reach * np.stack([np.cos(round_body), np.sin(round_body)], axis=1)
+    out = reach * on_circle(round_body)
     narrow = rng.uniform(0.5, 1.0)
     outline = radius * np.array([[-1, -narrow], [1, -narrow * 0.7], [1, narrow * 0.7], [-1, narrow]])
     return Row(replace(body, outline=outline), _places(body.centre + out, round_body), radius, None)
@@ -206,15 +205,15 @@ def _places(centres: np.ndarray, angles: np.ndarray) -> Places:
 
 
 def ring(rng: np.random.Generator, centre: np.ndarray, reach: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places around the middle, each part turned outwards."""
+    """Return places around the middle, with each part turned outwards."""
     around = reach * rng.uniform(0.25, 0.9)
     most = max(3, int(np.pi * around / (1.2 * radius)))
     angles = np.linspace(0, 2 * np.pi, int(rng.integers(3, min(most, 18) + 1)), endpoint=False)
-    return centre + around * np.stack([np.cos(angles), np.sin(angles)], axis=1), angles
+    return centre + around * on_circle(angles), angles
 
 
 def grid(rng: np.random.Generator, centre: np.ndarray, reach: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places in one to four rows of up to eight, level or upright or at any angle."""
+    """Return places in one to four rows of up to eight, level, upright or at any angle."""
     columns, rows = int(rng.integers(2, 9)), int(rng.integers(1, 5))
     pitch = radius * rng.uniform(2.1, 3.5)
     x, y = np.meshgrid(np.arange(columns) - (columns - 1) / 2, np.arange(rows) - (rows - 1) / 2)
@@ -225,7 +224,7 @@ def grid(rng: np.random.Generator, centre: np.ndarray, reach: float, radius: flo
 
 
 def single(rng: np.random.Generator, centre: np.ndarray, reach: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """One place, anywhere on the body."""
+    """Return one place on the body."""
     return centre + reach * rng.uniform(-0.65, 0.65, (1, 2)), rng.uniform(0, 2 * np.pi, 1)
 
 
@@ -233,7 +232,7 @@ LAYOUTS = (ring, grid, single, single)
 
 
 def _masks(piece: Piece, places: Places, *, size: int) -> list[Bool[np.ndarray, "size size"]]:
-    """Where each piece lies; nowhere for a missing one."""
+    """Return the mask of each piece, empty for a missing one."""
     return [
         fill_polygon((share * turn_points(piece.outline, angle=angle) + centre) * size, size=size)
         if share

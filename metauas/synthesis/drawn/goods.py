@@ -1,7 +1,7 @@
-"""Drawn goods: baked, grown or cast things, no two of which have the same outline, relief, creases or inclusions.
+"""Drawn goods: baked, grown or cast things that differ in outline, relief, creases and inclusions.
 
-Biscuits, nuts, fruits, castings: what is large and dark on one whole item may be a chip or a crease of its sort, while
-on a broken one the ground shows between two pieces, or where a piece is gone.
+On biscuits, nuts, fruits and castings, a large dark spot may be a normal chip or crease. On a broken item, the ground
+shows in a gap or in the place of a missing piece.
 """
 
 from dataclasses import dataclass, replace
@@ -20,16 +20,16 @@ from metauas.synthesis.pictures.picture import Picture
 _ROUND = 0.8  # share of the goods that are ellipses or blobs
 _ANY_TURN = 0.5  # share of the goods that lie turned by any angle
 _LARGEST_CHIP = 0.07  # radius, share of the side
-_WIDEST = 1 / 12  # of what a gap is wider than a crack, on either side, in shares of the side
+_WIDEST = 1 / 12  # largest extra width of a gap over a crack, on either side, in shares of the side
 
 
 @dataclass(frozen=True)
 class Creases:
-    """Shallow cracks of a whole item, which are none of its faults.
+    """Shallow cracks of a normal item.
 
     Attributes:
-        count: on average.
-        depth: share of the light that is missing in them.
+        count: mean number.
+        depth: share of the light that they lose.
         blur: Gaussian sigma of their edges, pixels.
     """
 
@@ -51,16 +51,16 @@ class Creases:
 
 @dataclass(frozen=True)
 class Sort:
-    """What all items of one sort of goods share.
+    """The design of all items of one sort of goods.
 
     Attributes:
-        ground: (size, size, 3), what they lie on.
-        body: outline, place and light of one of them.
-        surface: what it is made of.
-        bend: how much outlines differ, in shares of the outline.
-        turn: how far they are turned, radians to either side.
+        ground: (size, size, 3).
+        body: outline, place and light of an item.
+        surface: its material.
+        bend: difference of the outlines, in shares of the outline.
+        turn: largest turn, radians to either side.
         creases: shallow cracks.
-        inclusions: what is strewn anew in every item.
+        inclusions: pieces at random places of every item.
     """
 
     ground: Float32[np.ndarray, "s s 3"]
@@ -86,17 +86,17 @@ class Sort:
 
 @dataclass(frozen=True)
 class DrawnGoods:
-    """Goods of random sorts, each picture with another item of its sort beside it; any can be broken."""
+    """Goods of random sorts, with another item as sibling; every item can be broken."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a picture (size, size, 3) of an item, another item of its sort, and what breaks it."""
+        """Return a picture (size, size, 3) of an item without objects."""
         sort = draw_sort(rng, size=size)
         item, sibling = sort.item(rng), sort.item(rng).image
         return Picture(image=item.image, name="goods", sibling=sibling, faulty=item.faulty)
 
 
 def draw_sort(rng: np.random.Generator, *, size: int) -> Sort:
-    """Draw what all items of one sort share, for pictures of ``size`` pixels."""
+    """Draw a sort for pictures of ``size`` pixels."""
     shapes = (ellipse, blob) if rng.random() < _ROUND else OUTLINES
     outline = random_outline(rng, shapes=shapes, narrowest=0.6)
     surface = draw_surface(rng)
@@ -118,13 +118,13 @@ def draw_sort(rng: np.random.Generator, *, size: int) -> Sort:
 
 
 def draw_creases(rng: np.random.Generator) -> Creases:
-    """Draw the creases of a sort; every second one has none."""
+    """Draw the creases of a sort; half of the sorts have none."""
     count = rng.choice([0.0, rng.uniform(1, 8)])
     return Creases(count=count, depth=rng.uniform(0.1, 0.5), blur=rng.uniform(0.5, 1.5))
 
 
 def _chips(rng: np.random.Generator, *, size: int) -> Inclusions:
-    """Inclusions of one size, the fewer the larger they are."""
+    """Return inclusions of one size; large ones are few."""
     radius = float(np.exp(rng.uniform(np.log(0.008), np.log(_LARGEST_CHIP))))
     count = rng.uniform(2, 12) if radius > _LARGEST_CHIP / 3 else rng.uniform(3, 40)
     return Inclusions(draw_piece(rng, size=size, centre=np.zeros(2), radius=radius, textured=0.2), count=count)

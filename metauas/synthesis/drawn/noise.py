@@ -12,10 +12,9 @@ def perlin_noise(
 ) -> Float32[np.ndarray, "h w"]:
     """Perlin gradient noise of ``shape`` (H, W) on a lattice of ``cells`` (rows, columns), about in [-1, 1].
 
-    Perlin's interpolation is separable, so the field is a product of small matrices:
-    ``Dy·Gy·Wxᵀ + Wy·Gx·Dxᵀ``, with W the fade weights of the lattice lines, D = W times the distance to them, and
-    (Gy, Gx) unit gradients at the lattice points. That is some hundred times cheaper than four full-size
-    corner fields and gives the same numbers (Perlin, "Improving noise", SIGGRAPH 2002).
+    The interpolation (Perlin, "Improving noise", SIGGRAPH 2002) is separable, so the field is a product of small
+    matrices: ``Dy·Gy·Wxᵀ + Wy·Gx·Dxᵀ``, with W the fade weights of the lattice lines, D = W times the distance to
+    them, and (Gy, Gx) unit gradients at the lattice points.
     """
     angle = rng.uniform(0, 2 * np.pi, size=(cells[0] + 1, cells[1] + 1)).astype(np.float32)
     weights_y, distances_y = _lattice_weights(shape[0], cells[0])

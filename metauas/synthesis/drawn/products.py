@@ -1,7 +1,6 @@
-"""Drawn products: two items of one design, alike as two items of a production line are, never the same pixels.
+"""Drawn products: two items of one design differ in outline, grain and inclusions, as real items do.
 
-Pictures taken twice of the very same thing teach a network to look for the same pixels. Items differ: the outline
-wobbles, the grain lies elsewhere, inclusions (chips, seeds, pores, threads) are strewn anew. None of that is a change.
+Two views of one item would teach a network to look for equal pixels. Inclusions are chips, seeds, pores or threads.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ class Piece:
         centre: (x, y) in shares of the side.
         surface: its material, an image (size, size, 3) or a colour (3,).
         light: factor (size, size) of the light on it.
-        rim: how much darker it is where it ends.
+        rim: darkening of its edge.
     """
 
     outline: np.ndarray
@@ -49,7 +48,7 @@ class Piece:
         )
 
     def mask(self, *, size: int) -> Bool[np.ndarray, "size size"]:
-        """Return where it lies."""
+        """Return its mask."""
         return fill_polygon((self.outline + self.centre) * size, size=size)
 
     def painted(self, image: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s 3"]:
@@ -59,19 +58,19 @@ class Piece:
     def laid(
         self, image: Float32[np.ndarray, "s s 3"], *, part: Bool[np.ndarray, "s s"]
     ) -> Float32[np.ndarray, "s s 3"]:
-        """Return ``image`` with the piece's material on ``part``, which may be where many of its like lie."""
+        """Return ``image`` with the piece's material on ``part``, which may have many copies of it."""
         return lay(image, part=part, surface=self.surface, light=self.light, rim=self.rim, softness=0.6)
 
 
 @dataclass(frozen=True)
 class Inclusions:
-    """Small pieces of one material: ``piece`` again and again, ``count`` of them on average, anywhere on the body."""
+    """Copies of a small ``piece``, ``count`` on average, at random places of the body."""
 
     piece: Piece
     count: float
 
     def strewn(self, rng: np.random.Generator, *, home: Bool[np.ndarray, "s s"]) -> Bool[np.ndarray, "s s"]:
-        """Draw where one item has them, on ``home``."""
+        """Return the mask of one item's inclusions, on ``home``."""
         size = home.shape[0]
         mask = np.zeros((size, size), bool)
         places = np.argwhere(home)
@@ -83,7 +82,7 @@ class Inclusions:
     def laid(
         self, rng: np.random.Generator, image: Float32[np.ndarray, "s s 3"], *, home: Bool[np.ndarray, "s s"]
     ) -> Float32[np.ndarray, "s s 3"]:
-        """Return ``image`` with those of one item on it."""
+        """Return ``image`` with one item's inclusions."""
         return self.piece.laid(image, part=self.strewn(rng, home=home))
 
 
@@ -93,10 +92,10 @@ class Item:
 
     Attributes:
         image: (size, size, 3).
-        fixtures: the visible mask of each.
-        ground: (size, size, 3), what it lies on.
-        home: where its body is; everywhere if it has none.
-        widest: of what a gap in it is wider than a crack, in shares of the side.
+        fixtures: visible mask of each.
+        ground: (size, size, 3).
+        home: mask of the body; True everywhere without a body.
+        widest: largest extra width of a gap over a crack, in shares of the side.
     """
 
     image: Float32[np.ndarray, "s s 3"]
@@ -106,20 +105,22 @@ class Item:
     widest: float = NARROW
 
     def faulty(self, rng: np.random.Generator, kind: str) -> Float32[np.ndarray, "s s 3"]:
-        """Return the item broken; whatever the kind, for nothing comes in the place of what is gone."""
+        """Return the broken item, for any kind of change."""
         return broken(rng, self.image, ground=self.ground, body=self.home, widest=self.widest)
 
 
 @dataclass(frozen=True)
 class Design:
-    """What all items of a product share.
+    """The design of all items of a product.
 
     Attributes:
-        ground: (size, size, 3), what it lies on.
+        ground: (size, size, 3).
         body: the large piece, if it has one.
         fixtures: pieces in fixed places.
-        inclusions: what is strewn anew in every item.
-        shift, turn, wobble: how much items differ: shares of the side, radians, shares of the outline.
+        inclusions: pieces at random places of every item.
+        shift: difference of the fixtures' places, in shares of the side.
+        turn: difference of their angles, radians.
+        wobble: difference of the outlines, in shares of the outline.
     """
 
     ground: Float32[np.ndarray, "s s 3"]
@@ -151,20 +152,19 @@ class Design:
 
 @dataclass(frozen=True)
 class DrawnProducts:
-    """Products of random designs, each picture with another item of the same design beside it; some can be broken."""
+    """Products of random designs, with another item as sibling; some can be broken."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a picture (size, size, 3), its fixtures' masks, another item of its design, and what breaks it."""
+        """Return a picture (size, size, 3) of an item; its objects are the fixtures."""
         design = draw_design(rng, size=size)
-        item = design.item(rng)
-        sibling = design.item(rng).image
+        item, sibling = design.item(rng), design.item(rng).image
         objects = tuple(mask for mask in item.fixtures if mask.any())
         faulty = item.faulty if design.body is not None and rng.random() < _BREAKING else None
         return Picture(image=item.image, objects=objects, name="product", sibling=sibling, faulty=faulty)
 
 
 def draw_design(rng: np.random.Generator, *, size: int) -> Design:
-    """Draw what all items of a product share, for pictures of ``size`` pixels."""
+    """Draw a design for pictures of ``size`` pixels."""
     body = None
     if rng.random() >= _BODILESS:
         centre = rng.uniform(0.44, 0.56, 2)
@@ -186,7 +186,7 @@ def draw_design(rng: np.random.Generator, *, size: int) -> Design:
 
 
 def turned(rng: np.random.Generator, surface: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
-    """Return a square image turned by quarters and perhaps mirrored; a colour stays what it is."""
+    """Return a square image turned by quarters and perhaps mirrored; a colour (3,) is returned as it is."""
     if surface.ndim == 1:
         return surface
     quarter = np.rot90(surface, int(rng.integers(4)))

@@ -1,4 +1,4 @@
-"""Drawn scenes: parts with exact masks on a background, like photographs of simple products."""
+"""Drawn scenes: parts with exact masks on a background."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ class DrawnTextures:
     """Textures that fill the whole picture; they have no objects and look alike everywhere.
 
     Attributes:
-        places: draw a larger texture and show two places of it, as two photographs of one material do.
+        places: draw a larger texture; the sibling shows another place of it.
     """
 
     places: bool = False
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a stationary picture (size, size, 3); with ``places`` another place of it beside."""
+        """Return a stationary picture (size, size, 3)."""
         if not self.places:
             return Picture(image=draw_texture(rng, size=size), name="texture", stationary=True)
         large = draw_texture(rng, size=round(size * rng.uniform(1.2, 2.0)))
@@ -62,7 +62,7 @@ def draw_ground(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "
 
 
 def slanting_light(rng: np.random.Generator, *, size: int, strongest: float) -> Float32[np.ndarray, "size size"]:
-    """Factor (size, size) of light that grows to one side, from 1 to at most 1 + ``strongest``."""
+    """Return the factor (size, size) of light that grows to one side, by at most ``strongest``."""
     return np.asarray(1 + np.float32(rng.uniform(0, strongest)) * oblique_axis(rng, size), dtype=np.float32)
 
 
@@ -108,11 +108,11 @@ def lay(
     """Return ``image`` with a part on it.
 
     Args:
-        image: what it is laid on.
-        part: where it lies.
+        image: the background.
+        part: mask of the part.
         surface: its material, an image or a colour (3,).
         light: factor of the light on it.
-        rim: how much darker it is where it turns away, 0 for not at all.
+        rim: darkening of its edge, 0 for none.
         softness: Gaussian sigma of its edge, pixels.
     """
     alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), softness)

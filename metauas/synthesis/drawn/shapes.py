@@ -1,10 +1,10 @@
-"""Closed outlines: the parts of drawn scenes, and stand-ins for objects where no mask is at hand."""
+"""Closed outlines: the parts of drawn scenes, and shapes for pictures without objects."""
 
 from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 Shape = Callable[[np.random.Generator], np.ndarray]
 
@@ -19,17 +19,25 @@ def draw_shape(
 def random_outline(
     rng: np.random.Generator, *, shapes: Sequence[Shape] | None = None, narrowest: float = 0.4
 ) -> np.ndarray:
-    """Return one of ``shapes``, (n, 2) points about (0, 0) and within 1 of it, narrowed and turned at random.
+    """Return an outline of one of ``shapes``, narrowed and turned at random.
 
     Args:
-        rng: where it is drawn from.
-        shapes: what draws an outline; by default all of ``OUTLINES``.
-        narrowest: least ratio of width to length.
+        rng: the generator.
+        shapes: functions that draw an outline; by default ``OUTLINES``.
+        narrowest: smallest ratio of width to length.
+
+    Returns:
+        (n, 2) points about (0, 0), within 1 of it.
     """
     shapes = shapes or OUTLINES
     outline = shapes[int(rng.integers(len(shapes)))](rng)
     aspect = rng.uniform(narrowest, 1.0)
     return turn_points(outline * [1.0, aspect], angle=rng.uniform(0, 2 * np.pi))
+
+
+def on_circle(angles: Float[np.ndarray, "*n"] | float) -> Float[np.ndarray, "*n 2"]:
+    """Return the points (x, y) of the unit circle at some angles, radians."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
 def turn_points(points: np.ndarray, *, angle: float) -> np.ndarray:
@@ -46,9 +54,8 @@ def fill_polygon(points: np.ndarray, *, size: int) -> Bool[np.ndarray, "size siz
 
 
 def ellipse(rng: np.random.Generator) -> np.ndarray:
-    """Outline (n, 2) of a circle, the aspect being given later."""
-    t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    return np.stack([np.cos(t), np.sin(t)], axis=1)
+    """Outline (n, 2) of a circle, which ``random_outline`` narrows."""
+    return on_circle(np.linspace(0, 2 * np.pi, 48, endpoint=False))
 
 
 def superellipse(rng: np.random.Generator) -> np.ndarray:
@@ -62,7 +69,7 @@ def polygon(rng: np.random.Generator) -> np.ndarray:
     """Outline (n, 2) of an irregular polygon of 3 to 8 corners."""
     corners = int(rng.integers(3, 9))
     t = np.sort(rng.uniform(0, 2 * np.pi, corners))
-    return np.stack([np.cos(t), np.sin(t)], axis=1) * rng.uniform(0.6, 1.0, (corners, 1))
+    return on_circle(t) * rng.uniform(0.6, 1.0, (corners, 1))
 
 
 def cog(rng: np.random.Generator) -> np.ndarray:
@@ -70,7 +77,7 @@ def cog(rng: np.random.Generator) -> np.ndarray:
     teeth = int(rng.integers(5, 14))
     t = np.linspace(0, 2 * np.pi, teeth * 4, endpoint=False)
     radius = np.where(np.arange(teeth * 4) % 4 < 2, 1.0, rng.uniform(0.5, 0.9))
-    return np.stack([np.cos(t), np.sin(t)], axis=1) * radius[:, None]
+    return on_circle(t) * radius[:, None]
 
 
 def blob(rng: np.random.Generator) -> np.ndarray:
@@ -78,7 +85,7 @@ def blob(rng: np.random.Generator) -> np.ndarray:
     t = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     waves = [rng.uniform(-0.5, 0.5) / k * np.cos(k * t + rng.uniform(0, 2 * np.pi)) for k in range(2, 6)]
     radius = 1 + np.sum(waves, axis=0)
-    return np.stack([np.cos(t), np.sin(t)], axis=1) * (radius / radius.max())[:, None]
+    return on_circle(t) * (radius / radius.max())[:, None]
 
 
 OUTLINES = (ellipse, superellipse, polygon, cog, blob)

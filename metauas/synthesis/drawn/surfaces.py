@@ -1,7 +1,7 @@
-"""Drawn surfaces: grain, specks and blotches of a material, whose two specimens are alike, but not the same.
+"""Drawn surfaces: two specimens of one material with grain, specks and blotches.
 
-Asphalt, concrete, cast or sintered metal, leather, stone: photographs of two pieces of one material differ in how
-coarse, rough, soiled and sharp they are. None of that is a defect, while a fine crack is.
+Photographs of asphalt, concrete, metal, leather or stone differ in coarseness, roughness, dirt and sharpness. None of
+these is a defect, but a fine crack is.
 """
 
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ class Grain:
 
     Attributes:
         size: Gaussian sigma, pixels.
-        stretch: how many times longer it is from left to right.
-        strength: its deviation, in [0, 1] units of brightness.
+        stretch: factor of its size from left to right.
+        strength: standard deviation, in [0, 1] units of brightness.
     """
 
     size: float
@@ -37,12 +37,12 @@ class Grain:
 
 @dataclass(frozen=True)
 class Specks:
-    """Pores or stones, the rarer the higher the level that noise must pass.
+    """Pores or stones: places where noise is above a level.
 
     Attributes:
         size: Gaussian sigma of the noise, pixels.
-        level: in deviations of the noise.
-        contrast: what is added in a speck, in [0, 1] units; below 0 it is dark.
+        level: in standard deviations of the noise.
+        contrast: brightness added in a speck, in [0, 1] units; negative for dark specks.
     """
 
     size: float
@@ -50,7 +50,7 @@ class Specks:
     contrast: float
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s"]:
-        """Return what the specks add to the brightness."""
+        """Return the brightness that the specks add."""
         above = _noise(rng, size=size, sigma=(self.size, self.size)) - np.float32(self.level)
         return np.float32(self.contrast) * np.clip(3 * above, 0, 1)
 
@@ -61,7 +61,7 @@ class Surface:
 
     Attributes:
         tone: mean colour, RGB in [0, 1].
-        tint: how the grain's brightness is shared out to the channels; about 1.
+        tint: factor of the grain in each channel, about 1.
         grains: layers of noise.
         specks: layers of pores or stones.
         blotches: strength of slow changes of brightness.
@@ -76,7 +76,7 @@ class Surface:
     blur: float
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "size size 3"]:
-        """Return a picture of the specimen; other generators show other places of it."""
+        """Return a picture of the specimen; another generator shows another place."""
         slow = fractal_noise(rng, shape=(size, size), coarsest=int(rng.integers(1, 4)), octaves=3)
         field = np.float32(self.blotches) * (slow - slow.mean())
         layers: tuple[Grain | Specks, ...] = (*self.grains, *self.specks)
@@ -105,10 +105,10 @@ class Surface:
 
 @dataclass(frozen=True)
 class DrawnSurfaces:
-    """Surfaces of grained material; two specimens of one material lie side by side."""
+    """Surfaces of grained material, with another specimen as sibling."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
-        """Return a stationary picture (size, size, 3) of a specimen, and one of another beside it."""
+        """Return a stationary picture (size, size, 3) of a specimen."""
         surface = draw_surface(rng)
         image, sibling = (surface.alike(rng).draw(rng, size=size) for _ in range(2))
         return Picture(image=image, name="surface", stationary=True, sibling=sibling)

@@ -1,7 +1,6 @@
 """Textures drawn by code: a scalar pattern, coloured by a random palette.
 
-Every pattern is a function ``(rng, size) -> (size, size)`` float32 in [0, 1]. They stand in for a texture folder such
-as DTD where none is at hand.
+Every pattern is a function ``(rng, size) -> (size, size)`` float32 in [0, 1].
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ def draw_texture(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, 
 def draw_pattern(
     rng: np.random.Generator, patterns: Mapping[str, Pattern], *, size: int
 ) -> Float32[np.ndarray, "size size"]:
-    """Draw one of some patterns, all of which are as likely."""
+    """Draw one of ``patterns`` with equal chances."""
     return patterns[str(rng.choice(list(patterns)))](rng, size)
 
 

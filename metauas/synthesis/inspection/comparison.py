@@ -1,8 +1,8 @@
-"""How much query and prompt of a pair differ inside and outside of the mask, once pose and light are accounted for.
+"""Differences of query and prompt inside and outside of the mask, after correction of pose and light.
 
-On small copies, the prompt is laid over the query by an affine warp (enhanced correlation coefficient, Evangelidis and
-Psarakis, PAMI 2008) and each channel's mean and deviation are brought to the query's, all outside of the mask. Where
-the two show different places, as with textures, nothing can be laid over anything; then only light is accounted for.
+On small copies, the prompt is aligned to the query by an affine warp (enhanced correlation coefficient, Evangelidis and
+Psarakis, PAMI 2008), and each channel gets the query's mean and deviation, all outside of the mask. Two places of a
+texture cannot be aligned; then only light is corrected.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,26 @@ from metauas.files.images import resize_mask
 from metauas.synthesis.changes.objects import dilate
 from metauas.synthesis.pairs import ChangePair
 
-_SIDE = 96  # pixels of the copies; registering larger ones takes longer and finds no more
+_SIDE = 96  # pixels of the copies
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-3)
 _STAGES = ((cv2.MOTION_EUCLIDEAN, 15), (cv2.MOTION_AFFINE, 5))  # motion, and pixels of the registration's own blur
-_CORRELATION = 0.6  # less, and what was laid over the query is something else
+_CORRELATION = 0.6  # smallest correlation of aligned images
 _OVERLAP = 0.3  # share of the query that must be left to compare
-_REACH = {True: 2, False: 10}  # pixels by which a change may lie beside its mask, aligned or not
+_REACH = {True: 2, False: 10}  # largest distance of a change from its mask, pixels, aligned or not
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is left of the difference between query and prompt. All but ``is_aligned`` in [0, 1] units of brightness.
+    """The remaining difference between query and prompt, in [0, 1] units of brightness.
 
     Attributes:
-        is_aligned: whether the prompt could be laid over the query.
-        light: by how much the means of a channel differ outside of the mask, for the channel where it is most.
+        is_aligned: whether the prompt could be aligned to the query.
+        light: difference of the means of a channel outside of the mask, the largest of three.
         outside: mean difference outside of the mask.
         peak: the 99th percentile of the difference outside of the mask, after a slight blur.
         inside: mean difference inside of the mask; NaN without one.
-        visibility: how many times larger the difference is around the mask than elsewhere: the mean of the largest
-            values, as many as the mask has pixels, and as large a share of them elsewhere. At 1 the mask might as well
-            be anywhere; NaN without a mask.
+        visibility: ratio of the difference around the mask to that elsewhere. Both are means of the largest values,
+            in the share that the mask has of its surroundings. 1 is no visible change; NaN without a mask.
     """
 
     is_aligned: bool
@@ -51,7 +50,7 @@ def compare(pair: ChangePair) -> Comparison:
     query, prompt = _small(pair.query.numpy()), _small(pair.prompt.numpy())
     mask = resize_mask(pair.mask[0].numpy() > 0, (_SIDE, _SIDE))
     outside = cv2.erode((~mask).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    if not outside.any():  # all is marked: nothing is left that could tell pose and light
+    if not outside.any():  # all is marked
         outside = np.ones_like(mask)
     light = float(np.abs(cv2.absdiff(_mean(query, outside), _mean(prompt, outside))).max())
     lit = _relit(prompt, query, where=outside)
@@ -90,7 +89,7 @@ def _mean_of_largest(values: np.ndarray, share: float) -> float:
 def _aligned(
     prompt: Float32[np.ndarray, "s s 3"], query: Float32[np.ndarray, "s s 3"], *, where: Bool[np.ndarray, "s s"]
 ) -> tuple[Float32[np.ndarray, "s s 3"] | None, Bool[np.ndarray, "s s"]]:
-    """Return the prompt laid over the query and where both are in view; None if nothing fits."""
+    """Return the aligned prompt, or None if nothing fits, and the mask of the pixels that are in view of both."""
     warp = _registered(prompt, query, where=where)
     if warp is None:
         return None, where
@@ -100,12 +99,12 @@ def _aligned(
         return None, where
     over = cv2.warpAffine(prompt, warp, side, flags=how, borderMode=cv2.BORDER_REFLECT_101)
     over = _relit(np.asarray(over, dtype=np.float32), query, where=in_view)
-    # what lies pixel on pixel already is only blurred by a warp
+    # a warp only blurs images that were aligned before
     return min((prompt, over), key=lambda image: float(_size(query - image)[in_view].mean())), in_view
 
 
 def _registered(prompt: np.ndarray, query: np.ndarray, *, where: np.ndarray) -> np.ndarray | None:
-    """Find the affine matrix (2, 3) from the query's pixels to the prompt's: turned and shifted first, then freely."""
+    """Return the affine matrix (2, 3) from the query's pixels to the prompt's; None if the images do not fit."""
     template, image = (cv2.cvtColor(side, cv2.COLOR_RGB2GRAY) for side in (query, prompt))
     fit, warp, seen = 0.0, np.eye(2, 3, dtype=np.float32), where.astype(np.uint8)
     for motion, blur in _STAGES:
@@ -120,7 +119,7 @@ def _registered(prompt: np.ndarray, query: np.ndarray, *, where: np.ndarray) -> 
 def _relit(
     image: Float32[np.ndarray, "s s 3"], like: Float32[np.ndarray, "s s 3"], *, where: Bool[np.ndarray, "s s"]
 ) -> Float32[np.ndarray, "s s 3"]:
-    """Return ``image`` with each channel's mean and deviation as in ``like``, contrast halved or doubled at most."""
+    """Return ``image`` with each channel's mean and deviation as in ``like``, by a gain of 0.5 to 2."""
     inside = where.astype(np.uint8)
     (mean, deviation), (wanted, spread) = (cv2.meanStdDev(picture, mask=inside) for picture in (image, like))
     gain = np.clip(spread / np.maximum(deviation, 1e-3), 0.5, 2)

@@ -1,4 +1,4 @@
-"""Looking at pairs: some of one kind, and statistics of many."""
+"""Pairs of one kind, and statistics of pairs."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,13 +21,13 @@ def pairs_of_kind(synthesizer: PairSynthesizer, kind: str, *, count: int, seed: 
 
 
 def describe_pairs(pairs: Iterable[ChangePair]) -> pd.DataFrame:
-    """Return one row a pair: kind, source and changed area (percent of the query)."""
+    """Return kind, source and changed area (percent of the query) of each pair."""
     rows = [{"kind": p.kind, "source": p.source, "changed area": 100 * float(p.mask.mean())} for p in pairs]
     return pd.DataFrame(rows)
 
 
 def summarise_pairs(described: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a kind: number of pairs, share, and mean, smallest and largest changed area (percent)."""
+    """Return for each kind the number of pairs, share, and mean, smallest and largest changed area (percent)."""
     table = described.groupby("kind")["changed area"].agg(["count", "mean", "min", "max"])
     table.columns = pd.Index(["pairs", "mean", "smallest", "largest"])
     table.insert(1, "share", 100 * table["pairs"] / len(described))

@@ -1,4 +1,4 @@
-"""Figures of pairs and of the pictures that they are made of."""
+"""Figures of pairs and of pictures."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -22,7 +22,7 @@ class _Pair(Protocol):
 
 
 def show_pairs(pairs: Sequence[Any], *, across: int = 2, titles: Sequence[str] | None = None) -> Figure:
-    """Show pairs (``ChangePair``): query, prompt, mask and absolute difference, ``across`` pairs beside each other."""
+    """Show query, prompt, mask and absolute difference of pairs (``ChangePair``), ``across`` pairs in a row."""
     names = titles or [pair.kind for pair in pairs]
     rows = [_pair_row(pair, name) for pair, name in zip(pairs, names, strict=True)]
     return picture_grid(rows, headings=("query", "prompt", "mask", "|difference|"), across=across)
@@ -30,13 +30,8 @@ def show_pairs(pairs: Sequence[Any], *, across: int = 2, titles: Sequence[str] |
 
 def _pair_row(pair: _Pair, title: str) -> tuple[str, list[np.ndarray]]:
     difference = (pair.query - pair.prompt).abs().mean(dim=0).numpy()
-    pictures = [
-        to_uint8(pair.query),
-        to_uint8(pair.prompt),
-        pair.mask[0].numpy(),
-        difference / max(0.3, difference.max()),
-    ]
-    return title, pictures
+    scaled = difference / max(0.3, difference.max())
+    return title, [to_uint8(pair.query), to_uint8(pair.prompt), pair.mask[0].numpy(), scaled]
 
 
 def show_pictures(pictures: Sequence[Any], *, across: int = 6) -> Figure:
@@ -51,19 +46,7 @@ def show_pictures(pictures: Sequence[Any], *, across: int = 6) -> Figure:
 
 
 def show_areas(described: pd.DataFrame) -> Figure:
-    """Draw how much of the query is changed, one dot a pair, for each kind (rows of ``describe_pairs``)."""
-    changed = described[described["changed area"] > 0]
-    import seaborn as sns  # only now: it takes seconds, and most notebooks draw without it
-
-    figure, axis = plt.subplots(figsize=(6.5, 2.4), layout="constrained")
-    sns.stripplot(changed, x="changed area", y="kind", hue="kind", palette="colorblind", size=3, alpha=0.6, ax=axis)
-    axis.set(xscale="log", xlabel="changed area, percent of the query (logarithmic)", ylabel="")
-    open_axes(figure)
-    return figure
-
-
-def show_area_histograms(described: pd.DataFrame) -> Figure:
-    """Draw how the changed area is distributed, a row for each kind (rows of ``describe_pairs``) that marks any."""
+    """Draw a histogram of the changed area for each kind that marks any; ``described`` is of ``describe_pairs``."""
     changed = described[described["changed area"] > 0]
     kinds = [kind for kind in sorted(set(described["kind"])) if (changed["kind"] == kind).any()]
     lowest = changed["changed area"].min() if kinds else 0.1

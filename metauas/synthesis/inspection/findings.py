@@ -1,4 +1,4 @@
-"""Checks of pairs that have been made: kinds, areas, duplicates, masks that mark nothing, changes without a mask."""
+"""Checks of pairs: kinds, areas, duplicates, masks that mark nothing, changes without a mask."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +14,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from metauas.errors import InputError
-from metauas.files import require_folder, write_json, write_text
+from metauas.files import write_json, write_text
 from metauas.progress import tqdm
-from metauas.synthesis.dataset import PairDataset
 from metauas.synthesis.inspection.comparison import compare
 from metauas.synthesis.pairs import ChangePair
-from metauas.synthesis.recipe import embedded_synthesizer
-from metauas.synthesis.written.cyws import CywsPairs, is_cyws
 
-#: What is looked for, and what it means that a pair is listed.
+#: Findings and their meaning for a pair.
 FINDINGS = {
     "exact duplicates": "query, prompt and mask are equal to the bit to those of an earlier pair",
     "near duplicates": "query and prompt both look like those of an earlier pair",
@@ -37,19 +34,19 @@ ByNumber = Dataset[ChangePair] | Sequence[ChangePair]
 _NEAR = 6  # of 126 bits; those of unrelated images differ in about half
 _VISIBLE = 1.2  # times the difference elsewhere; noise alone gives 1
 _FENCE = 3.0  # interquartile ranges above the upper quartile: Tukey's outer fence
-_FEWEST = 8  # pairs, below which there is no telling what is usual
+_FEWEST = 8  # pairs that are needed to judge outliers
 _SHOWN = 8  # pairs of a kind in its gallery
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the changed area
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in pairs.
+    """The result of an inspection.
 
     Attributes:
-        pairs: a row a pair, by its number: kind, source, changed area (percent of the query), what ``compare`` found,
-            and a column of booleans for each of ``FINDINGS``.
-        duplicates: a row for each pair that repeats an earlier one, as ``find_duplicates`` returns them.
+        pairs: a row for each pair, by number: kind, source, changed area (percent of the query), the values of
+            ``Comparison``, and a boolean for each of ``FINDINGS``.
+        duplicates: the table of ``find_duplicates``.
         examples: the first pairs of each kind, with their numbers.
     """
 
@@ -58,7 +55,7 @@ class Inspection:
     examples: Mapping[str, tuple[Numbered, ...]]
 
     def kinds(self) -> pd.DataFrame:
-        """Return a row a kind: pairs, share (percent), and quantiles of the changed area (percent of the query)."""
+        """Return for each kind the pairs, share (percent), and quantiles of the changed area (percent of the query)."""
         groups = self.pairs.groupby("kind")["changed area"]
         table = groups.quantile(np.array(_SHARES)).unstack()
         table.columns = pd.Index([f"area {share:.0%}" for share in _SHARES])
@@ -71,7 +68,7 @@ class Inspection:
         return {name: [int(i) for i in self.pairs.index[self.pairs[name]]] for name in FINDINGS}
 
     def summary(self) -> dict[str, Any]:
-        """Return all that is not a picture, ready for JSON."""
+        """Return the inspection without pictures, ready for JSON."""
         return {
             "pairs": len(self.pairs),
             "aligned": int(self.pairs["is_aligned"].sum()),
@@ -86,24 +83,21 @@ class Inspection:
     def write(
         self, folder: str | Path, *, pairs: Dataset[ChangePair] | Sequence[ChangePair] | None = None
     ) -> list[Path]:
-        """Write ``inspection.json``, ``pairs.csv``, ``areas.png`` and a gallery of each kind.
+        """Write ``inspection.json``, ``pairs.csv``, ``areas.png`` and a gallery of each kind; return the files.
 
         Args:
-            folder: where to; made if it is missing.
-            pairs: what was inspected, by number; with it, there is a gallery of each finding too.
-
-        Returns:
-            The files written.
+            folder: the output folder; made if it is missing.
+            pairs: the inspected pairs; with them, a gallery of each finding is written too.
         """
         import matplotlib.pyplot as plt
 
         from metauas import plots
-        from metauas.synthesis.inspection.figures import show_area_histograms, show_pairs
+        from metauas.synthesis.inspection.figures import show_areas, show_pairs
 
         out, galleries = Path(folder), dict(self.examples)
         if pairs is not None:
             galleries |= {name: tuple((i, pairs[i]) for i in found[:_SHOWN]) for name, found in self.findings().items()}
-        figures = {"areas.png": show_area_histograms(self.pairs)}
+        figures = {"areas.png": show_areas(self.pairs)}
         for name, numbered in galleries.items():
             if numbered:
                 titles = [f"{number}  {pair.kind}" for number, pair in numbered]
@@ -118,15 +112,12 @@ class Inspection:
 
 
 def inspect_pairs(pairs: Iterable[ChangePair]) -> Inspection:
-    """Look through pairs, a few milliseconds each; they are not kept, apart from some examples of each kind.
+    """Inspect pairs in a few milliseconds each; only some examples of each kind are kept.
 
-    - Duplicates: exact ones by a digest; near ones by a perceptual hash of 63 bits for each image, of which 6 of the
-      126 may differ.
-    - Nothing visible: the mask is empty, or ``Comparison.visibility`` is 1.2 or less. Only pairs that could be aligned
-      are judged by it: two places of a texture differ everywhere.
+    - Duplicates: exact ones by a digest; near ones by perceptual hashes that differ in at most 6 of 126 bits.
+    - Nothing visible: the mask is empty, or ``Comparison.visibility`` of an aligned pair is 1.2 or less.
     - Unmasked difference: ``light`` is beyond Tukey's outer fence (upper quartile + 3 interquartile ranges) of all
-      pairs, or ``peak`` is beyond that of the pairs that could be aligned, or could not, as this one. So the majority
-      of the pairs says what variation is usual; fewer than eight say nothing.
+      pairs, or ``peak`` beyond that of all aligned, or all other, pairs. This needs eight pairs or more.
 
     Raises:
         InputError: there are no pairs.
@@ -147,7 +138,7 @@ def inspect_pairs(pairs: Iterable[ChangePair]) -> Inspection:
 
 
 def inspect_first(pairs: Dataset[ChangePair], *, count: int) -> Inspection:
-    """Inspect the first ``count`` pairs of a data set, or all if it has fewer, showing the progress."""
+    """Inspect at most the first ``count`` pairs of a data set, and show the progress."""
     number = min(count, len(pairs))  # type: ignore[arg-type]  # torch's base class has no length
     return inspect_pairs(pairs[index] for index in tqdm(range(number), unit="pair", leave=False))
 
@@ -175,10 +166,10 @@ def _is_beyond_fence(values: pd.Series) -> pd.Series:
 
 
 def perceptual_hash(image: Float[Tensor, "3 h w"]) -> int:
-    """Return 63 bits that say which of the lowest frequencies of an image are stronger than their median.
+    """Return 63 bits that mark which low frequencies of an image are above their median.
 
-    They survive other sizes, compression, a little noise and other light (after Zauner, 2010: DCT of 32 × 32 grey
-    values, the lowest 8 × 8 without the mean).
+    The frequencies are the lowest 8 × 8 of the DCT of 32 × 32 grey values, without the mean (Zauner, 2010). The hash
+    hardly changes with size, compression, noise or light.
     """
     grey = cv2.cvtColor(np.ascontiguousarray(image.numpy().transpose(1, 2, 0)), cv2.COLOR_RGB2GRAY)
     waves = cv2.dct(cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA))[:8, :8].ravel()[1:]
@@ -186,14 +177,14 @@ def perceptual_hash(image: Float[Tensor, "3 h w"]) -> int:
 
 
 def find_duplicates(hashes: UInt64[np.ndarray, "n k"], digests: Sequence[bytes]) -> pd.DataFrame:
-    """Return the pairs that repeat an earlier one, each with the earliest it repeats.
+    """Return the pairs that repeat an earlier one, each with the first such pair.
 
     Args:
-        hashes: of the images of each pair.
-        digests: of each pair's exact content.
+        hashes: perceptual hashes of the images of each pair.
+        digests: digest of the content of each pair.
 
     Returns:
-        Rows (first, second, bits, exact): in how many bits of the hashes the two differ, and whether in nothing at all.
+        Rows (first, second, bits, exact): the number of different bits, and whether the pairs are equal.
     """
     first_of: dict[bytes, int] = {}
     rows = []
@@ -213,31 +204,3 @@ def _digest(pair: ChangePair) -> bytes:
     for image in (pair.query, pair.prompt, pair.mask):
         content.update(image.numpy().tobytes())
     return content.digest()
-
-
-# --- what can be inspected
-
-
-def open_pairs(
-    data: str | Path, *, split: str = "train", size: int = 256, seed: int = 0, count: int = 500
-) -> Dataset[ChangePair]:
-    """Open a folder of written pairs, a CYWS folder, or ``embedded``, the pairs that are made on the fly.
-
-    Args:
-        data: the folder, or ``embedded``.
-        split: ``train`` or ``validation``, and ``test`` for CYWS.
-        size: side of the pairs, pixels; written ones keep theirs.
-        seed: of pairs that are drawn.
-        count: number of the pairs of ``embedded``.
-
-    Raises:
-        InputError: the folder is missing, or nothing of this kind.
-    """
-    if str(data) == "embedded":
-        return PairDataset(embedded_synthesizer(size=size, split=split), length=count, seed=seed, split=split)
-    folder = require_folder(data, hint="give a folder of written pairs, one of CYWS' coco-inpainted, or `embedded`")
-    if is_cyws(folder):
-        return CywsPairs(folder, split=split, size=size, seed=seed)
-    from metauas.synthesis import WrittenPairs  # needs an extra
-
-    return WrittenPairs(folder, split=split)

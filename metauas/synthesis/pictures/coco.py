@@ -21,7 +21,7 @@ from metauas.synthesis.pictures.picture import Picture
 
 @dataclass(frozen=True)
 class ObjectIndex:
-    """Objects of many images in a few arrays, a few hundred bytes an object, quick to send to loader workers.
+    """Objects of many images in a few arrays, which are quick to send to loader workers.
 
     Attributes:
         names: (n,) file names of the images.
@@ -53,25 +53,25 @@ class ObjectIndex:
 class CocoPictures:
     """Square crops of photographs around their annotated objects, which makes the paper's object-level pairs.
 
-    Objects come from polygons or run lengths; crowds are left out. Those larger than the largest share are left out
-    first. The others are united with those they overlap by more than ``overlap`` of either, by way of others too, so
-    that taking one away leaves no half (a rider's saddle, the tie on a shirt). Of what results, objects within the
-    limits remain that some square crop can show as a whole; images without any are left out.
+    Objects come from polygons or run lengths, without crowds and without objects above the largest share. Objects
+    that overlap by more than ``overlap`` of either, directly or through others, become one: removing a rider without
+    the saddle would leave half an object. Objects remain that are within the limits and that a square crop can show
+    as a whole. Images without any are left out.
 
-    The annotations are read and converted once, here: about a millisecond an image. Photographs are read when drawn.
-    Entries that cannot be used, such as annotations without an outline, are left out and told: ``index.left_out``.
+    The annotations are read once, in about a millisecond an image; photographs are read when drawn. Entries that
+    cannot be used are listed in ``index.left_out`` and reported.
 
     Args:
         annotations: JSON file such as ``instances_train2017.json``.
         images: folder of the photographs, ``file_name`` is looked up in it.
         smallest: smallest share of image and crop that an object may cover.
         largest: largest share of the crop.
-        overlap: share of an object that another covers from which on the two are one.
+        overlap: share of an object above which another that covers it is united with it.
         split: ``train``, ``validation`` (every 20th image, by a hash of its id) or ``all``.
 
     Raises:
-        InputError: pycocotools is not installed, a file is missing or another one, all photographs are missing, or no
-            image with a usable object remains.
+        InputError: pycocotools is not installed, a file is missing or of another kind, all photographs are missing,
+            or no image has a usable object.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class CocoPictures:
         split: str = "train",
     ) -> None:
         self.limits = AreaLimits(smallest, largest)
-        mask_tools(), in_split("", split)  # what is missing or misspelt is told before the long reading
+        mask_tools(), in_split("", split)  # fail before the long reading
         self.images = require_folder(images)
         self.index = index_objects(annotations, limits=self.limits, overlap=overlap, split=split)
         if not any((self.images / name).is_file() for name in self.index.names):
@@ -152,7 +152,7 @@ def index_objects(annotations: str | Path, *, limits: AreaLimits, overlap: float
 
 
 def _outlines(image: dict[str, Any], instances: Instances, *, path: str | Path) -> list[RunLengths]:
-    """The objects of one image; those without a usable outline are left out."""
+    """Return the objects of one image that have a usable outline."""
     shape, outlines = (image["height"], image["width"]), []
     for annotation in instances.annotations[image["id"]]:
         try:
@@ -165,7 +165,7 @@ def _outlines(image: dict[str, Any], instances: Instances, *, path: str | Path) 
 def _usable(
     pieces: Sequence[RunLengths], *, shape: tuple[int, int], limits: AreaLimits, overlap: float
 ) -> list[RunLengths]:
-    """The objects of one image that are usable, overlapping ones united."""
+    """Return the usable objects of one image, overlapping ones united."""
     coco = mask_tools()
     pieces = [piece for piece in pieces if 0 < coco.area(piece) <= limits.largest * shape[0] * shape[1]]
     if not pieces:

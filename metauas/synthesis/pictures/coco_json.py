@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from metauas.errors import InputError
 from metauas.files import read_json
@@ -48,10 +48,10 @@ class Instances:
 
 
 def read_instances(path: str | Path) -> Instances:
-    """Read instance annotations; an entry that is not as it must be is left out, and told.
+    """Read instance annotations; an entry that is not valid is left out and listed in ``left_out``.
 
     Raises:
-        InputError: naming the file, if it holds no lists of images and annotations at all.
+        InputError: naming the file, if it has no lists of images and annotations.
     """
     content = read_json(path)
     for part in _KEYS:
@@ -99,7 +99,7 @@ def _add_image(
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number, also one that is written as text or with a fraction of 0; None if it is none."""
+    """Return a whole number, which may be written as text or with a fraction of 0; None if it is another value."""
     try:
         number = float(value)
         return int(number) if number.is_integer() and not isinstance(value, bool) else None
@@ -108,7 +108,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _key(value: Any) -> str:
-    """The text by which an id is known: 7, 7.0 and "7" are one."""
+    """Return an id as text: 7, 7.0 and "7" are the same."""
     number = value if isinstance(value, int) else _whole(value) if isinstance(value, float) else None
     return str(value if number is None else number)
 
@@ -125,30 +125,30 @@ def run_lengths(
     path: str | Path,
     left_out: list[LeftOut] | None = None,
 ) -> RunLengths:
-    """Return the object's mask, given as polygons or as run lengths, plain or compressed.
+    """Return the object's mask from polygons or from plain or compressed run lengths.
 
-    Everything is checked before pycocotools sees it, whose C code trusts its input. Stray polygons of an outline that
-    has others, such as clicks of two points, are left out.
+    All values are checked here because the C code of pycocotools does not. Stray polygons, such as clicks of two
+    points, are left out if the outline has others.
 
     Args:
         annotation: as in the file.
         shape: (height, width) of its image, pixels.
         path: of the file, for messages.
-        left_out: gets an entry for the stray polygons.
+        left_out: gets an entry for stray polygons.
 
     Raises:
-        InputError: naming the annotation whose outline is neither.
+        InputError: naming the annotation if its outline is neither.
     """
     coco = mask_tools()
     try:
         outline = annotation["segmentation"]
         if isinstance(outline, Mapping):
             return dict(coco.frPyObjects({"size": list(shape), "counts": _counts(outline, shape=shape)}, *shape))
-        polygons, strays = _polygons(outline, shape=shape)
+        polygons, strays = read_polygons(outline, shape=shape)
         if strays and left_out is not None:
             reason = f"{_name(annotation)} has {strays[0]}, which is left out of its outline of {len(polygons)} others"
             left_out.append(LeftOut(Path(path), reason))
-        return dict(coco.merge(coco.frPyObjects(polygons, *shape)))
+        return dict(coco.merge(coco.frPyObjects([polygon.ravel().tolist() for polygon in polygons], *shape)))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path}: {_name(annotation)} has no usable segmentation ({error}); it must be polygons "
@@ -163,8 +163,13 @@ def decode(outline: RunLengths) -> Bool[np.ndarray, "h w"]:
         return np.asarray(mask_tools().decode(outline), dtype=bool)
 
 
-def _polygons(outline: Any, *, shape: tuple[int, int]) -> tuple[list[list[float]], list[ValueError]]:
-    """The polygons of an outline, one at least, and what is wrong with the others."""
+def read_polygons(outline: Any, *, shape: tuple[int, int]) -> tuple[list[Float[np.ndarray, "n 2"]], list[ValueError]]:
+    """Return the usable polygons of an outline, clipped to the image, and the errors of the others.
+
+    Raises:
+        TypeError: the outline is no list.
+        ValueError: no polygon is usable.
+    """
     polygons, strays = [], []
     for points in outline:
         try:
@@ -176,17 +181,15 @@ def _polygons(outline: Any, *, shape: tuple[int, int]) -> tuple[list[list[float]
     return polygons, strays
 
 
-def _polygon(points: Any, *, shape: tuple[int, int]) -> list[float]:
-    """The polygon, kept within the image."""
+def _polygon(points: Any, *, shape: tuple[int, int]) -> Float[np.ndarray, "n 2"]:
     pairs = np.asarray(points, float).reshape(-1, 2)
     if len(pairs) < 3 or not np.isfinite(pairs).all():
         raise ValueError(f"a polygon of {len(pairs)} points, or with values that are no numbers")
-    corners: list[float] = np.clip(pairs, 0, shape[::-1]).ravel().tolist()
-    return corners
+    return np.clip(pairs, 0, shape[::-1])
 
 
 def _counts(outline: Mapping[str, Any], *, shape: tuple[int, int]) -> list[int]:
-    """Run lengths as numbers, which together are the whole image."""
+    """Return the run lengths as numbers, whose sum is the number of pixels."""
     counts, sides = outline["counts"], [_whole(side) for side in outline["size"]]
     numbers = list(_decompressed(counts)) if isinstance(counts, str) else list(map(_run, counts))
     if sides != list(shape) or min(numbers) < 0 or sum(numbers) != shape[0] * shape[1]:
@@ -201,10 +204,10 @@ def _run(count: Any) -> int:
 
 
 def _decompressed(code: str) -> Iterator[int]:
-    """Numbers of COCO's compressed run lengths.
+    """Yield the numbers of COCO's compressed run lengths.
 
-    Six bits a character: five of the number, lowest first, and whether more follow; the last one's fifth bit is the
-    sign. From the fourth number on it is the difference to the number before the last.
+    A character has six bits: five bits of the number, lowest first, and one that says whether more follow. The last
+    character's fifth bit is the sign. From the fourth number on, differences to the second last number are stored.
     """
     numbers: list[int] = []
     value = shift = 0

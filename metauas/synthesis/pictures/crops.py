@@ -36,10 +36,10 @@ class AreaLimits:
     def usable(
         self, *, pixels: Float[np.ndarray, " n"], boxes: Float[np.ndarray, "n 4"], shape: tuple[int, ...]
     ) -> Bool[np.ndarray, " n"]:
-        """Tell which objects of an image of ``shape`` (height, width) a square crop can show as a whole.
+        """Return which objects of an image of ``shape`` (height, width) a square crop can show as a whole.
 
-        ``pixels`` are areas and ``boxes`` (left, top, width, height). Such an object is not longer than the image's
-        shorter side, covers at least the smallest share of the image and at most the largest of its largest square.
+        ``pixels`` are areas and ``boxes`` (left, top, width, height). A usable object is not longer than the shorter
+        side. It covers at least the smallest share of the image and at most the largest share of its largest square.
         """
         short, area = min(shape), shape[0] * shape[1]
         fits = boxes[:, 2:].max(axis=1, initial=0) <= short
@@ -59,11 +59,11 @@ def picture_of_objects(
     size: int,
     name: str,
 ) -> Picture:
-    """Cut a random square that shows one random object as a whole, resize it to ``size``, perhaps mirror it.
+    """Cut a random square that shows one random object as a whole, resize it to ``size``, and mirror half of them.
 
-    The picture's objects are that one, kept off the picture's margin where the photograph allows it, and those of
-    which at least half is within the margin, an eighth of the side, as far as they are within the limits. Without a
-    usable object the square is anywhere and the picture shows what objects are left.
+    The margin is an eighth of the side. The chosen object is kept off it where the photograph allows. The picture's
+    objects are the chosen one and those with at least half of their area within the margin, if they are within the
+    limits. Without a usable object, the square is anywhere.
 
     Raises:
         InputError: the photograph is too small or narrow to be cropped.
@@ -129,9 +129,9 @@ def _off(side: slice) -> int:
 
 
 def _around(rng: np.random.Generator, *, start: int, length: int, side: int, total: int) -> slice:
-    """A random range of ``side`` pixels within ``total`` that contains ``length`` pixels from ``start``.
+    """Return a random range of ``side`` pixels within ``total`` that contains ``length`` pixels from ``start``.
 
-    The range's margin is kept free of them if there is room for it.
+    Its margin is kept free of them if there is room for it.
     """
     margin = min(round(_MARGIN * side), (side - length) // 2)
     lowest, highest = start + length + margin - side, start - margin

@@ -21,8 +21,8 @@ class MaskedFolder:
     """Square crops of photographs around their masked objects.
 
     ``masks/<stem>.*`` belongs to ``images/<stem>.*`` and has its size. 0 is background. If there is one other
-    value, or the mask is a soft one, each connected region is an object; if there are several, each value is one (as
-    in Pascal VOC's ``SegmentationObject`` and DAVIS). Images without a mask are left out, and told.
+    value, or the mask is soft, each connected region is an object. If there are several values, each is one object,
+    as in Pascal VOC's ``SegmentationObject`` and DAVIS. Images without a mask are left out with a warning.
 
     Args:
         images: folder of the photographs.
@@ -34,10 +34,10 @@ class MaskedFolder:
 
     Attributes:
         files: the photographs of the split.
-        left_out: pictures in either folder that are in no split, each with the reason.
+        left_out: pictures of both folders that are not used, each with the reason.
 
     Raises:
-        InputError: a folder is missing, two files of one stem meet, or no image of the split has a mask.
+        InputError: a folder is missing, two files have one stem, or no image of the split has a mask.
     """
 
     def __init__(
@@ -91,17 +91,17 @@ def by_stem(files: Sequence[Path]) -> dict[str, Path]:
     """Return files by their stems.
 
     Raises:
-        InputError: naming two files of one stem, of which nobody can tell which one is meant.
+        InputError: naming two files of one stem.
     """
     found: dict[str, Path] = {}
     for file in files:
         if (first := found.setdefault(file.stem, file)) != file:
-            raise InputError(f"{first} and {file.name} have one stem, so which one is meant is open; keep one of them")
+            raise InputError(f"{first} and {file.name} have the same stem; keep one of them")
     return found
 
 
 def _left_out(images: Path, masks: Path, *, used: set[Path]) -> tuple[LeftOut, ...]:
-    """Pictures of both folders and those in them that belong to no pair of photograph and mask."""
+    """Return the pictures in both folders and their subfolders that belong to no pair of photograph and mask."""
     pictures = dict.fromkeys(file for folder in (images, masks) for file in files_below(folder) if is_picture(file))
     return tuple(LeftOut(file, _reason(file, images, masks)) for file in pictures if file not in used)
 

@@ -1,4 +1,4 @@
-"""Photographs: those inside scikit-image's wheel, or a folder of your own, cut into crops with segments as objects."""
+"""Photographs of scikit-image's wheel or of a folder, cut into crops whose segments are the objects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.files.images import list_images, read_image
 from metauas.files.listing import NOT_READ, LeftOut, pictures_left_out, tell_left_out
+from metauas.synthesis.pictures.crops import random_window
 from metauas.synthesis.pictures.picture import Picture
 
-#: Photographs in the wheel that need no download. Miniature's own (brick, coins, grass, gravel) are not among them, so
-#: that evaluation never shows what training has seen; `motorcycle_right` is the other eye of `motorcycle_left`.
+#: Photographs in the wheel. Those of the benchmark Miniature (brick, coins, grass, gravel) are left out, and so is
+#: `motorcycle_right`, the other view of `motorcycle_left`.
 TRAINING_PHOTOGRAPHS = (
     "astronaut", "camera", "cell", "chelsea", "clock_motion", "color", "hubble_deep_field", "ihc",
     "microaneurysms", "moon", "motorcycle_left", "page", "retina", "text",
@@ -28,14 +29,15 @@ VALIDATION_PHOTOGRAPHS = ("coffee", "rocket")
 
 _LONG_SIDE = 384  # pixels; segments of larger copies cost seconds and are no better
 _SHORT_SIDE = 16  # pixels that must remain on the shorter side
+_SMALLEST_WINDOW = 0.35  # share of the shorter side
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """A source that crops photographs at random places and scales; objects are their segments.
+    """A source that crops photographs at random places and scales.
 
-    Segments come from Felzenszwalb and Huttenlocher's graph-based method (IJCV 2004) as in scikit-image: where COCO's
-    masks are not at hand, they follow real contours, which random shapes do not.
+    Its objects are segments by Felzenszwalb and Huttenlocher's graph-based method (IJCV 2004). They follow real
+    contours without any annotation.
 
     Attributes:
         names: scikit-image file stems, or image paths.
@@ -65,7 +67,7 @@ class Photographs:
         """Return a random crop, resized to ``size``, with its segments."""
         name = self.names[int(rng.integers(len(self.names)))]
         photograph, segments = load_segmented(name)
-        window = _random_window(rng, shape=photograph.shape[:2])
+        window = random_window(rng, shape=photograph.shape[:2], smallest=_SMALLEST_WINDOW)
         image = cv2.resize(photograph[window], (size, size), interpolation=cv2.INTER_AREA)
         label = cv2.resize(segments[window], (size, size), interpolation=cv2.INTER_NEAREST)
         if rng.random() < 0.5:
@@ -94,15 +96,8 @@ def _reason_in(folder: Path) -> Callable[[Path], str]:
     return lambda file: NOT_READ if file.parent == folder else f"is one folder deeper than {folder}; move it there"
 
 
-def _random_window(rng: np.random.Generator, *, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """A square window of 35 to 100 % of the shorter side."""
-    side = int(min(shape) * rng.uniform(0.35, 1.0))
-    top, left = (int(rng.integers(0, length - side + 1)) for length in shape)
-    return slice(top, top + side), slice(left, left + side)
-
-
 def _objects(label: np.ndarray, *, area: tuple[float, float]) -> tuple[np.ndarray, ...]:
-    """Masks of the segments whose area is within limits and that do not touch the border."""
+    """Return the masks of the segments that have an area within limits and do not touch the border."""
     counts = np.bincount(label.ravel())
     border = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
     fits = (counts >= area[0] * label.size) & (counts <= area[1] * label.size)

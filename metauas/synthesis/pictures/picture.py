@@ -1,4 +1,4 @@
-"""What pairs are made of: a picture, the objects in it, and where pictures come from."""
+"""Pictures with objects, and the sources that draw them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,12 +20,11 @@ class Picture:
     Attributes:
         image: (H, W, 3) float32 RGB in [0, 1].
         objects: masks (H, W), True on one object each; may be empty.
-        name: where it comes from, for reports and for keeping training and validation apart.
-        stationary: True for a texture that looks alike everywhere, so that any other place of it is as normal.
-        sibling: another image of the same product or material, as normal as this one: what the prompt may show
-            instead, so that a pair is not two views of the very same pixels.
-        faulty: draws the same picture with a fault of the kind it is told (``KINDS``), for those who can draw their
-            objects anew; without it objects are inpainted away and pasted.
+        name: its origin, for reports and for keeping training and validation apart.
+        stationary: True for a texture that looks alike everywhere: any other place of it is as normal.
+        sibling: another normal image (H, W, 3) of the same product or material, which the prompt may show instead.
+        faulty: draws the same picture with a fault of a given kind (``KINDS``). Without it, objects are inpainted
+            and pasted.
     """
 
     image: Float32[np.ndarray, "h w 3"]
@@ -38,7 +37,7 @@ class Picture:
 
 @runtime_checkable
 class PictureSource(Protocol):
-    """Anything that can hand out pictures of a wished size, as a function of the generator alone."""
+    """Anything that draws pictures of a given size as a function of the generator alone."""
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a picture of ``size`` × ``size`` pixels."""

@@ -1,4 +1,4 @@
-"""The card of written pairs: metadata that the Hub and ``datasets`` read, and what a person wants to know."""
+"""The card of written pairs: metadata for the Hub and ``datasets``, and a description."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,18 +17,17 @@ _BODY = """
 # Change pairs made by metauas
 
 {pairs:,} pairs of images with a known change, training data for universal anomaly segmentation with **one normal
-image as the prompt** ([Gao, NeurIPS 2024](https://arxiv.org/abs/2505.09265)). No real defect is among them: each pair
-shows one picture twice, seen from slightly different places and in slightly different light, and in most pairs one of
-the two was changed.
+image as the prompt** ([Gao, NeurIPS 2024](https://arxiv.org/abs/2505.09265)). They contain no real defect: each pair
+shows one picture twice, in slightly different pose and light, and in most pairs one of the two images was changed.
 
-| column | what it is |
+| column | content |
 |---|---|
 | `query` | the image under test, {size} × {size} pixels |
-| `prompt` | the normal image it is compared with |
+| `prompt` | the normal image |
 | `mask` | 255 where the query visibly differs from the prompt, else 0 |
 | `kind` | the kind of change |
-| `source` | the picture it was made from |
-| `index`, `seed`, `size` | what the pair was drawn by: number in its split, seed, side in pixels |
+| `source` | the picture of the pair |
+| `index`, `seed`, `size` | number in the split, seed, side in pixels |
 
 ## How to use it
 
@@ -38,8 +37,7 @@ from datasets import load_dataset
 pairs = load_dataset("this/repository", split="train", streaming=True)  # or this folder
 ```
 
-With metauas itself, `metauas.synthesis.WrittenPairs(folder)` and `metauas.synthesis.stream_pairs("this/repository")`
-give the pairs that its training takes.
+In metauas, `metauas.synthesis.WrittenPairs(folder)` and `metauas.synthesis.stream_pairs("this/repository")` read them.
 
 ## Kinds of change
 
@@ -75,7 +73,7 @@ _YOURS = (
     "Crops of pictures from {folders}: their licences hold for the pairs made of them. **Say here which these are "
     "before you publish the data set.** (COCO: images under Flickr's terms of use, annotations under CC BY 4.0.)"
 )
-_DRAWN = "All else, and every mask, was made by metauas and is free of other people's rights."
+_DRAWN = "All other pictures and every mask were made by metauas and are free of other people's rights."
 
 
 def make_card(contents: Sequence[ShardContent], *, record: Record) -> str:
@@ -118,15 +116,9 @@ def size_category(pairs: int) -> str:
     """Return the Hub's word for a number of rows, such as ``10K<n<100K``."""
     if pairs < 1000:
         return "n<1K"
-    low = 10 ** (len(str(pairs)) - 1)
-    return f"{_short(low)}<n<{_short(10 * low)}"
-
-
-def _short(number: int) -> str:
-    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if number >= unit:
-            return f"{number // unit}{letter}"
-    return str(number)
+    power = len(str(pairs)) - 1
+    low, high = (f"{10 ** (p % 3)}{'KMBT'[p // 3 - 1]}" for p in (power, power + 1))
+    return f"{low}<n<{high}"
 
 
 def _kinds_table(kinds: Kinds) -> str:

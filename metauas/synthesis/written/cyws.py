@@ -1,9 +1,9 @@
-"""Pairs of an existing data set: ``coco-inpainted`` of "The Change You Want to See" (Sachdeva & Zisserman, WACV 2023).
+"""Pairs of the data set ``coco-inpainted`` of "The Change You Want to See" (Sachdeva & Zisserman, WACV 2023).
 
-A folder of it holds, for each COCO image of a number ``id``: ``images_and_masks/<id>.png``, the image;
-``metadata/<id>.npy``, its n annotations, pickled; and some ``inpainted/<id>_mask<bits>.png``, views in which objects
-have been inpainted away. ``bits`` is a decimal number whose n binary digits say, first annotation first, which ones;
-without a number it is all. Any two views of an image are query and prompt, and what is in just one of them has changed.
+Its folder holds for each COCO image of number ``id``: ``images_and_masks/<id>.png``, the image; ``metadata/<id>.npy``,
+its n annotations, pickled; and views ``inpainted/<id>_mask<bits>.png`` from which objects are removed. The n binary
+digits of the decimal number ``bits`` mark the removed objects, first annotation first; no number marks all. Any two
+views of an image make a pair, and the objects of only one of them have changed.
 """
 
 import math
@@ -24,6 +24,7 @@ from metauas.files.images import read_image, to_tensor
 from metauas.files.listing import entries
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.pictures.coco_json import read_polygons
 from metauas.synthesis.variation import Variation, cut_view, relight, view_matrix
 from metauas.synthesis.written.safe_pickle import read_npy, read_pickle
 
@@ -31,32 +32,32 @@ from metauas.synthesis.written.safe_pickle import read_npy, read_pickle
 CYWS_SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 _FOLDERS = ("images_and_masks", "inpainted", "metadata")
-_HELD_OUT = 20  # every so manieth image, where no split comes with the data: the authors' share of 5 percent
+_HELD_OUT = 20  # without a split file, every 20th image is held out: the authors' share of 5 percent
 _MARGIN = 0.125  # room for pose on each side of the view, as a share of its side
 _COVERED = 0.4  # share of a pixel that a changed object must cover
 
 
 def is_cyws(folder: str | Path) -> bool:
-    """Whether a folder is laid out as ``coco-inpainted``."""
+    """Return whether a folder has the subfolders of ``coco-inpainted``."""
     return all((Path(folder) / name).is_dir() for name in _FOLDERS)
 
 
 class CywsPairs(Dataset[ChangePair]):
-    """One pair an image of ``coco-inpainted``; number ``index`` depends on (seed, split, index) alone.
+    """One pair for each image of ``coco-inpainted``; pair ``index`` depends on (seed, split, index) alone.
 
     Kinds: ``appearance`` if objects are in the query only, ``disappearance`` if in the prompt only, ``exchange`` if
-    either has objects that the other lacks. Masks are the polygons of these objects. A pair in whose query none of
-    them is in view, as poses may have it, is ``unchanged``.
+    both have objects that the other lacks. The mask is the polygons of these objects. A pair whose mask is empty,
+    because the objects are out of view, is ``unchanged``.
 
     Args:
         root: the data set's folder.
         split: ``train``, ``validation`` or ``test``.
-        size: side of query, prompt and mask, pixels; the whole image is squeezed into it.
-        seed: which views are paired, which way round, and how they vary.
-        variation: what query and prompt may differ in without a change; None leaves them pixel on pixel.
+        size: side of query, prompt and mask, pixels; the whole image is resized to this square.
+        seed: chooses the two views, their order and their variation.
+        variation: pose and light in which query and prompt may differ; None leaves them aligned to the pixel.
 
     Raises:
-        InputError: a folder or file is missing, is damaged, or asks for code to be executed; none ever is.
+        InputError: a folder or file is missing or damaged, or asks for code to be executed. No code is executed.
     """
 
     def __init__(
@@ -95,25 +96,25 @@ class CywsPairs(Dataset[ChangePair]):
         return self._pair(images, mask, kind=_kind(query=query, prompt=prompt), source=number, rng=rng)
 
     def _views(self, number: str, *, count: int) -> dict[int, Path]:
-        """Return the views of an image, by what is removed in them."""
+        """Return the views of an image by the bits of their removed objects."""
         views = {0: self.root / "images_and_masks" / f"{number}.png"}
         for digits in self.views[number]:
             path = self.root / "inpainted" / f"{number}_mask{digits}.png"
             removed = int(digits) if digits else 2**count - 1
             if removed >= 2**count:
-                raise InputError(f"{path} speaks of more objects than the {count} in metadata/{number}.npy")
+                raise InputError(f"{path} removes more objects than the {count} in metadata/{number}.npy")
             views[removed] = path
         if len(views) < 2:
-            raise InputError(f"{path}: no object is removed in any view of this image; take it out")
+            raise InputError(f"{path}: no view of this image has an object removed; delete the image")
         return views
 
     def _pair(
         self, images: Sequence[np.ndarray], mask: np.ndarray, *, kind: str, source: str, rng: np.random.Generator
     ) -> ChangePair:
-        """Give either side its own pose and light, and the mask the query's pose."""
+        """Give each side its own pose and light, and the mask the pose of the query."""
         margin = 0 if self.variation is None else math.ceil(self.size * _MARGIN)
         canvas = self.size + 2 * margin
-        # as the images are, so that it covers all that the resizing mixes with what has changed
+        # resized as the images are, to cover every pixel that the change reaches
         cover = (_resized(mask * np.uint8(255), canvas) > 0).astype(np.float32)
         sides = [_resized(image, canvas) for image in images]
         if self.variation is not None:
@@ -131,7 +132,7 @@ class CywsPairs(Dataset[ChangePair]):
         )
 
     def _check_complete(self) -> None:
-        """Look for the files of all images at once: each folder is listed one time only."""
+        """Look for the files of all images, listing each folder once."""
         missing = []
         for folder, suffix in (("images_and_masks", ".png"), ("metadata", ".npy")):
             names = {path.name for path in entries(self.root / folder)}
@@ -145,9 +146,9 @@ class CywsPairs(Dataset[ChangePair]):
 
 
 def read_ids(root: Path, *, split: str) -> tuple[str, ...]:
-    """Return the numbers of a split's images: those of ``data_split.pkl``, else of ``list_of_indices.npy``.
+    """Return the numbers of a split's images from ``data_split.pkl``, or else from ``list_of_indices.npy``.
 
-    The latter knows no splits: all of it is ``test``, and each 20th image is held out of ``train`` for ``validation``.
+    The latter has no splits: all of it is ``test``, and every 20th image is in ``validation`` rather than ``train``.
 
     Raises:
         InputError: both files are missing or one is damaged, or the data has no such split.
@@ -190,7 +191,7 @@ def read_annotations(file: str | Path) -> list[dict[str, Any]]:
     """Read the COCO annotations in a metadata file, executing nothing.
 
     Raises:
-        InputError: the file is missing, damaged or something else.
+        InputError: the file is missing, damaged or of another kind.
     """
     hint = "coco-inpainted has an array of COCO annotations there"
     array = read_npy(file, hint=hint)
@@ -200,7 +201,7 @@ def read_annotations(file: str | Path) -> list[dict[str, Any]]:
 
 
 def removed_objects(bits: int, *, count: int) -> list[int]:
-    """Return which of ``count`` annotations ``bits`` marks: its binary digits stand for them, the first for the first.
+    """Return the numbers of the annotations that ``bits`` marks; its first of ``count`` binary digits is number 0.
 
     >>> removed_objects(0b0110, count=4)
     [1, 2]
@@ -213,38 +214,27 @@ def draw_polygons(
 ) -> Bool[np.ndarray, "h w"]:
     """Fill the polygons of COCO annotations, in pixels of an image of ``shape`` (H, W), into one mask (H, W).
 
-    A polygon of one or two points, a stray click that covers nothing, is left out where there are others.
+    A polygon of fewer than three points, such as a stray click, is left out if its object has others.
 
     Raises:
-        InputError: naming ``origin``, if a segmentation is no list of polygons [x, y, x, y, x, y, …].
+        InputError: naming ``origin``, if an object has no polygon [x, y, x, y, x, y, …].
     """
     mask = np.zeros(shape, np.uint8)
     for annotation in annotations:
-        polygons = annotation.get("segmentation")
-        if not isinstance(polygons, list):
-            raise InputError(f"{origin}: a segmentation is {type(polygons).__name__}; it should be a list of polygons")
-        outlines = [polygon for polygon in polygons if not _is_stray(polygon)] or polygons
-        for polygon in outlines:  # one at a time: drawn together, where they overlap would be a hole
-            cv2.fillPoly(mask, [_corners(polygon, origin=origin)], 1)
+        try:
+            outlines, _ = read_polygons(annotation.get("segmentation"), shape=(shape[0], shape[1]))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"{origin}: an object has no usable segmentation ({error}); it must be polygons [[x, y, …], …] of "
+                "3 points or more"
+            ) from error
+        for outline in outlines:  # one at a time: drawn together, where they overlap would be a hole
+            cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
     return mask.astype(bool)
 
 
-def _is_stray(polygon: Any) -> bool:
-    return isinstance(polygon, Sequence | np.ndarray) and not isinstance(polygon, str) and len(polygon) in (2, 4)
-
-
-def _corners(polygon: Any, *, origin: str | Path) -> np.ndarray:
-    try:
-        points = np.asarray(polygon, dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{origin}: a polygon is not a list of pairs of numbers ({error})") from error
-    if len(points) < 3 or not np.isfinite(points).all():
-        raise InputError(f"{origin}: a polygon has {len(points)} corners or such as are no numbers; three are needed")
-    return np.rint(np.clip(points, -1e5, 1e5)).astype(np.int32)
-
-
 def _kind(*, query: int, prompt: int) -> str:
-    """Name the change by what is removed in either view."""
+    """Return the kind of change between two views, given the bits of their removed objects."""
     if query & ~prompt and prompt & ~query:
         return "exchange"
     return "disappearance" if query & ~prompt else "appearance"

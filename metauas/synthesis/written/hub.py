@@ -18,15 +18,15 @@ _LOG_IN = "pushing needs a network and a token with write access (`hf auth login
 
 
 def push_pairs(folder: str | Path, repo_id: str, *, private: bool = True, api: "HfApi | None" = None) -> str:
-    """Upload the shards, card and reports of a whole synthesis; return the commit's address.
+    """Upload the shards, card and reports of a finished synthesis; return the commit's address.
 
-    Broken off and called again, it sends only what is not there yet.
+    A repeated call sends only missing files.
 
     Args:
         folder: as ``write_pairs`` leaves it.
         repo_id: ``"owner/repository"`` of a data set; made if it is missing.
-        private: visibility of a new repository. The pictures' licences decide whether it may be public.
-        api: the client, by default one with the token of ``hf auth login``.
+        private: visibility of a new repository; the licences of the pictures decide whether it may be public.
+        api: the client; by default one with the token of ``hf auth login``.
 
     Raises:
         InputError: the synthesis is not finished, or the Hub cannot be reached or refuses.
@@ -47,7 +47,7 @@ def push_pairs(folder: str | Path, repo_id: str, *, private: bool = True, api: "
             folder_path=source,
             commit_message="Upload change pairs",
             allow_patterns=["*/pairs-*.parquet", CARD_NAME, SUMMARY_NAME, SKIPPED_NAME],
-            delete_patterns=["*/pairs-*.parquet"],  # those of an earlier push would be read beside these
+            delete_patterns=["*/pairs-*.parquet"],  # shards of an earlier push would be read too
         ).commit_url
     except (OSError, HTTPError, ValueError) as error:
         raise InputError(f"cannot push {source} to {repo_id!r}: {error}; {_LOG_IN}") from error

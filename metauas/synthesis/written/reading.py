@@ -1,4 +1,4 @@
-"""Written pairs as torch data sets: by number from a folder, or as a stream from a folder or the Hub."""
+"""Written pairs as torch data sets: indexed from a folder, or streamed from a folder or the Hub."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,16 +23,14 @@ _FINISH = "run `metauas synthesize` with this folder and its settings again to f
 
 
 class WrittenPairs(Dataset[ChangePair]):
-    """The pairs of one split of a folder, by number, read from the shards as they are: nothing is copied.
-
-    Reading in order is quick, as the pairs of a row group come into memory together.
+    """The pairs of one split of a folder, read from the shards; reading in order is quickest.
 
     Args:
-        folder: as ``write_pairs`` leaves it.
+        folder: a folder of ``write_pairs``.
         split: ``train`` or ``validation``.
 
     Raises:
-        InputError: the folder holds no such pairs, or not all of them.
+        InputError: the folder holds no pairs of the split, or shards are missing.
     """
 
     def __init__(self, folder: str | Path, *, split: str = "train") -> None:
@@ -57,19 +55,18 @@ class WrittenPairs(Dataset[ChangePair]):
 class PairStream(IterableDataset[ChangePair]):
     """One process' part of written pairs, in order; the parts of all processes do not overlap.
 
-    Whole shards are shared out where ``world_size`` divides their number, else every ``world_size``-th pair is taken.
-    The workers of a loader share the shards: more of them than shards are of no use, and every process must have as
-    many as the others.
+    Processes get whole shards if ``world_size`` divides their number, or else every ``world_size``-th pair. The workers
+    of a loader share the shards; every process must have the same number of workers.
 
     Args:
-        source: a folder as ``write_pairs`` leaves it, else ``"owner/repository"`` of a data set on the Hub. A ``Path``
-            is never looked for on the Hub.
+        source: a folder of ``write_pairs``, or ``"owner/repository"`` of a data set on the Hub; a ``Path`` is always
+            a folder.
         split: ``train`` or ``validation``.
-        rank: which of the processes this is.
-        world_size: how many there are.
+        rank: number of this process.
+        world_size: number of processes.
 
     Raises:
-        InputError: the folder is not whole, the repository cannot be had, or ``rank`` is none of the processes.
+        InputError: shards are missing, the repository is not available, or ``rank`` is out of range.
     """
 
     def __init__(self, source: str | Path, *, split: str = "train", rank: int = 0, world_size: int = 1) -> None:
@@ -86,7 +83,6 @@ class PairStream(IterableDataset[ChangePair]):
         return map(pair_of, self.rows)
 
 
-#: The verb, for where a stream is asked for.
 stream_pairs = PairStream
 
 
@@ -97,7 +93,7 @@ def _load_rows(source: str, split: str) -> Any:
         return load_dataset(source, split=split, streaming=True).decode(False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{source} is no folder here, and cannot be had as a data set of the Hugging Face Hub: {error}"
+            f"{source} is no folder here, and cannot be loaded as a data set of the Hugging Face Hub: {error}"
         ) from error
 
 
@@ -105,7 +101,7 @@ def list_shards(folder: str | Path, *, split: str) -> list[Path]:
     """Return the shards of a split in their order.
 
     Raises:
-        InputError: there are none, or not all of them.
+        InputError: there are no shards, or some are missing.
     """
     check_choice(name="split", value=split, choices=SPLITS)
     files = sorted((require_folder(folder) / split).glob("pairs-*-of-*.parquet"))
@@ -134,21 +130,21 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # damaged parquet is met with almost any of them
-        raise InputError(f"{file} cannot be read as a shard of pairs ({error}); write or copy it anew") from error
+    except Exception as error:  # damaged parquet raises almost any error
+        raise InputError(f"{file} cannot be read as a shard of pairs ({error}); write or copy it again") from error
 
 
 def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:
-    """Return the pair of a row whose images are still encoded.
+    """Return the pair of a row with encoded images.
 
     Raises:
-        InputError: an image of it is damaged, or the three differ in size.
+        InputError: an image is damaged, or the three differ in size.
     """
     query, prompt, mask = (
         decode_image(row[side]["bytes"], origin=f"{side} of {origin}") for side in ("query", "prompt", "mask")
     )
     if not query.shape == prompt.shape == mask.shape:
-        raise InputError(f"{origin}: query, prompt and mask are of different sizes; write or copy the shard anew")
+        raise InputError(f"{origin}: query, prompt and mask are of different sizes; write or copy the shard again")
     return ChangePair(
         query=to_tensor(query),
         prompt=to_tensor(prompt),
@@ -158,7 +154,7 @@ def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:
     )
 
 
-@lru_cache(maxsize=4)  # pairs that are drawn together may lie in two groups or three, at the end of a shard
-def _read_group(file: Path, group: int, written: int) -> pa.Table:  # written: a file of the same name may be another
+@lru_cache(maxsize=4)  # pairs that are drawn together may be in two or three groups
+def _read_group(file: Path, group: int, written: int) -> pa.Table:  # ``written`` tells files of the same name apart
     with pq.ParquetFile(file) as shard:
         return shard.read_row_group(group, use_threads=False)

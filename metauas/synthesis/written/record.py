@@ -1,4 +1,4 @@
-"""The record of a synthesis: what its rows depend on, written into every shard."""
+"""The record of a synthesis: all that its rows depend on, written into every shard."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ Record = dict[str, Any]
 
 
 def absolute_paths(settings: SynthesisSettings) -> SynthesisSettings:
-    """Return the settings for workers that do not share this process' working folder.
+    """Return the settings with absolute paths, for workers in other working folders.
 
     Raises:
         InputError: a file or folder is missing.
@@ -34,10 +34,9 @@ def absolute_paths(settings: SynthesisSettings) -> SynthesisSettings:
 
 
 def make_record(settings: SynthesisSettings) -> Record:
-    """Return the settings with a fingerprint of what lies at each path in the place of the path.
+    """Return the settings with a fingerprint of the content in place of each path.
 
-    So the same data may lie elsewhere on another machine, no path of yours is published, and a picture more or less
-    is noticed.
+    So the data may be at another path on another machine, no path is published, and changed data are noticed.
     """
     values = settings.model_dump(mode="json")
     paths = {name: _fingerprint(Path(values[name])) for name in PATHS if values[name] is not None}
@@ -48,7 +47,7 @@ def make_record(settings: SynthesisSettings) -> Record:
 
 
 def digest_of(record: Record) -> str:
-    """Return a name for the record that is the same on every machine."""
+    """Return the digest of a record, which is the same on every machine."""
     return _digest(json.dumps(record, sort_keys=True))
 
 
@@ -59,7 +58,7 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def _fingerprint(path: Path) -> str:
-    """Name and content of a file; of a folder, names and lengths of the images in it, as reading them takes hours."""
+    """Return name and digest of a file's content, or of names and lengths of a folder's images, which is quick."""
     if path.is_file():
         with path.open("rb") as stream:
             return f"{path.name}, {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
@@ -69,7 +68,7 @@ def _fingerprint(path: Path) -> str:
 
 
 def _model_fingerprint(path: Path) -> str:
-    """Name and content of a model's file, or of all files in its folder: other weights may be of the same length."""
+    """Return name and digest of the content of a model's file or folder."""
     return _fingerprint(path) if path.is_file() else f"{path.name}, {content_digest(path)[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""What was written: counts, kinds and skipped images, read back from the finished shards."""
+"""Reports of written pairs: counts, kinds and skipped images, read from the finished shards."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from metauas.synthesis.written.shards import ShardContent
 
 SKIPPED_NAME = "skipped.json"
 
-#: Libraries of which another version may make other pixels or other bytes.
+#: Libraries that may make other pixels or bytes in another version.
 _LIBRARIES = ("numpy", "opencv-python-headless", "scikit-image", "torch", "pyarrow")
 
 Kinds = dict[str, dict[str, int]]
@@ -29,10 +29,10 @@ def summarise(contents: Sequence[ShardContent], *, record: Record, pairs: int, s
     """Return the summary of a synthesis, ready for JSON.
 
     Args:
-        contents: of all shards.
-        record: what they were made from.
-        pairs: those that the last run wrote itself.
-        seconds: how long that took, the start of the workers included.
+        contents: contents of all shards.
+        record: the record of the synthesis.
+        pairs: number of pairs that the last run wrote.
+        seconds: duration of the last run, with the start of the workers.
     """
     kinds = count_kinds(contents)
     return {
@@ -49,13 +49,12 @@ def summarise(contents: Sequence[ShardContent], *, record: Record, pairs: int, s
 
 
 def list_skipped(contents: Sequence[ShardContent]) -> list[dict[str, Any]]:
-    """Return every broken image with its error, how often it was in the way, and of which pairs; the worst first."""
+    """Return every broken image with its error, its count and its pairs, most frequent first."""
     pairs: dict[tuple[str, str], list[str]] = {}
     for content in contents:
         for item in content.skipped:
             pairs.setdefault((item.file, item.error), []).append(f"{content.shard.split}/{item.index}")
-    worst_first = sorted(pairs.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     return [
         {"file": file, "error": error, "count": len(of_pairs), "pairs": of_pairs}
-        for (file, error), of_pairs in worst_first
+        for (file, error), of_pairs in sorted(pairs.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     ]

@@ -1,4 +1,4 @@
-"""Rows of a shard: one pair each, its images encoded; a pair whose source image is broken is drawn anew."""
+"""Rows of a shard: one pair each with encoded images; a pair with a broken source image is drawn again."""
 
 import re
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from metauas.synthesis.recipe import PATHS, SynthesisSettings
 
 Synthesize = Callable[[np.random.Generator], ChangePair]
 
-ATTEMPTS = 20  # even where half of all images are broken, all of them fail once in a million pairs
+ATTEMPTS = 20  # if half of all images are broken, all attempts fail once in a million pairs
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """One image that could not be used for one pair.
+    """An image that could not be used for a pair.
 
     Attributes:
         index: the pair's number in its split.
         file: the image, relative to the folder of its source; empty if the error names none.
-        error: what was wrong.
+        error: the error.
     """
 
     index: int
@@ -38,7 +38,7 @@ class Skipped:
 def draw_pair(
     synthesize: Synthesize, *, settings: SynthesisSettings, split: str, index: int
 ) -> tuple[ChangePair, list[Skipped]]:
-    """Draw pair ``index`` as ``PairDataset`` does; after a failure, by a generator that the attempt is part of.
+    """Draw pair ``index`` as ``PairDataset`` does; after a failure, with a generator of the attempt.
 
     Raises:
         InputError: all attempts failed; names the last failure.
@@ -84,7 +84,7 @@ def _explained(message: str, *, settings: SynthesisSettings, index: int) -> Skip
 
 
 def _without_folders(text: str, *, settings: SynthesisSettings) -> str:
-    """Names relative to their folder do not depend on where it lies, and tell nobody where that is."""
+    """Make names relative to their folder, so that they do not depend on its place and do not publish it."""
     for folder in (Path(path) for name in PATHS if (path := getattr(settings, name)) is not None):
         text = text.replace(f"{folder}/", "").replace(str(folder), folder.name)
     return text

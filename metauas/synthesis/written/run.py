@@ -1,4 +1,4 @@
-"""Writing pairs: from settings to a folder of shards with a card, resumable from any moment."""
+"""Write pairs: from settings to a folder of shards with a card, resumable at any moment."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -28,7 +28,7 @@ from metauas.synthesis.written.shards import (
 
 
 class ShardsFailedError(RuntimeError):
-    """Some shards could not be written; names each and its error. All others are there."""
+    """Some shards could not be written; the message names each with its error. All others are written."""
 
 
 def write_pairs(
@@ -39,17 +39,17 @@ def write_pairs(
     workers: int | None = None,
     gpu: bool = False,
 ) -> dict[str, Any]:
-    """Write all pairs of a synthesis into a folder, or those that are not there yet; return its summary.
+    """Write the missing pairs of a synthesis into a folder; return its summary.
 
-    The folder ends with the same shards, to the byte, however often the call was killed and made again, and whatever
-    the number of workers. Beside them lie a card (``README.md``), ``summary.json`` and ``skipped.json``.
+    The shards are the same to the byte, whatever the number of workers and of interrupted calls. The folder also holds
+    a card (``README.md``), ``summary.json`` and ``skipped.json``.
 
     Args:
-        settings: what to write.
+        settings: settings of the synthesis.
         out: the folder; made if it is missing.
-        scheduler: address of a Dask scheduler whose workers see ``out`` and the settings' folders at the same place.
-        workers: without ``scheduler``: processes on this machine, None for one a core, 0 for none but this one.
-        gpu: each shard waits for one unit of a worker's resource ``GPU``.
+        scheduler: address of a Dask scheduler whose workers see ``out`` and the settings' folders at the same paths.
+        workers: without ``scheduler``: processes on this machine, None for one per core, 0 for this process alone.
+        gpu: each shard takes one unit of a worker's resource ``GPU``.
 
     Raises:
         InputError: a source cannot be used, the folder holds pairs of other settings or another run is writing
@@ -99,7 +99,7 @@ def _outcomes(
 
 
 def _follow(outcomes: Iterator[Outcome[Shard]], *, shards: Sequence[Shard], todo: Sequence[Shard]) -> None:
-    """Show how far it is, and tell in the end what has failed."""
+    """Show the progress, and raise an error for failed shards at the end."""
     failed, total = {}, sum(map(len, shards))
     with tqdm(total=total, initial=total - sum(map(len, todo)), unit="pair", desc="synthesis") as bar:
         for shard, error in outcomes:
@@ -118,5 +118,5 @@ def _describe(target: Path, *, shards: Sequence[Shard], record: Record, pairs: i
     summary = summarise(contents, record=record, pairs=pairs, seconds=seconds)
     write_json(target / SKIPPED_NAME, list_skipped(contents))
     write_text(target / CARD_NAME, make_card(contents, record=record))
-    write_json(target / SUMMARY_NAME, summary)  # the last: it says that all is there
+    write_json(target / SUMMARY_NAME, summary)  # last, as it marks the folder as finished
     return summary

@@ -1,18 +1,16 @@
-"""Plain values and NumPy arrays out of pickles, with nothing in them executed.
+"""Read plain values and NumPy arrays from pickles without executing anything in them.
 
-A pickle may ask for any function to be called. Here it can name the few things that rebuild NumPy arrays and nothing
-else, and even of these it gets inert stand-ins that only remember what they were called with. The arrays are built
-afterwards, by the code below and within the bounds of their bytes.
+A pickle may ask for any function to be called. Here it can name only what rebuilds NumPy arrays, and even for these it
+gets inert stand-ins that remember their arguments. The arrays are then built below, within the bounds of their bytes.
 """
 
 import io
-import math
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -33,21 +31,21 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 def read_pickle(path: str | Path, *, hint: str) -> Any:
-    """Read numbers, strings, lists, tuples, dictionaries and NumPy arrays out of a pickle.
+    """Read numbers, strings, lists, tuples, dictionaries and NumPy arrays from a pickle.
 
     Args:
         path: a file of ``pickle.dump``, of protocol 3 or later.
         hint: what would be right, for the errors.
 
     Raises:
-        InputError: the file is missing, damaged, or asks for anything else than such values; nothing was executed.
+        InputError: the file is missing or damaged, or holds anything but such values; nothing was executed.
     """
     with _explained(path, "pickle", hint), require_file(path, hint=hint).open("rb") as file:
         return _load(file)
 
 
 def read_npy(path: str | Path, *, hint: str) -> np.ndarray:
-    """Read an array out of a ``.npy`` file; of one that holds objects, as ``read_pickle`` does.
+    """Read an array from a ``.npy`` file, or if it holds objects, as ``read_pickle`` does.
 
     Raises:
         InputError: as ``read_pickle``.
@@ -69,7 +67,7 @@ def _explained(path: str | Path, what: str, hint: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # an unpickler meets garbage with almost any of them
+    except Exception as error:  # an unpickler raises almost any of them on garbage
         reason = f"{type(error).__name__}: {error}"
         raise InputError(
             f"{path} cannot be read as a {what} of plain values ({reason}); it may be incomplete: {hint}"
@@ -77,9 +75,9 @@ def _explained(path: str | Path, what: str, hint: str) -> Iterator[None]:
 
 
 class _StandIn:
-    """Stands for what a pickle names: remembers what it was called with and what state it was given, and does nothing.
+    """Stands for a named function or class: remembers its arguments and its state, and does nothing.
 
-    The unpickler makes a new class of it for each name it meets, so that nothing a pickle does to one can last.
+    The unpickler makes a new subclass for each name, so that nothing a pickle does to one can last.
     """
 
     role = ""
@@ -94,7 +92,7 @@ class _StandIn:
     def __init__(self, *_: Any) -> None: ...
 
     def __setstate__(*given: Any) -> None:
-        # a pickle may hand the state to the class itself, which then ends here as the only argument
+        # a pickle may hand the state to the class itself, which is then the only argument
         if len(given) == 2:
             given[0].state = given[1]
 
@@ -116,7 +114,7 @@ def _load(file: BinaryIO) -> Any:
 
 
 class _Values:
-    """Turns what was unpickled into values; what is referred to many times is turned once."""
+    """Turns what was unpickled into values, each only once however often it is referred to."""
 
     def __init__(self) -> None:
         self.made: dict[int, Any] = {}
@@ -132,41 +130,29 @@ class _Values:
         if isinstance(value, list | tuple):
             return type(value)(self.of(item) for item in value)
         if isinstance(value, _StandIn):
-            return _MAKERS[value.role](self, value)
+            return self._restore(value)
         if isinstance(value, type):
             raise ValueError("it holds a class where a value should be")
         return value
 
-    def array(self, given: _StandIn) -> np.ndarray:
-        _version, shape, kind, is_fortran, content = given.state
-        order: Literal["C", "F"] = "F" if is_fortran else "C"
-        if not isinstance(content, list):
-            return np.frombuffer(content, _dtype(kind)).reshape(tuple(shape), order=order).copy()
-        if math.prod(shape) != len(content):
-            raise ValueError(f"an array of shape {shape} with {len(content)} objects")
-        objects = np.empty(len(content), object)
-        for place, item in enumerate(content):
-            objects[place] = self.of(item)
-        return objects.reshape(tuple(shape), order=order)
-
-    def buffer(self, given: _StandIn) -> np.ndarray:
-        content, kind, shape, order = given.args
-        return np.frombuffer(content, _dtype(kind)).reshape(tuple(shape), order=order).copy()
-
-    def scalar(self, given: _StandIn) -> Any:
-        kind, content = given.args
-        return np.frombuffer(content, _dtype(kind))[0].item()
-
-
-_MAKERS: dict[str, Callable[[_Values, _StandIn], Any]] = {
-    "array": _Values.array,
-    "buffer": _Values.buffer,
-    "scalar": _Values.scalar,
-}
+    def _restore(self, given: _StandIn) -> Any:
+        if given.role == "scalar":
+            kind, content = given.args
+            return np.frombuffer(content, _dtype(kind))[0].item()
+        if given.role == "buffer":
+            content, kind, shape, order = given.args
+        else:
+            _version, shape, kind, is_fortran, content = given.state
+            order = "F" if is_fortran else "C"
+        if isinstance(content, list):
+            flat = np.fromiter(map(self.of, content), object, len(content))
+        else:
+            flat = np.frombuffer(content, _dtype(kind)).copy()
+        return flat.reshape(tuple(shape), order=order)
 
 
 def _dtype(given: Any) -> np.dtype[Any]:
-    """Return the number or text type that a stand-in of ``numpy.dtype`` describes; never one that holds objects."""
+    """Return the type of numbers or text that a stand-in of ``numpy.dtype`` describes; never one that holds objects."""
     code, order = str(given.args[0]), given.state[1]
     if given.role != "dtype" or not re.fullmatch(r"[biufcSU]\d+", code):
         raise ValueError(f"an array of type {code}, which is none of numbers or text")

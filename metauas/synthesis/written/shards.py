@@ -1,4 +1,4 @@
-"""Shards: parquet files of pairs, each a function of the synthesis' record and its own number, whole or absent."""
+"""Shards: parquet files of pairs, each a function of the synthesis' record and its number, complete or absent."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from metauas.synthesis.recipe import SynthesisSettings, build_synthesizer
 from metauas.synthesis.written.record import Record, differences
 from metauas.synthesis.written.rows import Skipped, Synthesize, draw_pair, make_row
 
-#: Rows a row group: what a reader takes into memory for one pair, some megabytes at 256 pixels.
+#: Rows in a row group, which a reader loads for one pair: some megabytes at 256 pixels.
 ROWS_A_GROUP = 32
 
 _RECORD, _SKIPPED = b"metauas", b"metauas.skipped"
@@ -40,7 +40,7 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """The file's place in the folder of the synthesis, as ``datasets.load_dataset`` understands it."""
+        """The file's path in the folder of the synthesis, as ``datasets.load_dataset`` expects it."""
         return f"{self.split}/pairs-{self.number:05d}-of-{self.total:05d}.parquet"
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardContent:
-    """What the footer and the small columns of a finished shard say."""
+    """Footer and small columns of a finished shard."""
 
     shard: Shard
     kinds: list[str]
@@ -71,7 +71,7 @@ def _split_shards(split: str, count: int, size: int) -> Iterator[Shard]:
 
 
 def build_synthesizers(settings: SynthesisSettings) -> Synthesizers:
-    """Return what makes the pairs, for every split that has any."""
+    """Return the synthesizer of every split that has pairs."""
     splits = dict.fromkeys(shard.split for shard in plan_shards(settings))
     return {split: build_synthesizer(settings, split=split) for split in splits}
 
@@ -79,18 +79,18 @@ def build_synthesizers(settings: SynthesisSettings) -> Synthesizers:
 def write_shard(
     shard: Shard, synthesizers: Synthesizers, *, settings: SynthesisSettings, record: Record, out: Path
 ) -> None:
-    """Make the pairs of a shard and write its file: the same bytes whoever does it, however often.
+    """Make the pairs of a shard and write its file, which always has the same bytes.
 
     Raises:
-        InputError: a pair could not be made of any of the source's images.
+        InputError: all attempts at a pair failed.
     """
-    cv2.setNumThreads(1)  # a process a core makes more pairs than one process with many threads
+    cv2.setNumThreads(1)  # one process per core is faster than many threads
     torch.set_num_threads(1)
     skipped: list[Skipped] = []
     rows = _make_rows(shard, synthesizers[shard.split], settings=settings, skipped=skipped)
     with (
         atomic_path(out / shard.name, durable=True) as temporary,
-        # PNG and JPEG cannot be made smaller
+        # PNG and JPEG are compressed already
         pq.ParquetWriter(temporary, row_schema(), compression="none", write_page_index=True) as writer,
     ):
         while group := list(islice(rows, ROWS_A_GROUP)):
@@ -110,9 +110,9 @@ def _make_rows(
 
 
 def row_schema() -> pa.Schema:
-    """Return the columns of a shard, with the note by which ``datasets`` knows the images.
+    """Return the columns of a shard, with the metadata by which ``datasets`` recognises images.
 
-    The note is ``datasets``' own form of its features; ``datasets`` itself would take every worker seconds to import.
+    They are written by hand because importing ``datasets`` would take every worker seconds.
     """
     image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     types = dict.fromkeys(("query", "prompt", "mask"), image) | dict.fromkeys(("kind", "source"), pa.string())
@@ -133,10 +133,10 @@ def read_content(path: Path, shard: Shard) -> ShardContent:
 
 
 def unfinished_shards(out: Path, *, shards: list[Shard], record: Record) -> list[Shard]:
-    """Return the shards that are still to be written into ``out``.
+    """Return the shards that are missing in ``out``.
 
     Raises:
-        InputError: a shard that lies there belongs to another synthesis; names the settings that differ.
+        InputError: a shard in it belongs to another synthesis; names the settings that differ.
     """
     found = {
         path.relative_to(out).as_posix(): _is_whole(path, record) for path in sorted(out.glob("*/pairs-*.parquet"))
@@ -148,7 +148,7 @@ def unfinished_shards(out: Path, *, shards: list[Shard], record: Record) -> list
 
 
 def _is_whole(path: Path, record: Record) -> bool:
-    """The footer is written last: a file without one was cut off, for example in being copied."""
+    """Return whether a file has its footer, which is written last."""
     try:
         notes = pq.read_metadata(path).metadata
         found = json.loads((notes or {}).get(_RECORD, b"{}"))
@@ -156,7 +156,7 @@ def _is_whole(path: Path, record: Record) -> bool:
         return False
     if found != record:
         raise InputError(
-            f"{path.parents[1]} holds pairs of another synthesis: {differences(found, record)}; give the settings it "
-            "was begun with, or another folder"
+            f"{path.parents[1]} holds pairs of another synthesis: {differences(found, record)}; give its "
+            "settings, or another folder"
         )
     return True

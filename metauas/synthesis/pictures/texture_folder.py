@@ -17,18 +17,16 @@ _SHORT_SIDE = 16  # pixels
 
 
 class TextureFolder:
-    """Square crops of the pictures in a folder and the folders in it, turned by quarters and mirrored.
-
-    DTD is given by its root (``images/<class>/*.jpg``); any other folder will do.
+    """Square crops of the pictures in a folder and its subfolders, turned by quarters and mirrored.
 
     Args:
-        folder: where the pictures are.
+        folder: a folder of pictures, such as the root of DTD.
         split: ``train``, ``validation`` (every 20th picture, by a hash of its path) or ``all``.
-        stationary: whether every picture looks alike everywhere, as photographs of one material do. DTD's do not.
+        stationary: whether every picture looks alike everywhere, as photographs of one material do; DTD's do not.
 
     Attributes:
         files: the pictures of the split, relative to the folder.
-        left_out: pictures of kinds that are not read, each with the reason.
+        left_out: pictures in formats that are not read, each with the reason.
 
     Raises:
         InputError: the folder is missing, or has no picture of the split.
