@@ -29,7 +29,7 @@ NormalImages = Annotated[
     list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
 ]
 SinglePass = Annotated[
-    bool, typer.Option("--single-pass", help="One forward pass: faster, but not averaged over three image sizes.")
+    bool, typer.Option("--single-pass", help="One forward pass at --size, in place of the mean over three image sizes.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]

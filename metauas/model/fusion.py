@@ -35,7 +35,7 @@ class Fusion(nn.Module):
         """Return the unit vectors that ``nearest`` compares with, for ``forward``; None for the other choices."""
         if self.mode != "nearest":
             return None
-        return as_bank(unit_means(prompt.flatten(0, -4)), prompts=len(prompt))
+        return as_bank(unit_means(prompt.flatten(0, -4)), prompts=prompt.shape[0])  # len would fix it in an export
 
     def forward(
         self,
