@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from metauas.choices import PROMPTS
 from metauas.errors import did_you_mean
-from metauas.eval.prompts.selection import PROMPTS
 from metauas.settings import Settings
 
 #: The paper's prompt seeds (section 4.1).

@@ -17,8 +17,6 @@ from metauas.files.images import stack_images
 from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
 
-PROMPTS = ("random", "nearest", "pool", "defective")
-
 #: Files of the K normal images that a query is compared with at once; one in the paper.
 Prompt = tuple[Path, ...]
 
