@@ -456,7 +456,7 @@ def test_a_wrong_entry_of_real_iad_is_named(copy, change, expected):
         (b"[" * 100_000, "is not valid JSON"),
         (b"1" * 5000, "is not valid JSON"),
         (b"[]", "is no list of Real-IAD"),
-        ('{"meta": "ä"}'.encode("latin-1"), "is not UTF-8 text"),
+        ('{"meta": "ä"}'.encode("latin-1"), "is not valid JSON"),
     ],
 )
 def test_a_list_that_is_no_list(copy, content, expected):

@@ -14,12 +14,13 @@ Paths are relative to the benchmark's folder, with either slash, and must not le
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from metauas.errors import InputError, did_you_mean
 from metauas.eval.benchmarks.layouts import Benchmark, Category, Problems
-from metauas.eval.benchmarks.layouts.listed import read_table
+from metauas.eval.benchmarks.layouts.listed import leads_out, read_table
 from metauas.eval.benchmarks.layouts.problems import check_image
 from metauas.eval.prompts.selection import Prompt
 from metauas.files import require_file
@@ -125,17 +126,12 @@ class _Finder:
     def _image(self, name: str, category: Category) -> Path:
         if name not in self.checked:
             self.checked[name] = self.root / portable(name)
-            if _leads_out(name):
+            if leads_out(name):
                 wrong = f"path {name!r} leads out of the folder; give one relative to it, without '..'"
                 self.problems.add(wrong, category=category.name)
             else:
-                check_image(self.checked[name], self.problems, category=category.name)
+                check_image(self.checked[name], partial(self.problems.add, category=category.name))
         return self.checked[name]
-
-
-def _leads_out(name: str) -> bool:
-    parts = PureWindowsPath(name)  # it knows both slashes, and drives
-    return not name or bool(parts.anchor) or ".." in parts.parts
 
 
 def _some(names: Mapping[str, Any], shown: int = 20) -> str:
