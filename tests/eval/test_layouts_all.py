@@ -200,8 +200,8 @@ def test_a_sound_benchmark_is_found_to_be_sound(shelf, layout, monkeypatch):
         counts = dict.fromkeys(CATEGORIES[layout], Counts(TRAIN, NORMAL, DEFECTIVE))
         monkeypatch.setitem(CATALOGUE, layout, type(source)(**{**vars(source), "categories": counts, "total": None}))
     check = check_data(layout, shelf / layout, deep=True)
-    assert check.oddities == []
-    assert [category.oddities for category in check.categories] == [[], []]
+    assert check.findings == []
+    assert [category.findings for category in check.categories] == [[], []]
     assert [category.masks for category in check.categories] == [DEFECTIVE] * 2
     assert check.fine
 
