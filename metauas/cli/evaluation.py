@@ -118,8 +118,8 @@ def robustness(
     from metauas.eval import EvalSettings, measure_robustness, open_benchmark
     from metauas.eval.network import choose_device
     from metauas.eval.report.figures import show_robustness
-    from metauas.eval.results import check_out
-    from metauas.eval.robustness import check_disturbances, write_robustness
+    from metauas.eval.results import check_out, write_results
+    from metauas.eval.robustness import check_disturbances
     from metauas.files.locks import alone_in
     from metauas.model import load_checkpoint
     from metauas.plots import save_figure
@@ -134,7 +134,7 @@ def robustness(
     with alone_in(out):
         found = measure_robustness(model, benchmark, settings, disturbances=wanted)
         picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
-        paths = [*write_robustness(found, out), picture]
+        paths = [*write_results(found, out), picture]
     for path in paths:
         print(f"written: {path}")
 

@@ -21,8 +21,8 @@ class Condition:
 
     Attributes:
         name: its name in tables.
-        change: applied to the K images (K, 3, H, W) of a prompt. Its generator is seeded by the prompt's seed and files,
-            the category and the condition's name, so that it does not depend on batches or order.
+        change: applied to the K images (K, 3, H, W) of a prompt. Its generator is seeded by the prompt's seed and
+            files, the category and the condition's name, and so independent of batches and order.
     """
 
     name: str

@@ -34,7 +34,7 @@ def random_prompts(category: Category, *, seed: int, shots: int = 1) -> Prompt:
 
 
 def normal_images(category: Category, *, seed: int, count: int | None) -> Sequence[Path]:
-    """Return ``count`` normal images, drawn as by ``random_prompts``; all, in their order, for None or if fewer exist."""
+    """Return ``count`` normal images, drawn as by ``random_prompts``; all of them for None or if fewer exist."""
     if count is None or count >= len(category.train_good):
         return category.train_good
     return _drawn(category, seed=seed, count=count)

@@ -64,7 +64,8 @@ class RandomStrategy:
     """Random normal images by the seed, the same for all queries of a category."""
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
-        _check_categories(settings, benchmark)
+        for category in benchmark.categories:
+            check_shots(settings.shots, available=len(category.train_good), where=f"category {category.name!r}")
         self.seeds = settings.seeds
         self._shots = settings.shots
 
@@ -117,7 +118,7 @@ class NearestStrategy:
 
 
 class DefectiveStrategy:
-    """One defective test image by the seed for all queries of a category, to measure the effect of a defective prompt."""
+    """One defective test image by the seed for all queries of a category, a prompt that breaks the assumption."""
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
         if settings.shots > 1:
@@ -145,8 +146,3 @@ class FileStrategy:
     def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
         """Return the prompt of each query, in their order."""
         return self._prompts[seed][queries.category.name]
-
-
-def _check_categories(settings: EvalSettings, benchmark: Benchmark) -> None:
-    for category in benchmark.categories:
-        check_shots(settings.shots, available=len(category.train_good), where=f"category {category.name!r}")
