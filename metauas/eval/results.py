@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -104,6 +104,7 @@ class Evaluation:
         return {"categories": rows, "mean": mean, "averaged_over": counts}
 
 
+@runtime_checkable
 class Results(Protocol):
     """Results with a long table, such as ``Evaluation`` and ``Robustness``."""
 

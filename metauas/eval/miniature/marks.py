@@ -100,7 +100,7 @@ def crust(
     cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(distance + 0.03, canvas=canvas, soft=0.06)
     share = np.clip(0.5 + 0.3 * grain, 0, 1)[..., None]
     tone = share * rgb(colours[0]) + (1 - share) * rgb(colours[1])
-    return surface.paint(0.9 * np.float32(cover), tone).polish(cover, 0.03).lift(0.004 * cover * grain)
+    return surface.paint(0.9 * cover.astype(np.float32), tone).polish(cover, 0.03).lift(0.004 * cover * grain)
 
 
 def dry_patch(rng: np.random.Generator, surface: Surface) -> Surface:

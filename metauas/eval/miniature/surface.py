@@ -50,24 +50,24 @@ class Surface:
 
     def paint(self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]) -> "Surface":
         """Lay ``colour`` over the albedo with opacity ``cover``."""
-        opacity, wanted = np.float32(cover)[..., None], np.asarray(colour, dtype=np.float32)
+        opacity, wanted = cover.astype(np.float32)[..., None], np.asarray(colour, dtype=np.float32)
         return replace(self, albedo=self.albedo + opacity * (wanted - self.albedo))
 
     def shade(self, factor: Float[np.ndarray, "h w"]) -> "Surface":
         """Multiply the albedo."""
-        return replace(self, albedo=np.clip(self.albedo * np.float32(factor)[..., None], 0, 1))
+        return replace(self, albedo=np.clip(self.albedo * factor.astype(np.float32)[..., None], 0, 1))
 
     def lift(self, offset: Float[np.ndarray, "h w"]) -> "Surface":
         """Add to the relief."""
-        return replace(self, height=self.height + np.float32(offset))
+        return replace(self, height=self.height + offset.astype(np.float32))
 
     def level(self, cover: Float[np.ndarray, "h w"], height: float) -> "Surface":
         """Replace the relief by one height where ``cover`` is 1."""
-        return replace(self, height=self.height + np.float32(cover) * np.float32(height - self.height))
+        return replace(self, height=self.height + cover.astype(np.float32) * np.float32(height - self.height))
 
     def polish(self, cover: Float[np.ndarray, "h w"], gloss: float) -> "Surface":
         """Set the gloss where ``cover`` is 1."""
-        return replace(self, gloss=self.gloss + np.float32(cover) * np.float32(gloss - self.gloss))
+        return replace(self, gloss=self.gloss + cover.astype(np.float32) * np.float32(gloss - self.gloss))
 
     def replaced(self, cover: Float[np.ndarray, "h w"], other: "Surface") -> "Surface":
         """Show ``other`` where ``cover`` is 1."""
@@ -79,7 +79,7 @@ class Surface:
 
     def cut(self, cover: Float[np.ndarray, "h w"]) -> "Surface":
         """Remove the product where ``cover`` is 1."""
-        return replace(self, alpha=self.alpha * (1 - np.float32(cover)))
+        return replace(self, alpha=self.alpha * (1 - cover.astype(np.float32)))
 
 
 def plain(alpha: Float[np.ndarray, "h w"], *, colour: Colour, gloss: float = 0.0) -> Surface:
