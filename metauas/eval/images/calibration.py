@@ -68,7 +68,8 @@ class Calibration(Settings):
             InputError: one of them differs.
         """
         if size != self.size:
-            raise InputError(f"the calibration is for size {self.size}, not {size}; give that, or {_RECALIBRATE}")
+            hint = f"set size={self.size}, or {_RECALIBRATE}"
+            raise InputError(f"the calibration is for size {self.size}, not {size}; {hint}")
         if prompts_digest(prompts) != self.prompts_digest:
             own, given = (", ".join(map(str, paths)) for paths in (self.prompts, prompts))
             raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_RECALIBRATE}")
