@@ -1,8 +1,8 @@
-"""What all figures share: style, colours, grids of pictures, outlines and overlays."""
+"""Style, colours, grids of pictures, outlines and overlays of all figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import cv2
 import matplotlib.pyplot as plt
@@ -11,29 +11,20 @@ from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
-from torch import Tensor
 
 from metauas.files import atomic_path
 from metauas.files.images import to_uint8
 
-#: One colour map for anomaly maps everywhere; dark is normal, bright is anomalous, in print and to the colour-blind.
+#: Colour map of all anomaly maps: dark is normal, bright is anomalous, also in print and for the colour-blind.
 MAP_COLOURS = "inferno"
-_CELL = 1.25  # inches per picture; small, so that committed notebooks stay light
+_CELL = 1.25  # inches per picture; keeps committed notebooks small
 OUTLINE = "#00e5ff"
+_OUTLINE_RGB = tuple(bytes.fromhex(OUTLINE[1:]))
 COLOURS = plt.style.library["seaborn-v0_8-colorblind"]["axes.prop_cycle"].by_key()["color"]
 
 
-@runtime_checkable
-class _Example(Protocol):
-    title: str
-    query: Tensor
-    prompt: Tensor
-    mask: np.ndarray
-    map: np.ndarray
-
-
 def notebook_style() -> None:
-    """Let notebooks store figures as small JPEGs, so that executed notebooks stay light enough to be committed."""
+    """Store figures of notebooks as small JPEGs, so that executed notebooks stay small enough to be committed."""
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})  # type: ignore[no-untyped-call]
     plt.rcParams["figure.dpi"] = 80
 
@@ -47,32 +38,23 @@ def show_fields(fields: Mapping[str, np.ndarray]) -> Figure:
 
 
 def show_examples(examples: Sequence[Any], *, across: int = 2) -> Figure:
-    """Show segmented examples: prompt, query with the true outline, and map on a scale common to all."""
-    rows = [_example_row(example) for example in examples]
+    """Show segmented examples (``Example``): prompt, query with the true outline, and map, on one scale."""
+    rows = [(e.title, [to_uint8(e.prompt), outline(to_uint8(e.query), e.mask), e.map]) for e in examples]
     return picture_grid(rows, headings=("prompt", "query + truth", "anomaly map"), across=across)
-
-
-def _example_row(example: _Example) -> tuple[str, list[np.ndarray]]:
-    outlined = outline(to_uint8(example.query), example.mask)
-    return example.title, [to_uint8(example.prompt), outlined, example.map]
 
 
 def picture_grid(
     rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, headings: Sequence[str], across: int = 1
 ) -> Figure:
-    """Lay out titled rows of pictures, ``across`` rows beside each other, under the headings of their columns.
+    """Return a grid of titled rows of pictures, ``across`` rows next to each other, with headings of the columns.
 
-    Images (H, W, 3) are shown as they are, fields (H, W) in [0, 1] by the map colours.
+    Images are (H, W, 3); fields (H, W) in [0, 1] are shown in the map colours.
     """
     across = max(1, min(across, len(rows)))
     columns = len(headings)
-    lines = max(1, -(-len(rows) // across))  # of nothing an empty figure
-    figure, axes = plt.subplots(
-        lines,
-        across * columns,
-        squeeze=False,
-        figsize=(across * columns * _CELL, lines * (_CELL + 0.18) + 0.2),
-    )
+    lines = max(1, -(-len(rows) // across))  # an empty figure without rows
+    size = (across * columns * _CELL, lines * (_CELL + 0.18) + 0.2)
+    figure, axes = plt.subplots(lines, across * columns, squeeze=False, figsize=size)
     for axis in axes.flat:
         axis.set_axis_off()
     for number, (title, pictures) in enumerate(rows):
@@ -80,18 +62,14 @@ def picture_grid(
         cells = list(axes[line, block * columns : (block + 1) * columns])
         _fill_row(cells, pictures, headings=headings if line == 0 else None)
         cells[0].text(0, -0.04, title, transform=cells[0].transAxes, fontsize=7, va="top")
-    figure.subplots_adjust(
-        left=0.01, right=0.99, top=1 - 0.2 / figure.get_figheight(), bottom=0.03, wspace=0.04, hspace=0.16
-    )
+    top = 1 - 0.2 / size[1]
+    figure.subplots_adjust(left=0.01, right=0.99, top=top, bottom=0.03, wspace=0.04, hspace=0.16)
     return figure
 
 
 def _fill_row(cells: Sequence[Axes], pictures: Sequence[np.ndarray], *, headings: Sequence[str] | None) -> None:
     for column, (axis, picture) in enumerate(zip(cells, pictures, strict=True)):
-        if picture.ndim == 3:
-            axis.imshow(picture)
-        else:
-            axis.imshow(picture, cmap=MAP_COLOURS, vmin=0, vmax=1)
+        axis.imshow(picture, cmap=MAP_COLOURS, vmin=0, vmax=1)  # which images (H, W, 3) ignore
         if headings:
             axis.set_title(headings[column], fontsize=8, pad=3)
 
@@ -99,30 +77,28 @@ def _fill_row(cells: Sequence[Axes], pictures: Sequence[np.ndarray], *, headings
 def outline(image: UInt8[np.ndarray, "h w 3"], mask: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
     """Draw the outer edge of a mask (H, W) into a copy of the image."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    colour = tuple(int(OUTLINE[i : i + 2], 16) for i in (1, 3, 5))
-    return np.asarray(cv2.drawContours(image.copy(), contours, -1, colour, 1))
+    return np.asarray(cv2.drawContours(image.copy(), contours, -1, _OUTLINE_RGB, 1))
 
 
 def draw_contours(image: UInt8[np.ndarray, "h w 3"], contours: Sequence[np.ndarray]) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw closed polygons (points, 2) into a copy of the image, as strong as its size needs, edged with black."""
-    colour = tuple(int(OUTLINE[i : i + 2], 16) for i in (1, 3, 5))
+    """Draw closed polygons (points, 2) with a black edge into a copy of the image; their width follows its size."""
     strength = max(1, round(max(image.shape[:2]) / 350))
-    smooth = cv2.LINE_AA if strength > 1 else cv2.LINE_8  # a smooth thin line leaves single points out
+    smooth = cv2.LINE_AA if strength > 1 else cv2.LINE_8  # an antialiased thin line omits single points
     drawn = image.copy()
-    for line, width in (((0, 0, 0), strength + 2), (colour, strength)):
+    for line, width in (((0, 0, 0), strength + 2), (_OUTLINE_RGB, strength)):
         cv2.polylines(drawn, list(contours), isClosed=True, color=line, thickness=width, lineType=smooth)
     return drawn
 
 
 def overlay(image: UInt8[np.ndarray, "h w 3"], anomaly_map: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay a map in [0, 1] over its image: clear where normal, glowing where anomalous."""
+    """Blend a map in [0, 1] with its image: transparent where normal, opaque where anomalous."""
     heat = plt.get_cmap(MAP_COLOURS)(anomaly_map)[..., :3]
     weight = 0.75 * np.clip(anomaly_map, 0, 1)[..., None] ** 0.5
     return to_uint8((1 - weight) * image / 255 + weight * heat)
 
 
 def open_axes(figure: Figure) -> None:
-    """Take the frame's upper and right side away."""
+    """Remove the upper and right side of the frame."""
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
 

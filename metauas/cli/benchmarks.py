@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from metauas.cli.options import LAYOUT_NAMES, Out, benchmarks, console, data
+from metauas.choices import LAYOUTS
+from metauas.cli.options import Out, benchmarks, console, data
 
 
 @benchmarks.command(epilog="Example: metauas benchmark miniature --out data/miniature")
@@ -25,12 +26,12 @@ def miniature(
     epilog="Examples: metauas data check visa /data/VisA; metauas data check visa /data/visa_1cls --layout mvtec"
 )
 def check(
-    name: Annotated[str, typer.Argument(help=f"Benchmark: {LAYOUT_NAMES}.")],
+    name: Annotated[str, typer.Argument(help=f"Benchmark: {', '.join(LAYOUTS)} (`folder`: your own data).")],
     root: Annotated[Path, typer.Argument(help="Its folder.")],
-    layout: Annotated[str | None, typer.Option(help="Layout of the folder, if not the benchmark's own.")] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Decode every image: slow, finds every broken one.")] = False,
+    layout: Annotated[str | None, typer.Option(help="Layout of the folder; by default the benchmark's own.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Decode every image: slow, finds each broken one.")] = False,
 ) -> None:
-    """Check a benchmark on disk against what is known of it; exit status 1 if anything is odd."""
+    """Check a benchmark on disk against its published facts; exit status 1 if there is a finding."""
     from metauas.eval.benchmarks.check import check_data
     from metauas.eval.benchmarks.tables import check_lines, check_table
 
@@ -40,12 +41,12 @@ def check(
         console.print(line, markup=False, soft_wrap=True)
     if not found.fine:
         sys.exit(1)
-    print("nothing odd")
+    print("no findings")
 
 
 @data.command(epilog="Examples: metauas data info; metauas data info visa")
 def info(name: Annotated[str | None, typer.Argument(help="Benchmark; without it, a table of all.")] = None) -> None:
-    """Say where a benchmark comes from, its licence, and how to get, check and evaluate it."""
+    """Show the source and licence of a benchmark, and how to get, check and evaluate it."""
     from metauas.eval.benchmarks.catalogue import find_source
     from metauas.eval.benchmarks.tables import catalogue_table, source_lines
 

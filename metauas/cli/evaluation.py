@@ -8,12 +8,16 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from metauas.choices import DISTURBANCES
 from metauas.cli.options import (
     CHECKPOINT,
-    LAYOUT_NAMES,
+    Categories,
     Checkpoint,
+    DataFolder,
     Device,
+    Layout,
     Out,
+    Seeds,
     Size,
     cli,
     console,
@@ -27,37 +31,38 @@ if TYPE_CHECKING:
 
 @cli.command("eval", epilog="Example: metauas eval --data /data/mvtec --prompt random --seeds 1,3,5 --out runs/mvtec")
 def evaluate(
-    data: Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")] = "miniature",
-    layout: Annotated[str, typer.Option(help=f"Layout of the folder: {LAYOUT_NAMES}.")] = "mvtec",
-    categories: Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")] = "",
+    data: DataFolder = "miniature",
+    layout: Layout = "mvtec",
+    categories: Categories = "",
     checkpoint: Checkpoint = CHECKPOINT,
     prompt: Annotated[
         str,
         typer.Option(
             "--prompt",
             "--prompts",
-            help="random, nearest (in its class), pool (of all classes), defective, or a file; {seed} in its name.",
+            help="random, nearest (most similar of the class), pool (most similar of all classes), defective, or a "
+            "prompt file; {seed} in its name stands for each seed.",
         ),
     ] = "random",
-    shots: Annotated[int, typer.Option(help="Normal images that a query is compared with at once.")] = 1,
-    seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
+    shots: Annotated[int, typer.Option(help="Normal images with which each query is compared.")] = 1,
+    seeds: Seeds = "1,3,5,7,9",
     size: Annotated[int, typer.Option(help="Side to which images are resized, pixels.")] = 256,
-    queries_at_once: Annotated[int, typer.Option(help="Queries of one forward pass; changes no result.")] = 16,
+    queries_at_once: Annotated[int, typer.Option(help="Queries in one batch; does not change results.")] = 16,
     out: Out = Path("runs/eval"),
-    maps: Annotated[bool, typer.Option("--maps", help="Write every anomaly map too, as 16-bit PNG.")] = False,
-    baselines: Annotated[bool, typer.Option(help="Evaluate methods that learn nothing as well.")] = True,
+    maps: Annotated[bool, typer.Option("--maps", help="Also write every anomaly map as 16-bit PNG.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Also evaluate methods without training.")] = True,
     average_scales: Annotated[
         bool, typer.Option("--average-scales", help="Also evaluate the mean over several image sizes.")
     ] = False,
     plus: Annotated[
-        str, typer.Option(help="Also evaluate MetaUAS★+: encoder (features of its own encoder) or clip; or none.")
+        str, typer.Option(help="Also evaluate MetaUAS★+ with features of its own encoder (encoder) or of CLIP (clip).")
     ] = "none",
     official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Evaluate a checkpoint: seven metrics per category, mean and deviation over prompts, beside the baselines.
+    """Evaluate a checkpoint and baselines: seven metrics per category, mean and deviation over prompt seeds.
 
-    Writes metrics.json, metrics.csv with a row for every number, and report.html with curves and a gallery of failures.
+    Writes metrics.json, metrics.csv (one row per number), and report.html with curves and a gallery of failures.
     """
     from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, variants_of, write_report
     from metauas.eval import evaluate as evaluate_network
@@ -94,27 +99,27 @@ def evaluate(
 
 @cli.command(epilog="Example: metauas robustness --data /data/mvtec --disturbances rotation,shift --seeds 1,3")
 def robustness(
-    data: Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")] = "miniature",
-    layout: Annotated[str, typer.Option(help=f"Layout of the folder: {LAYOUT_NAMES}.")] = "mvtec",
-    categories: Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")] = "",
+    data: DataFolder = "miniature",
+    layout: Layout = "mvtec",
+    categories: Categories = "",
     checkpoint: Checkpoint = CHECKPOINT,
     disturbances: Annotated[
-        str, typer.Option(help="Of rotation, shift, scale, blur, brightness, defective, by commas; all if empty.")
+        str, typer.Option(help=f"Some of {', '.join(DISTURBANCES)}, separated by commas; all if empty.")
     ] = "",
-    seeds: Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")] = "1,3,5,7,9",
+    seeds: Seeds = "1,3,5,7,9",
     size: Size = 256,
     out: Out = Path("runs/robustness"),
     device: Device = "auto",
 ) -> None:
-    """Measure how every metric falls when the prompt is turned, shifted, scaled, blurred, lit otherwise or defective.
+    """Measure each metric against disturbances of the prompt, such as rotation, blur or a defect.
 
-    Writes metrics.json, metrics.csv with a row for every number, and curves as robustness.png.
+    Writes metrics.json, metrics.csv (one row per number), and curves as robustness.png.
     """
-    from metauas.eval import DISTURBANCES, EvalSettings, measure_robustness, open_benchmark
+    from metauas.eval import EvalSettings, measure_robustness, open_benchmark
     from metauas.eval.network import choose_device
     from metauas.eval.report.figures import show_robustness
-    from metauas.eval.results import check_out
-    from metauas.eval.robustness import check_disturbances, write_robustness
+    from metauas.eval.results import check_out, write_results
+    from metauas.eval.robustness import check_disturbances
     from metauas.files.locks import alone_in
     from metauas.model import load_checkpoint
     from metauas.plots import save_figure
@@ -129,7 +134,7 @@ def robustness(
     with alone_in(out):
         found = measure_robustness(model, benchmark, settings, disturbances=wanted)
         picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
-        paths = [*write_robustness(found, out), picture]
+        paths = [*write_results(found, out), picture]
     for path in paths:
         print(f"written: {path}")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from metauas.choices import LAYOUTS
 from metauas.errors import InputError
 
 cli = typer.Typer(
@@ -34,7 +35,10 @@ SinglePass = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
-LAYOUT_NAMES = "mvtec, visa, goods, btad, loco, real-iad, or folder for your own"
+DataFolder = Annotated[str, typer.Option(help="Folder of a benchmark, or `miniature`, the package's own.")]
+Layout = Annotated[str, typer.Option(help=f"Layout of the folder: {', '.join(LAYOUTS)} (`folder`: your own data).")]
+Categories = Annotated[str, typer.Option(help="Categories, separated by commas; all if empty.")]
+Seeds = Annotated[str, typer.Option(help="Prompt seeds, separated by commas.")]
 Scheduler = Annotated[
     str | None,
     typer.Option(help="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, or its scheduler file."),

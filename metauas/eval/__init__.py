@@ -1,5 +1,6 @@
 """Evaluation: checkpoint and benchmark in, seven metrics per category, maps and report out."""
 
+from metauas.choices import PROMPTS
 from metauas.eval.baselines import BASELINES
 from metauas.eval.benchmarks.catalogue import CATALOGUE
 from metauas.eval.benchmarks.check import check_data
@@ -11,7 +12,6 @@ from metauas.eval.images.regions import Region, find_regions
 from metauas.eval.miniature import write_miniature
 from metauas.eval.network import PromptedNetwork
 from metauas.eval.prompts.conditions import Condition
-from metauas.eval.prompts.selection import PROMPTS
 from metauas.eval.report.curves import Curve, category_curves
 from metauas.eval.report.examples import Example, draw_examples
 from metauas.eval.report.gallery import Case, MapGatherer, each_of, failures_first, write_cases

@@ -1,4 +1,4 @@
-"""Baselines that learn nothing: compare query and prompt pixel by pixel, or by features of a pretrained encoder."""
+"""Baselines without training: comparison of query and prompt by pixels or by features of a pretrained encoder."""
 
 from collections.abc import Callable
 from functools import cache
@@ -22,13 +22,13 @@ def pixel_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p
 
     Args:
         queries: images under test (B, 3, H, W) in [0, 1].
-        prompt: one normal image for all, or one for each, (1 or B, 3, H, W).
+        prompt: one normal image for all queries, or one for each, (1 or B, 3, H, W).
 
     Returns:
         Maps (B, 1, H, W) in [0, 1].
 
     Raises:
-        InputError: if the sizes differ or there is neither one prompt nor one for each query.
+        InputError: sizes differ, or there is neither one prompt nor one for each query.
     """
     return _compare_each(_blurred_difference, queries, prompt)
 
@@ -36,7 +36,7 @@ def pixel_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p
 def ssim_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     """Return (1 - SSIM) / 2 per pixel, mean over the channels, by scikit-image (Wang et al., 2004).
 
-    Arguments, result and errors are those of :func:`pixel_difference`; below 7 × 7 pixels is an error too.
+    Arguments, result and errors are those of :func:`pixel_difference`; images below 7 × 7 pixels are an error, too.
     """
     if min(queries.shape[-2:]) < SSIM_WINDOW:
         raise InputError(f"SSIM needs {SSIM_WINDOW} × {SSIM_WINDOW} pixels, got {tuple(queries.shape[-2:])}")
@@ -44,11 +44,11 @@ def ssim_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 
 
 
 def nearest_features(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-    """Return ½ (1 − the highest cosine with any place of the prompt), of EfficientNet-Lite0's ImageNet features.
+    """Return ½ (1 − the highest cosine with any position of the prompt) of EfficientNet-Lite0's ImageNet features.
 
-    Features are means over 3 × 3 places of the stages of stride 8 and 16; the maps of both stages are averaged. This
-    is PatchCore (Roth et al., CVPR 2022) with one prompt for a memory bank, and WinCLIP's association map (Jeong et
-    al., CVPR 2023) with another encoder. Arguments and result are those of :func:`pixel_difference`.
+    Features of stride 8 and 16 are averaged over 3 × 3 positions; the maps of both strides are averaged. This is
+    PatchCore (Roth et al., CVPR 2022) with one prompt as memory bank, and WinCLIP's association map (Jeong et al.,
+    CVPR 2023) with another encoder. Arguments and result are those of :func:`pixel_difference`.
     """
     return _similarity().to(queries.device).segment(queries, prompt).to(queries)
 

@@ -14,7 +14,7 @@ from metauas.eval.benchmarks.layouts import Benchmark, Category
 from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.conditions import Condition, check_conditions, turned_prompt
-from metauas.eval.prompts.selection import Prompt, right_class_share
+from metauas.eval.prompts.selection import right_class_share
 from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
@@ -22,7 +22,7 @@ from metauas.eval.settings import EvalSettings
 from metauas.metrics import compute_metrics, compute_metrics_official
 from metauas.progress import tqdm
 
-#: Takes the network's maps (N, H, W) of a category for a prompt seed, such as ``MapWriter``.
+#: Called with a category, a prompt seed and the network's maps (N, H, W), such as ``MapWriter``.
 TakeMaps = Callable[[Category, int, np.ndarray], None]
 
 
@@ -37,26 +37,25 @@ def evaluate(
     conditions: Sequence[Condition] | None = None,
     on_maps: TakeMaps | None = None,
 ) -> Evaluation:
-    """Evaluate a network, variants of it, and baselines that learn nothing, on the same prompts.
+    """Evaluate a network, variants of it and baselines on the same prompts.
 
-    Of several prompts of a query, MetaUAS averages the aligned features, a baseline its maps. Nothing depends on the
-    batch size or the order of the images but for rounding in the network.
+    For several prompts of a query, MetaUAS averages the aligned features, a baseline its maps. Except for rounding in
+    the network, results do not depend on the batch size or the order of images.
 
     Args:
         model: the network, in evaluation mode.
         benchmark: categories with normal images, test images and masks.
-        settings: prompts, seeds, size and conditions.
-        variants: further networks, such as ``MetaUASPlus`` around it, under the main condition; prompts are chosen by
-            ``model``. Each has a row under its own label.
+        settings: prompts, seeds, size and rotations.
+        variants: further networks with labels of their own, such as ``MetaUASPlus``, under the main condition; their
+            prompts are chosen by ``model``.
         baselines: also evaluate ``BASELINES``, under the main condition.
-        official: also compute the metrics as the author's script does, of masks resized as there
-            (``compute_metrics_official``).
-        conditions: how prompts are given, the main one first; by default turned by the settings' rotations.
-        on_maps: gets the network's maps under the main condition, once for each category and seed.
+        official: also compute the metrics of the author's script (``compute_metrics_official``).
+        conditions: conditions of prompts, the main one first; by default the rotations of the settings.
+        on_maps: called with the network's maps under the main condition, once for each category and seed.
 
     Raises:
-        InputError: the network is still in training mode, a prompt file or the number of shots does not fit, two
-            conditions share a name, all before anything is segmented; or an image cannot be read.
+        InputError: a network is in training mode, a prompt file or the number of shots does not fit, or two conditions
+            or methods share a name (all before any segmentation); or an image cannot be read.
     """
     for network in (model, *variants):
         check_evaluation_mode(network)
@@ -73,7 +72,9 @@ def evaluate(
             for seed in strategy.seeds:
                 prompts = strategy.choose(queries, seed=seed)
                 shares.append(right_class_share(prompts, category))
-                for run, maps in _maps_of(runs, queries, prompts, seed=seed, batch_size=settings.queries_at_once):
+                for run in runs:
+                    read = prompt_reader(run.condition, category=category.name, seed=seed, size=settings.size)
+                    maps = segment_queries(run.method, queries, prompts, read=read, batch_size=settings.queries_at_once)
                     rows += _rows(run, queries, maps, seed=seed, official=official)
                     if run is runs[0] and on_maps:
                         on_maps(category, seed, maps)
@@ -90,10 +91,10 @@ class _Run:
 def _runs(
     model: PromptedNetwork, conditions: Sequence[Condition], *, variants: Sequence[PromptedNetwork], baselines: bool
 ) -> list[_Run]:
-    """Return what is evaluated on each category: the network under every condition, the others under the first.
+    """Return the runs of each category: the network under all conditions, other methods under the first.
 
     Raises:
-        InputError: two methods have one name, under which their numbers could not be told apart.
+        InputError: two methods share a name, by which tables distinguish them.
     """
     ours = network_method(model)
     others = [network_method(variant) for variant in variants]
@@ -103,14 +104,6 @@ def _runs(
         raise InputError(f"two methods are called {twice[0]!r}; give each network a label of its own")
     main, *changed = conditions
     return [*(_Run(method, main) for method in (ours, *others)), *(_Run(ours, condition) for condition in changed)]
-
-
-def _maps_of(
-    runs: Sequence[_Run], queries: Queries, prompts: Sequence[Prompt], *, seed: int, batch_size: int
-) -> Iterator[tuple[_Run, Float32[np.ndarray, "n h w"]]]:
-    for run in runs:
-        read = prompt_reader(run.condition, category=queries.category.name, seed=seed, size=queries.size)
-        yield run, segment_queries(run.method, queries, prompts, read=read, batch_size=batch_size)
 
 
 def _rows(

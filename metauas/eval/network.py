@@ -1,4 +1,4 @@
-"""What evaluation needs of a network, so that others can take the place of MetaUAS."""
+"""The interface of networks that evaluation accepts, and their device."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,9 +12,8 @@ from metauas.errors import InputError
 class PromptedNetwork(Protocol):
     """A network that segments queries by normal images: ``MetaUAS``, a wrapper around it, or your own.
 
-    The package's wrappers are ``MetaUASPlus``, ``ScaleAverage`` and ``fast_copy``'s copies.
-
-    Images are float32 RGB in [0, 1] on any device. What ``encode_prompt`` returns is the network's own business.
+    The package's wrappers are ``MetaUASPlus``, ``ScaleAverage`` and the copies of ``fast_copy``. Images are float32 RGB
+    in [0, 1] on any device. Encoded prompts may have any type.
     """
 
     @property
@@ -24,15 +23,15 @@ class PromptedNetwork(Protocol):
 
     @property
     def training(self) -> bool:
-        """Whether it is in training mode; evaluation refuses it then."""
+        """Whether it is in training mode, in which evaluation refuses it."""
         ...
 
     def embed(self, images: Tensor, /) -> Tensor:
-        """Return vectors (B, D) of images (B, 3, H, W), by whose cosine prompts ``nearest`` and ``pool`` are chosen."""
+        """Return vectors (B, D) of images (B, 3, H, W); prompts ``nearest`` and ``pool`` are chosen by their cosine."""
         ...
 
     def encode_prompt(self, prompt: Tensor, /) -> Any:
-        """Encode prompts (1 or B, 3, H, W), or K of each, (1 or B, K, 3, H, W), to be used for many queries."""
+        """Encode prompts (1 or B, 3, H, W), or K for each query, (1 or B, K, 3, H, W), for use with many queries."""
         ...
 
     def segment(self, queries: Tensor, prompt: Any, /) -> Tensor:
@@ -41,10 +40,10 @@ class PromptedNetwork(Protocol):
 
 
 def check_evaluation_mode(model: PromptedNetwork) -> None:
-    """Refuse a network whose batch norms would look at the test images, and change by it.
+    """Check that the network is in evaluation mode, in which batch norms do not depend on the test images.
 
     Raises:
-        InputError: the network is still in training mode.
+        InputError: the network is in training mode.
     """
     if model.training:
         raise InputError("the network is in training mode; call model.eval() first")
@@ -54,7 +53,7 @@ def choose_device(name: str) -> torch.device:
     """Return a device by PyTorch's name, such as ``cpu``, ``cuda:1``, ``mps``; ``auto`` takes a GPU if there is one.
 
     Raises:
-        InputError: the name is not known, or PyTorch finds no such device.
+        InputError: the name is unknown, or PyTorch finds no such device.
     """
     found = torch.accelerator.current_accelerator(check_available=True)
     if name == "auto":

@@ -1,10 +1,10 @@
-"""What an evaluation found: one long table, and the shorter ones that people read."""
+"""Results of an evaluation: one long table, and short tables of it."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -20,12 +20,12 @@ EXACT, OFFICIAL = "exact", "official"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out. A number that cannot be computed, such as pixel metrics without masks, is NaN and never 0.
+    """Results of ``evaluate``. Undefined numbers, such as pixel metrics without masks, are NaN.
 
     Attributes:
-        values: one row a number: method, condition, category, seed, definition, metric, value.
-        settings: what it was made with.
-        right_class: share of prompts taken from the query's own class, mean over categories.
+        values: one row per number: method, condition, category, seed, definition, metric, value.
+        settings: those of the evaluation.
+        right_class: share of prompts from the query's own class, mean over categories.
     """
 
     values: pd.DataFrame
@@ -35,8 +35,8 @@ class Evaluation:
     def table(self, *, condition: str | None = None, definition: str = EXACT) -> pd.DataFrame:
         """Return mean and sample deviation over seeds: rows (method, category), with the mean over categories last.
 
-        Columns are pairs (metric, ``mean`` or ``std``); ``condition`` defaults to the first. Means leave out what is
-        missing, and are missing where everything is; ``averaged_over`` says how many categories they are of.
+        Columns are pairs (metric, ``mean`` or ``std``); ``condition`` defaults to the first. Means leave out NaN;
+        ``averaged_over`` returns their numbers of categories.
         """
         values = self._select(condition, definition)
         over = values.groupby(["method", "seed", "metric"], sort=False, as_index=False)["value"].mean()
@@ -49,7 +49,7 @@ class Evaluation:
     def averaged_over(
         self, method: str | None = None, *, condition: str | None = None, definition: str = EXACT
     ) -> dict[str, int]:
-        """Return for each metric how many categories have it, and so make up its mean; by default the network's."""
+        """Return for each metric the number of categories in its mean, by default for the network."""
         values = self._select(condition, definition)
         known = values[(values["method"] == (method or self.network)) & values["value"].notna()]
         counts = known.groupby("metric")["category"].nunique()
@@ -73,19 +73,16 @@ class Evaluation:
         return list(self.values["definition"].unique())
 
     def metrics(self) -> dict[str, Any]:
-        """Return what goes into ``metrics.json``.
+        """Return the content of ``metrics.json``.
 
-        ``network`` is the network's name; ``categories`` and ``mean`` are its numbers under the main condition, as
-        fractions with mean and std over seeds, and ``averaged_over`` how many categories each mean is of; ``methods``
-        are the same for all methods,
-        ``conditions`` for every condition if there are several, ``official`` by the author's definitions if asked for.
+        ``network`` is the network's name. ``categories`` and ``mean`` are its metrics under the main condition, in
+        [0, 1], with mean and std over seeds; ``averaged_over`` is the number of categories in each mean. ``methods``
+        has the same for all methods, ``conditions`` for all conditions if there are several, and ``official`` by the
+        author's definitions if they were evaluated.
         """
         ours = self.network
-        result = {
-            "network": ours,
-            **self._block(ours),
-            "methods": {name: self._block(name) for name in self.methods()},
-        }
+        blocks = {name: self._block(name) for name in self.methods()}
+        result = {"network": ours, **blocks[ours], "methods": blocks}
         if len(self.conditions()) > 1:
             result["conditions"] = {name: self._block(ours, condition=name) for name in self.conditions()}
         if OFFICIAL in self.definitions():
@@ -107,19 +104,33 @@ class Evaluation:
         return {"categories": rows, "mean": mean, "averaged_over": counts}
 
 
-def write_results(evaluation: Evaluation, out: str | Path) -> Sequence[Path]:
+@runtime_checkable
+class Results(Protocol):
+    """Results with a long table, such as ``Evaluation`` and ``Robustness``."""
+
+    @property
+    def values(self) -> pd.DataFrame:
+        """One row per number."""
+        ...
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the content of ``metrics.json``."""
+        ...
+
+
+def write_results(results: Results, out: str | Path) -> Sequence[Path]:
     """Write ``metrics.json`` and ``metrics.csv``, the long table, and return their paths."""
     return [
-        write_json(Path(out) / "metrics.json", evaluation.metrics()),
-        write_text(Path(out) / "metrics.csv", evaluation.values.to_csv(index=False, lineterminator="\n")),
+        write_json(Path(out) / "metrics.json", results.metrics()),
+        write_text(Path(out) / "metrics.csv", results.values.to_csv(index=False, lineterminator="\n")),
     ]
 
 
 def check_out(out: str | Path) -> None:
-    """Check that a folder can be written, or made; nothing is made yet.
+    """Check that a folder can be written or made, without making it.
 
     Raises:
-        InputError: naming what stands in the way.
+        InputError: it cannot; names the file or folder that prevents it.
     """
     nearest = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
     if not nearest.is_dir():

@@ -1,10 +1,9 @@
-"""How robust a network is: its metrics against what is done to the prompt, or when the prompt is defective itself."""
+"""Robustness of a network: its metrics against disturbances of the prompt, including a defective prompt."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from metauas.eval.prompts.selection import check_defects, draw_defective
 from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.segmentation import network_method, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.files import write_json, write_text
 from metauas.files.images import stack_images
 from metauas.metrics import METRICS, compute_metrics
 
@@ -31,14 +29,14 @@ DEFECTIVE = "defective"
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbance:
-    """Something that can be wrong with a prompt, by degrees.
+    """A disturbance of prompts with levels of strength.
 
     Attributes:
         unit: of the levels.
         levels: those measured by default.
-        bounds: lowest and highest level that makes sense.
-        change: prompts (B, 3, H, W) in [0, 1] and a level in, changed ones out; None where another image is taken.
-        untouched: the level at which nothing is changed.
+        bounds: lowest and highest allowed level.
+        change: maps prompts (B, 3, H, W) in [0, 1] and a level to changed prompts; None if another image replaces them.
+        untouched: the level without a change.
     """
 
     unit: str
@@ -48,7 +46,7 @@ class Disturbance:
     untouched: float = 0.0
 
 
-#: What can be measured, by name.
+#: Disturbances by name.
 DISTURBANCES: dict[str, Disturbance] = {
     "rotation": Disturbance(
         unit="degrees",
@@ -87,11 +85,11 @@ DISTURBANCES: dict[str, Disturbance] = {
 
 @dataclass(frozen=True)
 class Robustness:
-    """What came out.
+    """Results of ``measure_robustness``.
 
     Attributes:
-        values: one row a number: disturbance, level, metric, category, seed, value; NaN where it is undefined.
-        settings: what it was made with.
+        values: one row per number: disturbance, level, metric, category, seed, value; NaN if undefined.
+        settings: those of the evaluation.
     """
 
     values: pd.DataFrame
@@ -100,8 +98,8 @@ class Robustness:
     def summary(self) -> pd.DataFrame:
         """Return mean and sample deviation over seeds of the mean over categories, levels in ascending order.
 
-        One row a disturbance, level and metric; columns disturbance, unit, untouched (whether the level is that of the
-        prompt as it is), level, metric, mean, std.
+        One row per disturbance, level and metric; columns disturbance, unit, untouched (whether the level is that of
+        the unchanged prompt), level, metric, mean, std.
         """
         means = self.values.groupby(["disturbance", "level", "metric", "seed"], sort=False)["value"].mean()
         cells = means.groupby(["disturbance", "level", "metric"], sort=False).agg(["mean", "std"]).reset_index()
@@ -111,7 +109,7 @@ class Robustness:
         return cells
 
     def metrics(self) -> dict[str, Any]:
-        """Return what goes into ``metrics.json``: for each disturbance its unit, levels and, as lists, the metrics."""
+        """Return the content of ``metrics.json``: unit, levels and lists of metrics of each disturbance."""
         blocks = {str(name): _block(rows) for name, rows in self.summary().groupby("disturbance", sort=False)}
         return {"disturbances": blocks, "settings": self.settings.model_dump()}
 
@@ -130,21 +128,21 @@ def measure_robustness(
     *,
     disturbances: Sequence[str] | Mapping[str, Sequence[float]] = tuple(DISTURBANCES),
 ) -> Robustness:
-    """Measure every metric of a network while its prompts are disturbed more and more; queries stay as they are.
+    """Measure all metrics of a network at each level of the disturbances of its prompts; queries stay unchanged.
 
-    For ``defective``, the (first) image of the prompt is replaced by a defective test image of the category, drawn by
-    the seed. As a query, this image is left out of the metrics at both levels, so that they are of the same queries
-    and nothing is compared with itself; its normal level thus differs a little from the other untouched ones.
+    For ``defective``, a defective test image of the category, drawn by the seed, replaces the first image of the
+    prompt. This image is left out as a query at both levels, so that no image is compared with itself; the normal level
+    thus differs slightly from the unchanged levels of other disturbances.
 
     Args:
         model: the network, in evaluation mode.
         benchmark: categories with normal images, test images and masks.
         settings: prompts, seeds, size and batch size; its rotations are not used.
-        disturbances: names out of ``DISTURBANCES``, or names with levels; the untouched level is always measured too.
+        disturbances: names in ``DISTURBANCES``, or levels by name; the untouched level is always measured.
 
     Raises:
         InputError: a name or level is wrong, the network is in training mode, the prompts do not fit, or a category
-            has fewer than two defective images for ``defective``; all before anything is segmented.
+            has fewer than two defective images for ``defective``; all before any segmentation.
     """
     check_evaluation_mode(model)
     wanted = check_disturbances(disturbances)
@@ -159,10 +157,10 @@ def measure_robustness(
 
 
 def check_disturbances(wanted: Sequence[str] | Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Return the levels to be measured by name, in ascending order, with the untouched one among them.
+    """Return the levels by name, in ascending order, including the untouched one.
 
     Raises:
-        InputError: there is no name, one is not known, or a level lies out of bounds.
+        InputError: there is no name, a name is unknown, or a level is out of bounds.
     """
     if not wanted:
         raise InputError(f"there is no disturbance to measure; give some of {', '.join(DISTURBANCES)}")
@@ -178,7 +176,7 @@ def check_disturbances(wanted: Sequence[str] | Mapping[str, Sequence[float]]) ->
 
 def _check_level(name: str, level: float) -> None:
     low, high = DISTURBANCES[name].bounds
-    if not low <= level <= high:  # NaN neither
+    if not low <= level <= high:  # false for NaN
         raise InputError(f"{name}={level}: give levels from {low:g} to {high:g} ({DISTURBANCES[name].unit})")
     if name == DEFECTIVE and level not in DISTURBANCES[name].levels:
         raise InputError(f"{name}={level}: a prompt is normal (0) or defective (1), nothing between")
@@ -187,7 +185,7 @@ def _check_level(name: str, level: float) -> None:
 def _changed_prompts(
     model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings, wanted: Mapping[str, Sequence[float]]
 ) -> pd.DataFrame:
-    """Evaluate the prompts as they are once, for all disturbances, and then every changed one."""
+    """Evaluate the unchanged prompts once for all disturbances, then all changed ones."""
     untouched = Condition("untouched", lambda images, _: images)
     places: list[dict[str, Any]] = []
     conditions = [untouched]
@@ -211,12 +209,8 @@ def _defective_prompts(
     model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings
 ) -> Iterator[dict[str, Any]]:
     strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
-    segment = partial(
-        segment_queries,
-        network_method(model),
-        read=partial(stack_images, size=settings.size),
-        batch_size=settings.queries_at_once,
-    )
+    read = partial(stack_images, size=settings.size)
+    segment = partial(segment_queries, network_method(model), read=read, batch_size=settings.queries_at_once)
     runs = list(product(benchmark.categories, strategy.seeds))
     for category, seed in tqdm(runs, desc="defective prompts", unit="run"):
         queries = Queries(category, size=settings.size)
@@ -229,11 +223,3 @@ def _defective_prompts(
             place = {"disturbance": DEFECTIVE, "level": float(level)}
             for metric, value in compute_metrics(maps[rest], queries.masks[rest], queries.labels[rest]).items():
                 yield {**place, "metric": metric, "category": category.name, "seed": seed, "value": value}
-
-
-def write_robustness(found: Robustness, out: str | Path) -> Sequence[Path]:
-    """Write ``metrics.json`` and ``metrics.csv``, the long table, and return their paths."""
-    return [
-        write_json(Path(out) / "metrics.json", found.metrics()),
-        write_text(Path(out) / "metrics.csv", found.values.to_csv(index=False, lineterminator="\n")),
-    ]

@@ -20,12 +20,12 @@ from metauas.seeding import rng_for
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """Something that segments queries by prompts.
+    """A method that segments queries by prompts.
 
     Attributes:
-        name: as it stands in tables.
-        encode: prompts (1 or B, K, 3, H, W) in, whatever ``segment`` wants of them out; called once for each prompt.
-        segment: queries (B, 3, H, W) and encoded prompts, one for all or one for each, in, maps (B, 1, H, W) out.
+        name: its name in tables.
+        encode: maps prompts (1 or B, K, 3, H, W) to the input of ``segment``; called once for each prompt.
+        segment: maps queries (B, 3, H, W) and encoded prompts, one for all or one for each, to maps (B, 1, H, W).
     """
 
     name: str
@@ -34,17 +34,17 @@ class Method:
 
 
 def network_method(model: PromptedNetwork) -> Method:
-    """Return a network as a method; K prompts are the network's business, MetaUAS averages their aligned features."""
+    """Return a network as a method; it combines K prompts itself (MetaUAS averages their aligned features)."""
 
     def encode(prompts: Tensor) -> Any:
-        # a single prompt without the axis of several, which not every network knows
+        # a single prompt without the axis K, which some networks do not support
         return model.encode_prompt(prompts[:, 0] if prompts.shape[1] == 1 else prompts)
 
     return Method(name=model.label, encode=encode, segment=model.segment)
 
 
 def baseline_method(name: str, compare: Callable[[Tensor, Tensor], Tensor]) -> Method:
-    """Return a baseline as a method; of K prompts it takes the mean of the K maps."""
+    """Return a baseline as a method; for K prompts it averages the K maps."""
 
     def segment(queries: Tensor, prompts: Tensor) -> Tensor:
         return torch.stack([compare(queries, prompt) for prompt in prompts.unbind(1)]).mean(dim=0)
@@ -62,49 +62,38 @@ def segment_queries(
 ) -> Float32[np.ndarray, "n h w"]:
     """Return the maps of all queries, in their order.
 
-    Queries that share a prompt go through together, so that each prompt is read and encoded once.
+    Queries with the same prompt are segmented together, so that each prompt is read and encoded once.
 
     Args:
-        method: what segments.
+        method: the method.
         queries: the images under test.
         prompts: one for each query.
-        read: a prompt's images (K, 3, H, W), such as ``prompt_reader`` returns.
-        batch_size: queries at once; halved as often as memory runs out.
+        read: returns a prompt's images (K, 3, H, W), such as ``prompt_reader``.
+        batch_size: queries per batch; halved as often as memory runs out.
 
     Raises:
         InputError: memory runs out even for one query.
     """
-    return halving_batches(
-        lambda size: _segment_in_batches(method, queries, prompts, read=read, batch_size=size),
-        batch_size=batch_size,
-        advice=lower_size(queries.size),
-    )
 
+    def in_batches(size: int) -> Float32[np.ndarray, "n h w"]:
+        maps = np.empty((len(queries), queries.size, queries.size), dtype=np.float32)
+        for together, batches in _plan(prompts, batch_size=size):
+            encoded = method.encode(torch.stack([read(prompt) for prompt in together]))
+            for indices in batches:
+                found = method.segment(queries.images(indices), encoded)
+                maps[list(indices)] = found[:, 0].float().cpu().numpy()
+        return maps
 
-def _segment_in_batches(
-    method: Method,
-    queries: Queries,
-    prompts: Sequence[Prompt],
-    *,
-    read: Callable[[Prompt], Tensor],
-    batch_size: int,
-) -> Float32[np.ndarray, "n h w"]:
-    maps = np.empty((len(queries), queries.size, queries.size), dtype=np.float32)
-    for together, batches in _plan(prompts, batch_size=batch_size):
-        encoded = method.encode(torch.stack([read(prompt) for prompt in together]))
-        for indices in batches:
-            found = method.segment(queries.images(indices), encoded)
-            maps[list(indices)] = found[:, 0].float().cpu().numpy()
-    return maps
+    return halving_batches(in_batches, batch_size=batch_size, advice=lower_size(queries.size))
 
 
 def prompt_reader(
     condition: Condition, *, category: str, seed: int, size: int
 ) -> Callable[[Prompt], Float[Tensor, "k 3 size size"]]:
-    """Return a function that reads a prompt's images, resizes them and changes them as the condition wants."""
+    """Return a function that reads a prompt's images, resizes them and applies the condition."""
 
     def read(prompt: Prompt) -> Float[Tensor, "k 3 size size"]:
-        names = (f"{path.parent.name}/{path.name}" for path in prompt)  # the same wherever the benchmark lies
+        names = (f"{path.parent.name}/{path.name}" for path in prompt)  # independent of the benchmark's folder
         return condition.change(stack_images(prompt, size=size), rng_for(seed, category, condition.name, *names))
 
     return read
@@ -113,7 +102,7 @@ def prompt_reader(
 def _plan(
     prompts: Sequence[Prompt], *, batch_size: int
 ) -> Iterator[tuple[Sequence[Prompt], Iterator[Sequence[int]] | list[Sequence[int]]]]:
-    """Yield prompts to be encoded together, and the batches of queries (by index) that they serve.
+    """Yield prompts to encode together, and the batches of their queries (by index).
 
     Either one prompt with all of its queries, or several prompts with one query each.
     """

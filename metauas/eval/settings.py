@@ -1,4 +1,4 @@
-"""What an evaluation is made of."""
+"""Settings of an evaluation."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from metauas.choices import PROMPTS
 from metauas.errors import did_you_mean
-from metauas.eval.prompts.selection import PROMPTS
 from metauas.settings import Settings
 
 #: The paper's prompt seeds (section 4.1).
@@ -20,21 +20,21 @@ class EvalSettings(Settings):
     """All settings of an evaluation.
 
     Attributes:
-        prompt: ``random`` (normal images of the class by the seed, the same for all its queries), ``nearest`` (the most
-            similar one of the class, for each query), ``pool`` (the most similar one of all classes),
-            ``defective`` (by the seed, what if it is no normal image at all), or the path of a prompt file (see
+        prompt: ``random`` (normal images of the class, drawn by the seed, the same for all its queries), ``nearest``
+            (the most similar one of the class for each query), ``pool`` (the most similar one of all classes),
+            ``defective`` (a defective test image, drawn by the seed), or the path of a prompt file (see
             ``metauas.eval.prompts.files``), in which ``{seed}`` stands for each seed.
-        shots: number of normal images that a query is compared with at once; the paper's is 1.
-        pool_size: how many normal images of each class ``nearest`` and ``pool`` choose from, drawn by the seed; None
+        shots: number of normal images with which each query is compared; the paper's is 1.
+        pool_size: number of normal images per class that ``nearest`` and ``pool`` choose from, drawn by the seed; None
             takes all.
-        seeds: prompt seeds of ``random``, ``defective``, prompt files with ``{seed}``, and of ``nearest`` and ``pool``
-            with a pool size; nothing else depends on them.
+        seeds: prompt seeds. Prompts ``nearest`` and ``pool`` without a pool size, and prompt files without ``{seed}``,
+            do not depend on them.
         size: side to which images and masks are resized, pixels.
-        rotations: degrees by which prompts are turned; one condition each, the first is the main one.
+        rotations: degrees by which prompts are rotated; one condition each, the first is the main one.
         average_scales: also evaluate the mean over several image sizes (``ScaleAverage``).
-        plus: also evaluate MetaUAS★+, the network with a visual similarity: ``encoder``, that of its own frozen
-            encoder's features, or ``clip``, the paper's.
-        queries_at_once: queries of one forward pass; changes no result.
+        plus: also evaluate MetaUAS★+, with the visual similarity of the network's own encoder (``encoder``) or, as in
+            the paper, of CLIP (``clip``).
+        queries_at_once: queries per batch.
     """
 
     prompt: str = "random"
@@ -58,7 +58,7 @@ class EvalSettings(Settings):
     @field_validator("prompt")
     @classmethod
     def _is_strategy_or_file(cls, prompt: str) -> str:
-        # a file is read, and missed, when the benchmark that it must fit is there
+        # the file itself is checked together with the benchmark
         if prompt in PROMPTS or Path(prompt).suffix or Path(prompt).exists():
             return prompt
         wrong = "no strategy and no file{near}; choose one of {names}, or give a prompt file"

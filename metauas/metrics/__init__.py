@@ -1,4 +1,4 @@
-"""The metrics of the field; on the ground floor because training and evaluation both need them."""
+"""The metrics of the field, for training and evaluation."""
 
 from metauas.metrics.accumulate import ExactMetrics, StreamingMetrics
 from metauas.metrics.compute import average_metrics, compute_metrics

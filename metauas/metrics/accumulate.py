@@ -1,4 +1,4 @@
-"""The metrics image by image: exact with every score kept, or streaming in memory that does not grow."""
+"""Metrics image by image: exact, with all scores kept, or streaming, in constant memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from jaxtyping import Bool, Float
 from metauas.errors import InputError
 from metauas.metrics.checks import check_boolean, check_pro_limit
 from metauas.metrics.exact import exact_metrics, seven
-from metauas.metrics.pro import region_shares
+from metauas.metrics.pro import PRO_LIMIT, region_shares
 from metauas.metrics.ranking import Ranking, rank_images
 
-# of one region, in integers because their sums do not depend on the order; two million regions fit into 63 bits
+# weight of one region; sums of integers do not depend on the order, and two million regions fit into 63 bits
 WHOLE = 2**42
 
 
 class Accumulator(ABC):
-    """What both accumulators share: the checks, and the image scores, which are few."""
+    """Base of both accumulators: checks and image scores."""
 
     def __init__(self) -> None:
         self._scores: list[float] = []
@@ -31,7 +31,7 @@ class Accumulator(ABC):
         *,
         score: float | None = None,
     ) -> None:
-        """Take in one image.
+        """Add one image.
 
         Args:
             values: its anomaly map (H, W), higher is more anomalous; sizes may differ from image to image.
@@ -40,8 +40,8 @@ class Accumulator(ABC):
             score: its image score, by default the maximum of the map.
 
         Raises:
-            InputError: for an empty map, a mask of another shape or not boolean, a NaN, and, when streaming,
-                a score outside the range; nothing is taken in then.
+            InputError: the map is empty, the mask has another shape or is not boolean, a value is NaN, or, when
+                streaming, a score is outside the range; nothing is added then.
         """
         if values.ndim != 2 or values.size == 0:
             raise InputError(f"the map has the shape {values.shape}; give one (H, W) with at least one pixel")
@@ -57,12 +57,12 @@ class Accumulator(ABC):
 
     @property
     def n_images(self) -> int:
-        """Number of images taken in."""
+        """Number of images added."""
         return len(self._scores)
 
     @abstractmethod
     def _add(self, values: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> None:
-        """Take in the pixels of one image."""
+        """Add the pixels of one image."""
 
     def _images(self) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
         if not self._scores:
@@ -71,10 +71,9 @@ class Accumulator(ABC):
 
 
 class ExactMetrics(Accumulator):
-    """The values of ``compute_metrics``, from images that arrive one by one and may differ in size.
+    """The metrics of ``compute_metrics``, of images that are added one by one and may differ in size.
 
-    Every score and mask is kept, 5 bytes a pixel for float32; ``result``, which may be called at any time, needs what
-    ``compute_metrics`` does beside it.
+    All scores and masks are kept, 5 bytes per pixel for float32. ``result`` may be called at any time.
     """
 
     def __init__(self) -> None:
@@ -86,11 +85,11 @@ class ExactMetrics(Accumulator):
         self._maps.append(values.copy())
         self._masks.append(mask.copy())
 
-    def result(self, *, pro_limit: float = 0.3, extras: bool = False) -> dict[str, float]:
+    def result(self, *, pro_limit: float = PRO_LIMIT, extras: bool = False) -> dict[str, float]:
         """Return the metrics of all images so far, as ``compute_metrics`` does.
 
         Raises:
-            InputError: for no image and a ``pro_limit`` outside (0, 1].
+            InputError: there is no image, or ``pro_limit`` is outside (0, 1].
         """
         check_pro_limit(pro_limit)
         scores, labels = self._images()
@@ -98,21 +97,20 @@ class ExactMetrics(Accumulator):
 
 
 class StreamingMetrics(Accumulator):
-    """The seven metrics from images that arrive one by one, in memory that does not grow with the pixels.
+    """The seven metrics of images that are added one by one, in memory that does not grow with the pixels.
 
-    Image metrics are exact. For pixel metrics and AUPRO scores are counted in ``n_bins`` bins of equal width between
-    ``lowest`` and ``highest``, and scores in one bin count as tied. With the default 2**16 bins the error is below
-    1e-5 for maps like those of the network, that is, as long as few pixels of both kinds share a bin; scores that
-    crowd within a few bins, such as probabilities very close to 1, are told apart no further: then give logits, and
-    their range. The result depends neither on the order of the images nor on how they are batched, to the last bit.
+    Image metrics are exact. For pixel metrics and AUPRO, scores are counted in ``n_bins`` bins of equal width between
+    ``lowest`` and ``highest``; scores in one bin count as ties. With 2**16 bins the error is below 1e-5 for the
+    network's maps. For scores that concentrate in few bins, such as probabilities very close to 1, use logits and their
+    range. The result does not depend on the order or batches of images, to the last bit.
 
     Args:
-        lowest: no score is below.
-        highest: no score is above.
-        n_bins: number of bins; three numbers of 8 bytes are kept for each.
+        lowest: lower bound of the scores.
+        highest: upper bound of the scores.
+        n_bins: number of bins, 24 bytes each.
 
     Raises:
-        InputError: if ``lowest`` is not below ``highest``, either is not finite, or there is no bin.
+        InputError: ``lowest`` is not below ``highest``, one of them is not finite, or there is no bin.
     """
 
     def __init__(self, *, lowest: float = 0.0, highest: float = 1.0, n_bins: int = 2**16) -> None:
@@ -141,10 +139,10 @@ class StreamingMetrics(Accumulator):
 
     @classmethod
     def merged(cls, parts: "Sequence[StreamingMetrics]") -> "StreamingMetrics":
-        """Return what would have come of all images of all parts, for example those of several processes.
+        """Return the metrics of all images of all parts, for example of several processes.
 
         Raises:
-            InputError: for no part, and parts with other bins.
+            InputError: there is no part, or parts have different bins.
         """
         bins = {(part._lowest, part._highest, part._n_bins) for part in parts}
         if len(bins) != 1:
@@ -159,11 +157,11 @@ class StreamingMetrics(Accumulator):
             whole._overlap += part._overlap
         return whole
 
-    def result(self, *, pro_limit: float = 0.3) -> dict[str, float]:
-        """Return the seven metrics of all images so far; what is undefined is NaN as in ``compute_metrics``.
+    def result(self, *, pro_limit: float = PRO_LIMIT) -> dict[str, float]:
+        """Return the seven metrics of all images so far; undefined metrics are NaN as in ``compute_metrics``.
 
         Raises:
-            InputError: for no image and a ``pro_limit`` outside (0, 1].
+            InputError: there is no image, or ``pro_limit`` is outside (0, 1].
         """
         check_pro_limit(pro_limit)
         scores, labels = self._images()

@@ -1,4 +1,4 @@
-"""What the metrics refuse, before any work."""
+"""Checks of the metrics' arguments."""
 
 import numpy as np
 
@@ -26,16 +26,15 @@ def check_scores(scores: np.ndarray, *, n_images: int) -> None:
 
 
 def check_boolean(name: str, array: np.ndarray) -> None:
-    """Raise InputError unless ``array`` is boolean; numbers would be taken as indices, with wrong values."""
+    """Raise InputError unless ``array`` is boolean; numbers would be used as indices."""
     if array.dtype != np.bool_:
         verb = "are" if name.endswith("s") else "is"
         raise InputError(f"{name} {verb} {array.dtype}, not boolean; pass {name} > 0")
 
 
 def check_not_nan(name: str, values: np.ndarray) -> None:
-    """Raise InputError naming the images whose value is NaN."""
-    bad = np.flatnonzero(np.isnan(values))
-    if len(bad):
+    """Raise InputError if a value is NaN; names the images."""
+    if len(bad := np.flatnonzero(np.isnan(values))):
         shown = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
         raise InputError(f"{name} hold NaN at image index {shown} (of {len(values)}); NaN has no rank")
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from metauas.errors import InputError
 from metauas.metrics.checks import check_category, check_pro_limit, check_scores
 from metauas.metrics.exact import exact_metrics
+from metauas.metrics.pro import PRO_LIMIT
 
 
 def compute_metrics(
@@ -17,29 +18,28 @@ def compute_metrics(
     labels: Bool[np.ndarray, " n"],
     *,
     scores: Float[np.ndarray, " n"] | None = None,
-    pro_limit: float = 0.3,
+    pro_limit: float = PRO_LIMIT,
     extras: bool = False,
 ) -> dict[str, float]:
     """Return the seven metrics of one category, in the order of ``METRICS``, each in [0, 1].
 
-    A score at or above the threshold counts as anomalous; ties are treated exactly. Pixel metrics look at
-    ``masks`` only, image metrics at ``labels`` only, so masks on images labelled normal count as defects.
-    No value is flipped, so an AUROC below 0.5 stays below.
+    Scores at or above the threshold count as anomalous; ties are exact. Pixel metrics use ``masks`` only, image metrics
+    ``labels`` only, so masks of images labelled normal count as defects. No AUROC is flipped.
 
-    What cannot be defined is NaN, never 0:
+    Undefined metrics are NaN:
 
     - AUROC needs both classes; AP and F1max need a positive, and are 1 with positives only;
-    - without any masked pixel the P- metrics and AUPRO are NaN; AUPRO also without any unmasked pixel;
+    - without masked pixels the P- metrics and AUPRO are NaN; AUPRO also without unmasked pixels;
     - AUPIMO needs a masked pixel and a normal image.
 
-    Constant maps are one big tie: AUROC is 0.5, AP the share of positives, AUPRO ``pro_limit / 2``.
+    For constant maps AUROC is 0.5, AP the share of positives, AUPRO ``pro_limit / 2``.
 
-    With ``extras`` the names in ``EXTRAS`` follow: AUPRO up to the rate 0.05, and AUPIMO (Bertoldo et al.,
-    arXiv:2401.01984): the mean over the images with a masked pixel of the share of these that is found, at
-    false-positive rates from 1e-5 to 1e-4 on a log axis, counted on normal images only (neither labelled nor masked).
+    ``EXTRAS`` are AUPRO up to the rate 0.05 and AUPIMO (Bertoldo et al., arXiv:2401.01984): the share of masked pixels
+    found, averaged over anomalous images and over false-positive rates from 1e-5 to 1e-4 on a log axis, with the rate
+    on normal images (neither labelled nor masked).
 
-    The memory needed beside what is given is about half that of float32 ``maps`` if few pixels are masked, and up to
-    2.5 times that if a tenth is, or if maps of few distinct values make everything a tie.
+    Additional memory is about half that of float32 ``maps`` if few pixels are masked, and up to 2.5 times that if a
+    tenth is masked or maps have few distinct values.
 
     Args:
         maps: anomaly maps (N, H, W), higher is more anomalous, of any range.
@@ -50,8 +50,8 @@ def compute_metrics(
         extras: also return ``EXTRAS``.
 
     Raises:
-        InputError: for no image, shapes that do not fit, masks or labels that are not boolean, a NaN (naming
-            the index of its image) and a ``pro_limit`` outside (0, 1].
+        InputError: there is no image, shapes do not fit, masks or labels are not boolean, a map or score is NaN (names
+            the image), or ``pro_limit`` is outside (0, 1].
     """
     check_category(maps, masks, labels)
     check_pro_limit(pro_limit)
@@ -63,10 +63,10 @@ def compute_metrics(
 
 
 def average_metrics(categories: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each metric over ``categories`` (name to metrics), leaving NaN out; NaN if all are.
+    """Return the mean of each metric over ``categories`` (name to metrics) without NaN; NaN if all are NaN.
 
     Raises:
-        InputError: if there is no category, or one lacks a metric that the first one has.
+        InputError: there is no category, or one lacks a metric of the first one.
     """
     if not categories:
         raise InputError("there is no category to average; give the metrics of at least one")

@@ -1,8 +1,7 @@
-"""Counting scores beyond many levels exactly, without sorting all of them.
+"""Exact counts of scores beyond many levels, without sorting all scores.
 
-Every score falls into a bin; the order of bins is the order of scores. A bin that holds no level needs no more than
-its number of scores, so only those in one bin with a level are sorted: a small share, and one image at a time is
-all that is held of the others.
+Scores fall into ordered bins. Bins without a level need only their number of scores, so that only scores in bins with a
+level are kept and sorted, a small share.
 """
 
 from collections.abc import Iterable
@@ -11,19 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt32
 
-MAX_BITS = 19  # tables of more bins leave the processor's cache, and cost more than the sorting they save
-FEWER_BITS = 3  # so that the tables of few scores are no larger than the scores themselves
+MAX_BITS = 19  # tables of more bins exceed the processor's cache, and cost more than they save
+FEWER_BITS = 3  # so that tables are no larger than the scores
 
 
 def count_beyond(
     levels: Float[np.ndarray, " k"], chunks: Iterable[Float[np.ndarray, " _"]], *, n_scores: int
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """Return how many scores are at least, and how many above, each level.
+    """Return the numbers of scores at or above, and above, each level.
 
     Args:
         levels: ascending and distinct.
-        chunks: the scores, in pieces of any length; none is NaN, infinities rank first and last, -0.0 equals 0.0.
-        n_scores: about how many they are in all, which sets the number of bins.
+        chunks: the scores, in pieces of any length; no NaN, infinities are allowed, -0.0 equals 0.0.
+        n_scores: approximate total number of scores, which sets the number of bins.
     """
     if len(levels) == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
@@ -40,7 +39,7 @@ def count_beyond(
     tally[has_level] = 0
     clear = np.cumsum(tally[::-1])[::-1][place]
     ordered = np.concatenate(close)
-    del close, place  # with many levels every array of them counts
+    del close, place  # with many levels, each such array is large
     ordered.sort()
     at_least, above = (np.searchsorted(ordered, levels, side=side) for side in ("left", "right"))
     for counts in (at_least, above):
@@ -51,9 +50,9 @@ def count_beyond(
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """Bins of equal width in the bit pattern of float32, so of nearly equal relative width in the score.
+    """Bins of equal width in the bit pattern of float32, and so of nearly equal relative width in the score.
 
-    The first bin holds whatever is below all levels, the last whatever is above.
+    The first bin holds all scores below the levels, the last all above.
     """
 
     lowest: np.uint32
@@ -62,7 +61,7 @@ class Bins:
 
     @classmethod
     def around(cls, levels: Float[np.ndarray, " k"], *, bits: int) -> "Bins":
-        """Return at most 2**bits bins from the lowest to the highest level, and one at either end."""
+        """Return at most 2**bits bins from the lowest to the highest level, and one at each end."""
         low, high = map(int, _ordered_bits(levels[[0, -1]]))
         shift = max(0, (high - low).bit_length() - max(bits, 1))
         below, above = max(0, low - (1 << shift)), min(2**32 - 1, high + (1 << shift))
@@ -83,8 +82,8 @@ class Bins:
 
 
 def _ordered_bits(scores: Float[np.ndarray, " n"]) -> UInt32[np.ndarray, " n"]:
-    """Return the bit patterns of the scores in float32, changed so that they are in the order of the scores."""
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, which keeps the order
+    """Return the bit patterns of the scores in float32, mapped so that their order is that of the scores."""
+    with np.errstate(over="ignore"):  # scores too large for float32 become infinite, which keeps the order
         rounded = scores.astype(np.float32, copy=False) + np.float32(0)  # -0.0 becomes 0.0
     negative = (rounded.view(np.int32) >> 31).view(np.uint32)  # all bits set, or none
     negative |= np.uint32(1 << 31)

@@ -1,4 +1,4 @@
-"""The seven metrics of maps and masks, and the two optional ones, once the arrays are checked."""
+"""The seven metrics and the two optional ones, of checked arrays."""
 
 import math
 
@@ -21,8 +21,8 @@ def exact_metrics(
     pro_limit: float,
     extras: bool,
 ) -> dict[str, float]:
-    """Return ``METRICS`` and, if asked for, ``EXTRAS`` of checked arrays; ``compute_metrics`` says what they are."""
-    aupimo_value = _aupimo_of(maps, masks, labels) if extras else math.nan  # first: its ranking is gone then
+    """Return ``METRICS`` and, with ``extras``, ``EXTRAS`` of checked arrays; see ``compute_metrics``."""
+    aupimo_value = _aupimo_of(maps, masks, labels) if extras else math.nan  # first, so that its ranking is freed
     pixels = rank_pixels(maps, masks)
     overlap = overlap_at_levels(pixels.levels, maps, masks)
     values = seven(rank_images(scores, labels), pixels, overlap, pro_limit=pro_limit)
@@ -40,7 +40,7 @@ def seven(images: Ranking, pixels: Ranking, overlap: Float[np.ndarray, " k"], *,
 def _aupimo_of(
     maps: list[Float[np.ndarray, "_ _"]], masks: list[Bool[np.ndarray, "_ _"]], labels: Bool[np.ndarray, " n"]
 ) -> float:
-    """Return AUPIMO; an image is normal if it is neither labelled anomalous nor masked, anomalous if it is masked."""
+    """Return AUPIMO; normal images are neither labelled anomalous nor masked, anomalous ones are masked."""
     masked = [index for index, mask in enumerate(masks) if mask.any()]
     normal = [maps[index].ravel() for index in np.flatnonzero(~labels) if not masks[index].any()]
     if not masked or not normal:

@@ -8,11 +8,10 @@ from jaxtyping import Bool, Float
 from metauas.metrics.checks import check_category
 from metauas.metrics.counting import count_beyond
 from metauas.metrics.exact import METRICS, seven
-from metauas.metrics.pro import overlap_at_levels
+from metauas.metrics.pro import PRO_LIMIT, overlap_at_levels
 from metauas.metrics.ranking import Ranking, rank_images, rank_pixels
 
 N_THRESHOLDS = 200
-PRO_LIMIT = 0.3
 
 
 def compute_metrics_official(
@@ -20,16 +19,15 @@ def compute_metrics_official(
 ) -> dict[str, float]:
     """Return ``METRICS`` of one category as the author's ``eval_metric`` computes them.
 
-    They differ from ``compute_metrics``, which is to be preferred for new results, in this:
+    Prefer ``compute_metrics`` for new results. The author's definitions differ from it:
 
-    - maps are scaled to [0, 1] by their minimum and maximum over the category, in float32, which can make ties;
+    - maps are scaled to [0, 1] by their minimum and maximum over the category, in float32, which can cause ties;
     - an AUROC below 0.5 is reported as 1 - AUROC;
-    - AUPRO takes 200 equally spaced thresholds, counts only scores strictly above, keeps the thresholds with a
-      false-positive rate below 0.3 and stretches their rates to [0, 1], without a point at rate 0.
+    - AUPRO takes 200 equally spaced thresholds, counts scores strictly above, keeps thresholds with a false-positive
+      rate below 0.3 and stretches their rates to [0, 1], without a point at rate 0.
 
-    Where the script stops with an error the value is NaN: all of them if the maps are constant or hold an infinity,
-    AUPRO if the kept thresholds have a single rate. Where there is no positive, AP and F1max are NaN as in
-    ``compute_metrics``; the script gives 0.
+    If the script stops with an error, the value is NaN: all metrics if the maps are constant or contain an infinity,
+    AUPRO if the kept thresholds have a single rate. Without positives, AP and F1max are NaN; the script returns 0.
 
     Args:
         maps: anomaly maps (N, H, W), higher is more anomalous; image scores are their maxima.
@@ -37,7 +35,7 @@ def compute_metrics_official(
         labels: (N,), True for anomalous images.
 
     Raises:
-        InputError: for no image, shapes that do not fit, masks or labels that are not boolean, and a NaN.
+        InputError: there is no image, shapes do not fit, masks or labels are not boolean, or a map contains NaN.
     """
     check_category(maps, masks, labels)
     scaled = _scaled(maps)
@@ -52,7 +50,7 @@ def compute_metrics_official(
 
 
 def _scaled(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"] | None:
-    """Return the maps scaled to [0, 1] in float32, or None if that is impossible."""
+    """Return the maps scaled to [0, 1] in float32; None if they are constant or not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = maps.astype(np.float32)
         lowest = scaled.min()
@@ -70,7 +68,7 @@ def _aupro(
     scaled: Float[np.ndarray, "n h w"],
     masks: Bool[np.ndarray, "n h w"],
 ) -> float:
-    if pixels.n_positives == 0 or pixels.n_negatives == 0:
+    if not pixels.has_both:
         return math.nan
     thresholds = np.arange(scaled.min(), scaled.max(), (scaled.max() - scaled.min()) / N_THRESHOLDS)
     negatives = (values[~mask] for values, mask in zip(scaled, masks, strict=True))

@@ -3,9 +3,9 @@
 AUPRO: Bergmann et al., The MVTec Anomaly Detection Dataset, IJCV 2021. AUPIMO: Bertoldo et al., AUPIMO: Redefining
 Visual Anomaly Detection Benchmarks with High Speed and Low Tolerance, BMVC 2024.
 
-Both curves run from (0, 0) through one point per distinct score, joined by straight lines: x is the false-positive
-rate at that threshold, y the mean over the regions (or images) of the share of their masked pixels that score at
-least so high. So each curve is a weighted sum of lines that rise from 0 to 1, one for each score of a masked pixel.
+Both curves join (0, 0) and one point per distinct score by straight lines: x is the false-positive rate at that
+threshold, y the mean over the regions (or images) of the share of their masked pixels at or above the threshold. Each
+curve is a weighted sum of lines that rise from 0 to 1, one for each score of a masked pixel.
 """
 
 import math
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from metauas.metrics.ranking import Ranking
 
+PRO_LIMIT = 0.3  # the usual upper false-positive rate of AUPRO
 AUPIMO_RATES = (1e-5, 1e-4)
 BLOCK = 2**16
 
@@ -25,10 +26,7 @@ Rates: TypeAlias = Float[np.ndarray, " block"]
 
 
 def region_shares(mask: Bool[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"], int]:
-    """Return each masked pixel's share of its region, in the order of ``mask``, and the number of regions.
-
-    Regions are 8-connected.
-    """
+    """Return each masked pixel's share of its 8-connected region, in the order of ``mask``, and their number."""
     n_labels, regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     region_of_pixel = regions[mask]
     return 1 / np.bincount(region_of_pixel)[region_of_pixel], n_labels - 1  # label 0 is the background
@@ -36,7 +34,7 @@ def region_shares(mask: Bool[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"
 
 def image_shares(mask: Bool[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"], int]:
     """Return each masked pixel's share of all masked pixels of its image, and 1, the number of images."""
-    n_pixels = int(np.count_nonzero(mask))
+    n_pixels = np.count_nonzero(mask)
     return np.full(n_pixels, 1 / n_pixels), 1
 
 
@@ -47,7 +45,7 @@ def overlap_at_levels(
     *,
     shares: Callable[[Bool[np.ndarray, "_ _"]], tuple[Float[np.ndarray, " _"], int]] = region_shares,
 ) -> Float[np.ndarray, " k"]:
-    """Return how much the mean overlap grows at each distinct score of a masked pixel; the sum is 1."""
+    """Return the increase of the mean overlap at each distinct score of a masked pixel; the sum is 1."""
     overlap = np.zeros(len(levels))
     total = 0
     for values, mask in zip(maps, masks, strict=True):
@@ -62,15 +60,14 @@ def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -
     """Return the area under the per-region overlap curve up to false-positive rate ``limit``, over ``limit``.
 
     Args:
-        ranking: the pixels of all images, masked ones as positives, so that the rate is over all unmasked pixels,
-            of normal and anomalous images alike.
+        ranking: the pixels of all images, masked ones as positives; the rate is over all unmasked pixels.
         overlap: ``overlap_at_levels`` of the ranking's levels, over regions.
         limit: false-positive rate in (0, 1].
 
     Returns:
-        A value in [0, 1]; NaN without any masked or without any unmasked pixel.
+        A value in [0, 1]; NaN without masked or without unmasked pixels.
     """
-    if ranking.n_positives == 0 or ranking.n_negatives == 0:
+    if not ranking.has_both:
         return float("nan")
 
     def area(start: Rates, stop: Rates) -> Rates:
@@ -85,8 +82,8 @@ def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -
 def aupimo(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, rates: tuple[float, float] = AUPIMO_RATES) -> float:
     """Return the mean height of the per-image overlap curve between two false-positive rates on a log axis.
 
-    The straight lines of the curve are straight over the rate, not over its logarithm, so that it is defined down
-    to rate 0 for every number of pixels. The mean over anomalous images is taken before the area, which is the same.
+    The lines of the curve are straight over the rate, not over its logarithm, so that it is defined down to rate 0 for
+    every number of pixels.
 
     Args:
         ranking: masked pixels as positives and all pixels of the normal images as negatives.
@@ -94,9 +91,9 @@ def aupimo(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, rates: tuple[f
         rates: lower and upper false-positive rate, 0 < lower < upper <= 1.
 
     Returns:
-        A value in [0, 1]; NaN without any masked pixel or without a normal image.
+        A value in [0, 1]; NaN without masked pixels or without normal images.
     """
-    if ranking.n_positives == 0 or ranking.n_negatives == 0:
+    if not ranking.has_both:
         return float("nan")
     low, high = rates
 
@@ -112,10 +109,10 @@ def aupimo(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, rates: tuple[f
 def _sum_over_levels(
     ranking: Ranking, overlap: Float[np.ndarray, " k"], area: Callable[[Rates, Rates], Rates]
 ) -> float:
-    """Sum ``overlap`` times the area under the line that it rises along, some levels at a time to save memory.
+    """Sum ``overlap`` times the area under the line of each level, in blocks to save memory.
 
-    The line rises from 0 at the rate of what scores above the level to 1 at the rate of what scores at least so high:
-    a step where no negative has that score, else a slope as wide as the tie.
+    The line rises from 0 at the rate of negatives above the level to 1 at the rate of negatives at or above it: a step
+    without ties, else a slope over the tie.
     """
     total = 0.0
     for first in range(0, len(overlap), BLOCK):

@@ -1,6 +1,6 @@
 """AUROC, average precision and maximal F1, exact for every kind of tie.
 
-All three depend only on how many samples score above, and at least as high as, each distinct score of a positive.
+All three depend only on the numbers of samples above, and at or above, each distinct score of a positive.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ class Ranking:
     Attributes:
         levels: the distinct scores, (k,).
         positives_at: positives with exactly this score, (k,).
-        negatives_from: negatives that score at least this, (k,).
-        negatives_above: negatives that score more than this, (k,).
+        negatives_from: negatives with at least this score, (k,).
+        negatives_above: negatives with a higher score, (k,).
         n_negatives: number of all negatives.
     """
 
@@ -36,8 +36,13 @@ class Ranking:
         return int(self.positives_at.sum())
 
     @property
+    def has_both(self) -> bool:
+        """Whether there are positives and negatives."""
+        return self.n_positives > 0 and self.n_negatives > 0
+
+    @property
     def positives_from(self) -> Int[np.ndarray, " k"]:
-        """Positives that score at least this, (k,)."""
+        """Positives with at least this score, (k,)."""
         return np.cumsum(self.positives_at[::-1])[::-1]
 
 
@@ -47,9 +52,9 @@ def rank(
     *,
     n_negatives: int,
 ) -> Ranking:
-    """Count what scores above and at least as high as each distinct score of a positive.
+    """Count the samples above, and at or above, each distinct score of a positive.
 
-    ``negatives`` come in pieces of any length, ``n_negatives`` in all. No score is NaN; infinities rank first and last.
+    ``negatives`` come in pieces of any length, ``n_negatives`` in total. No score may be NaN; infinities are allowed.
     """
     levels, positives_at = np.unique(positives, return_counts=True)
     negatives_from, negatives_above = count_beyond(levels, negatives, n_scores=n_negatives)
@@ -75,16 +80,16 @@ def rank_pixels(maps: list[Float[np.ndarray, "_ _"]], masks: list[Bool[np.ndarra
 
 
 def auroc(ranking: Ranking) -> float:
-    """Return the share of (positive, negative) pairs in the right order, a tie counting half.
+    """Return the share of (positive, negative) pairs in the right order; ties count half.
 
-    Counted in integers, so it is exact. NaN without a positive or without a negative.
+    Computed in integers, so it is exact. NaN without positives or without negatives.
     """
-    if ranking.n_positives == 0 or ranking.n_negatives == 0:
+    if not ranking.has_both:
         return float("nan")
-    # twice the negatives below: a negative at the same score is counted by one of the two terms only
+    # twice the negatives below, plus those at the same score, which only one of the two terms subtracts
     below = 2 * ranking.n_negatives - ranking.negatives_from - ranking.negatives_above
     pairs = 2 * ranking.n_positives * ranking.n_negatives
-    if pairs > np.iinfo(np.int64).max:  # from some hundred billion pixels on
+    if pairs > np.iinfo(np.int64).max:  # for more than some hundred billion pixels
         return int(ranking.positives_at.astype(object) @ below.astype(object)) / pairs
     return int(ranking.positives_at @ below) / pairs
 
@@ -92,8 +97,7 @@ def auroc(ranking: Ranking) -> float:
 def average_precision(ranking: Ranking) -> float:
     """Return the mean precision over the positives, each at the threshold of its own score.
 
-    This step sum is scikit-learn's ``average_precision_score``, not the area under linear pieces.
-    NaN without a positive.
+    This step sum is scikit-learn's ``average_precision_score``. NaN without positives.
     """
     if ranking.n_positives == 0:
         return float("nan")
@@ -103,10 +107,10 @@ def average_precision(ranking: Ranking) -> float:
 
 
 def f1_max(ranking: Ranking) -> float:
-    """Return the largest F1 over all thresholds. NaN without a positive."""
+    """Return the largest F1 over all thresholds. NaN without positives."""
     if ranking.n_positives == 0:
         return float("nan")
     found = ranking.positives_from
     detected = found + ranking.negatives_from
-    detected += ranking.n_positives
+    detected += ranking.n_positives  # in place, since there may be as many levels as pixels
     return 2 * float(np.max(found / detected))

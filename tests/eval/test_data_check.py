@@ -7,7 +7,7 @@ from PIL import Image
 from metauas.errors import InputError
 from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, Source, find_source
 from metauas.eval.benchmarks.check import check_data
-from metauas.eval.benchmarks.tables import ODDITIES_SHOWN, catalogue_table, check_lines, check_table, source_lines
+from metauas.eval.benchmarks.tables import FINDINGS_SHOWN, catalogue_table, check_lines, check_table, source_lines
 from metauas.files.images import write_png
 from metauas.seeding import rng_for
 
@@ -48,20 +48,20 @@ def root(tmp_path, monkeypatch):
     return root
 
 
-def oddities(root, **options):
-    """Return what is odd about the category bottle, the other one being sound."""
+def findings(root, **options):
+    """Return the findings of the category bottle; the other one has none."""
     check = check_data("mvtec", root, **options)
     bottle, cable = check.categories
-    assert (check.oddities, cable.oddities) == ([], [])
-    assert check.fine == (not bottle.oddities)
-    return bottle.oddities
+    assert (check.findings, cable.findings) == ([], [])
+    assert check.fine == (not bottle.findings)
+    return bottle.findings
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_nothing_odd(root, deep):
+def test_no_findings(root, deep):
     (root / "bottle" / "test" / ".thumbnails").mkdir()
     picture(root / "bottle" / "test" / ".thumbnails" / "000.png")
-    assert oddities(root, deep=deep) == []
+    assert findings(root, deep=deep) == []
     check = check_data("mvtec", root, deep=deep)
     assert [(row.name, row.counts, row.known, row.masks) for row in check.categories] == [
         ("bottle", KNOWN, KNOWN, 2),
@@ -73,13 +73,13 @@ def test_nothing_odd(root, deep):
 def test_counts_that_differ(root):
     (root / "bottle" / "train" / "good" / "001.png").unlink()
     picture(root / "bottle" / "test" / "good" / "001.png")
-    assert oddities(root) == ["1 normal training images, known are 2", "2 good test images, known are 1"]
+    assert findings(root) == ["1 normal training images, expected 2", "2 good test images, expected 1"]
 
 
 def test_an_image_without_a_mask(root):
     path = root / "bottle" / "ground_truth" / "crack" / "001_mask.png"
     path.unlink()
-    assert oddities(root) == [f"{root}/bottle/test/crack/001.png has no mask; expected {path}"]
+    assert findings(root) == [f"{root}/bottle/test/crack/001.png has no mask; expected {path}"]
     assert check_data("mvtec", root).categories[0].masks == 1
 
 
@@ -94,14 +94,14 @@ def test_a_file_of_a_list_that_is_missing(tmp_path, monkeypatch):
     source = Source(title="Tiny", homepage="", paper="", steps=(), categories={"pcb1": Counts(1, 1, 2)})
     monkeypatch.setitem(CATALOGUE, "visa", source)
     (row,) = check_data("visa", tmp_path).categories
-    assert row.oddities == [f"{tmp_path}/pcb1/absent.png is missing"]
+    assert row.findings == [f"{tmp_path}/pcb1/absent.png is missing"]
     assert row.masks == 1
 
 
 def test_a_mask_without_an_image_and_an_image_that_is_not_used(root):
     lonely = mask(root / "bottle" / "ground_truth" / "crack" / "007_mask.png")
     wrong = picture(root / "bottle" / "train" / "bad" / "000.png")
-    assert oddities(root) == [
+    assert findings(root) == [
         f"{lonely} is a mask without an image",
         f"{wrong} is not used: it is neither a normal training image nor a test image",
     ]
@@ -110,13 +110,13 @@ def test_a_mask_without_an_image_and_an_image_that_is_not_used(root):
 @pytest.mark.parametrize(("shape", "times"), [((12, 16), "16×12"), ((32, 24), "24×32")])
 def test_a_mask_of_another_size(root, shape, times):
     path = mask(root / "bottle" / "ground_truth" / "crack" / "000_mask.png", shape=shape)
-    (text,) = oddities(root)
+    (text,) = findings(root)
     assert text.startswith(f"{path} is {times} pixels, its image {root}/bottle/test/crack/000.png 32×24")
 
 
 def test_an_empty_mask(root):
     path = mask(root / "bottle" / "ground_truth" / "crack" / "000_mask.png", rows=slice(0, 0))
-    assert oddities(root) == [f"{path} is empty, but {root}/bottle/test/crack/000.png should show a defect"]
+    assert findings(root) == [f"{path} is empty, but {root}/bottle/test/crack/000.png should show a defect"]
 
 
 def test_files_that_are_no_images(root):
@@ -125,7 +125,7 @@ def test_files_that_are_no_images(root):
     broken.write_bytes(broken.read_bytes()[:100])  # the header is there
     cut = root / "bottle" / "ground_truth" / "crack" / "001_mask.png"
     cut.write_bytes(cut.read_bytes()[:60])
-    texts = oddities(root)
+    texts = findings(root)
     assert len(texts) == 3
     assert texts[0].startswith(f"{image} cannot be read as an image")
     assert texts[1].startswith(f"{broken} is broken: ")
@@ -137,16 +137,16 @@ def test_a_jpeg_that_is_cut_off_is_found_by_decoding(root):
     path = old.with_suffix(".jpg")
     Image.open(old).save(path)
     old.unlink()
-    assert oddities(root, deep=True) == []
+    assert findings(root, deep=True) == []
     path.write_bytes(path.read_bytes()[:-200])
-    assert oddities(root) == []
-    (text,) = oddities(root, deep=True)
+    assert findings(root) == []
+    (text,) = findings(root, deep=True)
     assert text.startswith(f"{path} is broken: ")
 
 
 def test_missing_and_unknown_categories(root):
     (root / "bottle").rename(root / "botle")
-    assert check_data("mvtec", root).oddities == [
+    assert check_data("mvtec", root).findings == [
         "missing: category bottle",
         "category botle is not one of this benchmark, did you mean 'bottle'?",
     ]
@@ -163,19 +163,19 @@ def test_totals_count_where_categories_are_not_known(root, monkeypatch):
     )
     monkeypatch.setitem(CATALOGUE, "mvtec", source)
     check = check_data("mvtec", root)
-    assert check.oddities == ["2 good test images, known are 3"]
+    assert check.findings == ["2 good test images, expected 3"]
     assert not check.fine
-    assert [row.oddities for row in check.categories] == [[], []]
+    assert [row.findings for row in check.categories] == [[], []]
 
 
 def test_what_cannot_be_computed_is_said(root):
     shutil.rmtree(root / "bottle" / "ground_truth")
     shutil.rmtree(root / "cable" / "test" / "crack")
     bottle, cable = check_data("folder", root).categories
-    assert bottle.oddities == ["no masks: the image metrics can be computed, the pixel metrics and AUPRO are undefined"]
-    assert cable.oddities[0] == "no defective test image: maps can be made, but every metric is undefined"
+    assert bottle.findings == ["no masks: the image metrics can be computed, the pixel metrics and AUPRO are undefined"]
+    assert cable.findings[0] == "no defective test image: anomaly maps can be computed, but every metric is undefined"
     shutil.rmtree(root / "bottle" / "test" / "good")
-    assert "no good test image: I-AUROC is undefined" in check_data("folder", root).categories[0].oddities[-1]
+    assert "no good test image: I-AUROC is undefined" in check_data("folder", root).categories[0].findings[-1]
 
 
 def test_a_benchmark_in_another_layout(root, monkeypatch):
@@ -194,7 +194,7 @@ def test_names_are_checked(root):
         check_data("mvtec", root / "nowhere")
 
 
-def test_the_table_shows_found_beside_known_and_the_first_oddities(root):
+def test_the_table_shows_found_beside_known_and_the_first_findings(root):
     for number in range(10, 20):
         mask(root / "bottle" / "ground_truth" / "crack" / f"{number}_mask.png")
     (root / "bottle" / "train" / "good" / "000.png").unlink()
@@ -202,10 +202,10 @@ def test_the_table_shows_found_beside_known_and_the_first_oddities(root):
     columns = {column.header: list(column.cells) for column in check_table(check).columns}
     assert columns["category"] == ["bottle", "cable", "all"]
     assert columns["train"] == ["[red]1[/] of 2", "2", "3"]
-    assert columns["oddities"] == ["[red]11[/]", "–", "11"]
+    assert columns["findings"] == ["[red]11[/]", "–", "11"]
     lines = list(check_lines(check))
-    assert len(lines) == ODDITIES_SHOWN + 1
-    assert lines[0] == "bottle: 1 normal training images, known are 2"
+    assert len(lines) == FINDINGS_SHOWN + 1
+    assert lines[0] == "bottle: 1 normal training images, expected 2"
     assert lines[-1] == "bottle: and 6 more"
 
 
@@ -249,7 +249,7 @@ def test_lossy_masks_are_told(root):
     for path in masks_of(root):
         Image.open(path).save(path.with_suffix(".jpg"), quality=90)
         path.unlink()
-    (text,) = oddities(root)
+    (text,) = findings(root)
     assert text.startswith(f"2 of 2 masks are of a lossy format or have soft edges, such as {masks_of(root)[0]}")
 
 
@@ -257,7 +257,7 @@ def test_masks_inside_out_or_white_all_over_are_told(root):
     first, second = masks_of(root)
     write_png(first, np.ones(SHAPE, bool))
     write_png(second, ~np.pad(np.ones((2, 2), bool), ((10, 12), (10, 20))))
-    texts = oddities(root)
+    texts = findings(root)
     assert texts[0] == f"{first} marks 100 % of its image, everything; mark the defect or object alone"
     assert texts[1].startswith(f"{second} marks 99% of its image and its border, as if inside out")
 
@@ -266,8 +266,8 @@ def test_masks_in_the_alpha_channel_are_read_and_told(root):
     for path in masks_of(root):
         grey = Image.open(path)
         Image.merge("LA", (Image.new("L", grey.size, 255), grey)).save(path)
-    (text,) = oddities(root)
-    assert text.startswith("2 of 2 masks are of one colour all over, so that they would mark 100 % or nothing")
+    (text,) = findings(root)
+    assert text.startswith("2 of 2 masks have one colour everywhere, so that they would mark 100 % or nothing")
     assert check_data("mvtec", root).categories[0].marked == pytest.approx(0.25)
 
 
@@ -278,7 +278,7 @@ def test_a_mask_that_is_much_larger_than_the_others_is_told(root):
     large = mask(root / "bottle" / "ground_truth" / "crack" / "000_mask.png", rows=slice(2, 12))
     assert (
         f"{large} marks 42% of its image, the median of its category 0.8%"
-        in check_data("mvtec", root).categories[0].oddities
+        in check_data("mvtec", root).categories[0].findings
     )
 
 
@@ -303,7 +303,7 @@ def test_few_bits_in_16_bit_pictures_are_told(root, name):
         values = np.asarray(Image.open(path).convert("L")).astype(np.uint16) << 4
         path.unlink()
         Image.fromarray(values).save(path.with_suffix(name[-4:]))
-    (text,) = oddities(root)
+    (text,) = findings(root)
     assert text.startswith("5 pictures have 16 bits a channel, such as ")
     assert "so that 16 of 256 greys are left" in text
 
@@ -314,9 +314,9 @@ def test_training_images_that_are_under_test_are_told(root, suffix):
     (root / "bottle/test/good/000.png").unlink()
     Image.open(source).save(target)
     expected = f"{target} is the training image {source} again; take one of them out"
-    assert oddities(root, deep=True) == [expected]
+    assert findings(root, deep=True) == [expected]
     target.write_bytes(source.read_bytes())
-    assert oddities(root) == [expected]
+    assert findings(root) == [expected]
 
 
 def test_files_that_are_not_read_are_told_by_their_content(root):
@@ -324,4 +324,4 @@ def test_files_that_are_not_read_are_told_by_their_content(root):
     Image.new("RGB", SHAPE).save(path)
     hidden = path.with_suffix("")
     path.rename(hidden)
-    assert oddities(root) == [f"{hidden} is a picture of a kind, or under a suffix, that is not read; save it as PNG"]
+    assert findings(root) == [f"{hidden} is a picture of a kind, or under a suffix, that is not read; save it as PNG"]

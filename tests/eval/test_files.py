@@ -94,7 +94,7 @@ def test_a_map_that_is_no_number_is_no_verdict(images, tmp_path):
     broken = create_model("lite").eval()
     with torch.no_grad():
         next(iter(broken.decoder.parameters())).fill_(float("nan"))
-    with pytest.raises(InputError, match=r"one\.png is not a number"):
+    with pytest.raises(InputError, match=r"one\.png is not finite"):
         segmented(broken, images, tmp_path / "maps", 0.5)
     assert not (tmp_path / "maps").exists()
 

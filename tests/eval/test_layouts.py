@@ -136,7 +136,7 @@ def test_all_problems_are_in_one_message(root):
 def test_no_masks_at_all_are_one_problem_with_a_way_out(root):
     shutil.rmtree(root / "cable/ground_truth")
     text = message(root)
-    assert f"{root}/cable/ground_truth holds no mask of the 2 defective images; add them, or read it with" in text
+    assert f"{root}/cable/ground_truth holds no mask of the 2 defective images; add them, or use layout" in text
     assert text.count("\n  - ") == 1
     assert LAYOUTS["folder"](root).categories[1].test[0].mask_path is None
 
@@ -214,4 +214,4 @@ def test_a_folder_that_may_not_be_entered_is_no_category(root, monkeypatch):
 
 def test_no_category_can_be_called_as_the_mean_over_categories_is(root):
     (root / "bottle").rename(root / "mean")
-    assert "a category is called 'mean', as the mean over categories is in every table; rename" in message(root)
+    assert "a category is called 'mean', as the mean over categories in all tables; rename" in message(root)

@@ -200,8 +200,8 @@ def test_a_sound_benchmark_is_found_to_be_sound(shelf, layout, monkeypatch):
         counts = dict.fromkeys(CATEGORIES[layout], Counts(TRAIN, NORMAL, DEFECTIVE))
         monkeypatch.setitem(CATALOGUE, layout, type(source)(**{**vars(source), "categories": counts, "total": None}))
     check = check_data(layout, shelf / layout, deep=True)
-    assert check.oddities == []
-    assert [category.oddities for category in check.categories] == [[], []]
+    assert check.findings == []
+    assert [category.findings for category in check.categories] == [[], []]
     assert [category.masks for category in check.categories] == [DEFECTIVE] * 2
     assert check.fine
 
@@ -456,7 +456,7 @@ def test_a_wrong_entry_of_real_iad_is_named(copy, change, expected):
         (b"[" * 100_000, "is not valid JSON"),
         (b"1" * 5000, "is not valid JSON"),
         (b"[]", "is no list of Real-IAD"),
-        ('{"meta": "ä"}'.encode("latin-1"), "is not UTF-8 text"),
+        ('{"meta": "ä"}'.encode("latin-1"), "is not valid JSON"),
     ],
 )
 def test_a_list_that_is_no_list(copy, content, expected):

@@ -14,7 +14,8 @@ from metauas.eval.miniature import Counts, write_miniature
 from metauas.eval.prompts.conditions import Condition, blurred, brightened, scaled, shifted, turned
 from metauas.eval.prompts.selection import draw_defective, random_prompts
 from metauas.eval.report.figures import show_robustness
-from metauas.eval.robustness import DEFECTIVE, check_disturbances, write_robustness
+from metauas.eval.results import write_results
+from metauas.eval.robustness import DEFECTIVE, check_disturbances
 from metauas.files import read_json
 from metauas.files.images import stack_images
 from metauas.seeding import rng_for
@@ -193,7 +194,7 @@ def test_of_several_shots_one_is_defective(model, benchmark):
 
 
 def test_numbers_are_written_for_machines(found, tmp_path):
-    json, csv = write_robustness(found, tmp_path / "out")
+    json, csv = write_results(found, tmp_path / "out")
     block = read_json(json)["disturbances"]["scale"]
     assert (block["unit"], block["untouched"], block["levels"]) == ("factor", 1, [0.8, 1])
     rows = found.summary().query("disturbance == 'scale' and metric == 'P-AP'")

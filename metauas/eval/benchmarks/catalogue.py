@@ -1,4 +1,4 @@
-"""What is known of the field's benchmarks: where they come from, under which licence, and how many images they hold."""
+"""Published facts of the field's benchmarks: source, licence and numbers of images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One benchmark as its authors give it away.
+    """One benchmark as its authors publish it.
 
     Attributes:
-        title: the name that papers use.
-        homepage: where it is described and got.
+        title: its name in papers.
+        homepage: page with description and download.
+        paper: to be cited.
+        steps: shell commands and comments that lead to a folder to read.
+        categories: counts by name, None if unknown.
         licence: of the images.
         size: of the download.
-        paper: to be cited.
-        steps: shell commands, or words, that end in a folder to read.
-        categories: their names, with counts where they are known.
-        total: counts of all categories together, given only where those of each are not known.
-        note: what surprises.
+        total: counts of all categories together; given only if the counts of each are unknown.
+        note: peculiarities.
     """
 
     title: str
@@ -53,10 +53,10 @@ class Source:
 
 
 def find_source(name: str) -> Source:
-    """Return the benchmark of that name.
+    """Return a benchmark of ``CATALOGUE`` by name.
 
     Raises:
-        InputError: if it is not in ``CATALOGUE``, naming the nearest that is.
+        InputError: the name is unknown; names the nearest one.
     """
     return CATALOGUE[check_choice(name="benchmark", value=name, choices=CATALOGUE)]
 
@@ -149,7 +149,7 @@ CATALOGUE: dict[str, Source] = {
         size="12.3 GB",
         steps=("# download the six archives linked from its page and unpack them into one folder",),
         categories=_GOODSAD,
-        note="Its page counts one training image of drink_can less and one defective one more.",
+        note="For drink_can, its page counts one training image less and one defective image more.",
     ),
     "btad": Source(
         title="BTAD",
@@ -169,7 +169,7 @@ CATALOGUE: dict[str, Source] = {
             "mkdir mvtec_loco && tar -xf mvtec_loco_anomaly_detection.tar.xz -C mvtec_loco",
         ),
         categories=_LOCO,
-        note="Prompts come from train/good; validation/good is left alone.",
+        note="Prompts come from train/good; validation/good is not used.",
     ),
     "real-iad": Source(
         title="Real-IAD",

@@ -1,10 +1,10 @@
-"""What the files of a category are, looked at without the readers that evaluation uses: pictures, masks, duplicates."""
+"""Facts about the pictures and masks of a category, and their faults; independent of the readers of evaluation."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,16 +17,16 @@ from metauas.files.image_files import is_deep, open_image, rgb_bytes, upright, u
 from metauas.files.images import DARK_BELOW
 from metauas.files.masks import MaskReading, judge_mask
 
-READERS = 8  # files are waited for more than decoded
-_MUCH = 0.5  # share of an image that few defects cover
-_OUTLIER = (0.3, 20)  # share from which on a mask stands out, and how many times the median it then is
-_FEW = 4  # masks, of which none stands out
+READERS = 8  # threads; they mostly wait for files
+_LARGE = 0.5  # share of an image that few defects cover
+_OUTLIER = (0.3, 20)  # an outlier marks more than this share of its image, and than this multiple of the median
+_FEW = 4  # with fewer masks there are no outliers
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFacts:
-    """One picture: size (width, height), mode, whether it has 16 bits, its brightest byte if so; what is wrong."""
+    """One picture: size (width, height), mode, whether it has 16 bits, if so its brightest byte; its error."""
 
     size: tuple[int, int] = (0, 0)
     mode: str = ""
@@ -37,7 +37,7 @@ class PictureFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskFacts:
-    """One mask: its image, both sizes (width, height), how it is read, the share it marks; what is wrong."""
+    """One mask: its image, both sizes (width, height), how it is read, the share it marks; its error."""
 
     image: Path
     size: tuple[int, int] = (0, 0)
@@ -53,7 +53,7 @@ def images_of(category: Category) -> list[Path]:
 
 
 def each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> Iterator[tuple[Path, Found]]:
-    """Yield each path with what ``look`` says of it, in order, several looked at at once."""
+    """Yield each path with ``look(path)``, in order, from several threads."""
     with ThreadPoolExecutor(READERS) as readers:
         bar = tqdm(readers.map(look, paths), total=len(paths), desc=what, leave=False, delay=1)
         yield from zip(paths, bar, strict=True)
@@ -63,7 +63,7 @@ def each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> Ite
 
 
 def picture_facts(path: Path, *, deep: bool) -> PictureFacts:
-    """Look at a picture: at its header and checksums, or with ``deep`` at all of it."""
+    """Return the facts of a picture: by its header and checksums, or with ``deep`` by all of it."""
     try:
         with open_image(path) as image:
             mode, size, has_16_bits = image.mode, image.size, is_deep(image)
@@ -78,7 +78,7 @@ def picture_facts(path: Path, *, deep: bool) -> PictureFacts:
     return PictureFacts(size=size, mode=mode, deep=has_16_bits, brightest=brightest)
 
 
-def odd_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
+def faulty_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
     """Yield the faults of a category's pictures: broken files, and 16-bit files that use few of their bits."""
     for path, facts in pictures.items():
         if facts.error:
@@ -104,16 +104,13 @@ def mixed_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
 
 
 def duplicates(category: Category, paths: Sequence[Path], *, deep: bool) -> Iterator[str]:
-    """Yield the test images that are normal training images too: by their bytes, with ``deep`` by their pixels."""
+    """Yield the test images that are training images too: by their bytes, or with ``deep`` by their pixels."""
     train = set(category.train_good)
     sizes = {path: 0 if deep else path.stat().st_size for path in paths}
     common = {sizes[path] for path in train & sizes.keys()} & {sizes[path] for path in sizes.keys() - train}
     candidates = [path for path in paths if sizes[path] in common]
     digests = dict(each(_pixel_digest if deep else _digest, candidates, f"{category.name}: duplicates"))
-    first: dict[str, Path] = {}
-    for path, digest in digests.items():
-        if path in train:
-            first.setdefault(digest, path)
+    first = {digest: path for path, digest in reversed(digests.items()) if path in train}
     for path, digest in digests.items():
         if path not in train and digest in first:
             yield f"{path} is the training image {first[digest]} again; take one of them out"
@@ -128,7 +125,7 @@ def _pixel_digest(path: Path) -> str:
     try:
         with open_image(path) as image:
             pixels = rgb_bytes(upright(image))
-    except InputError:  # of a mode that is not read, which evaluation will say
+    except InputError:  # a mode that is not read, which evaluation reports
         return _digest(path)
     return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
@@ -137,7 +134,7 @@ def _pixel_digest(path: Path) -> str:
 
 
 def mask_facts(path: Path, *, images: Mapping[Path, Path]) -> MaskFacts:
-    """Look at a mask, all of it."""
+    """Return the facts of a mask, by all of it."""
     image = images[path]
     try:
         reading, image_size = judge_mask(path), upright_size(image)
@@ -145,30 +142,29 @@ def mask_facts(path: Path, *, images: Mapping[Path, Path]) -> MaskFacts:
         return MaskFacts(image=image, error=str(error))
     height, width = reading.marked.shape
     share = float(reading.marked.mean())
-    light = MaskReading(np.empty((0, 0), bool), reading.kind, reading.lossy, reading.alpha, reading.doubt)
+    light = replace(reading, marked=np.empty((0, 0), bool))  # thousands of masks are kept
     return MaskFacts(image=image, size=(width, height), image_size=image_size, reading=light, share=share)
 
 
-def odd_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
-    """Yield what is odd about the masks of a category."""
+def faulty_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
+    """Yield the faults of a category's masks."""
     for path, facts in masks.items():
-        yield from _odd_mask(path, facts)
+        yield from _faulty_mask(path, facts)
     readings = {path: facts.reading for path, facts in masks.items() if facts.reading}
-    soft = [path for path, reading in readings.items() if reading.lossy or reading.kind == "soft"]
-    if soft:
+    if soft := [path for path, reading in readings.items() if reading.lossy or reading.kind == "soft"]:
         yield (
-            f"{len(soft)} of {len(masks)} masks are of a lossy format or have soft edges, such as {soft[0]}; what is "
-            "half as bright as their brightest value or more is read as marked: save masks as PNG of 0 and 255"
+            f"{len(soft)} of {len(masks)} masks are of a lossy format or have soft edges, such as {soft[0]}; values "
+            "from half of their brightest one on are read as marked: save masks as PNG of 0 and 255"
         )
     if alpha := [path for path, reading in readings.items() if reading.alpha]:
         yield (
-            f"{len(alpha)} of {len(masks)} masks are of one colour all over, so that they would mark 100 % or nothing, "
+            f"{len(alpha)} of {len(masks)} masks have one colour everywhere, so that they would mark 100 % or nothing, "
             f"such as {alpha[0]}; their alpha channel is read instead: save masks as PNG of 0 and 255"
         )
     yield from _outliers(masks)
 
 
-def _odd_mask(path: Path, facts: MaskFacts) -> Iterator[str]:
+def _faulty_mask(path: Path, facts: MaskFacts) -> Iterator[str]:
     if facts.reading is None:
         yield facts.error
         return
@@ -177,8 +173,8 @@ def _odd_mask(path: Path, facts: MaskFacts) -> Iterator[str]:
     if facts.reading.doubt:
         yield f"{path} {facts.reading.doubt}"
     if facts.size != facts.image_size:
-        is_, should_be = (f"{width}×{height}" for width, height in (facts.size, facts.image_size))
-        yield f"{path} is {is_} pixels, its image {facts.image} {should_be}"
+        found, expected = (f"{width}×{height}" for width, height in (facts.size, facts.image_size))
+        yield f"{path} is {found} pixels, its image {facts.image} {expected}"
 
 
 def _outliers(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
@@ -186,19 +182,17 @@ def _outliers(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
     if median is None or len(masks) < _FEW:
         return
     for path, facts in masks.items():
-        is_told = facts.reading is None or facts.reading.doubt
-        if not is_told and facts.share > max(least, times * median):
+        is_reported = facts.reading is None or facts.reading.doubt
+        if not is_reported and facts.share > max(least, times * median):
             yield f"{path} marks {facts.share:.0%} of its image, the median of its category {median:.1%}"
 
 
 def note_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
-    """Yield notes on masks that are read as they should be: those of several values, and large ones."""
-    labels = [path for path, facts in masks.items() if facts.reading and facts.reading.kind == "labels"]
-    if labels:
+    """Yield notes on masks that are read correctly: masks with several values, and large ones."""
+    if labels := [path for path, facts in masks.items() if facts.reading and facts.reading.kind == "labels"]:
         yield f"{len(labels)} of {len(masks)} masks hold several values, such as {labels[0]}; all above 0 are marked"
-    large = [path for path, facts in masks.items() if facts.share > _MUCH]
-    if large:
-        yield f"{len(large)} of {len(masks)} masks mark more than {_MUCH:.0%} of their images, such as {large[0]}"
+    if large := [path for path, facts in masks.items() if facts.share > _LARGE]:
+        yield f"{len(large)} of {len(masks)} masks mark more than {_LARGE:.0%} of their images, such as {large[0]}"
 
 
 def median_share(masks: Mapping[Path, MaskFacts]) -> float | None:

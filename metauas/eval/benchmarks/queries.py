@@ -1,4 +1,4 @@
-"""The test images of a category, read when they are needed."""
+"""The test images of a category."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ from torch import Tensor
 from metauas.eval.benchmarks.layouts import Category, load_mask, load_sample
 from metauas.files.images import resize_mask_official, stack_images
 
-#: Images are kept up to here, so that five seeds and three methods read most files once; the others are read again.
+#: Memory for images that are kept between seeds and methods; further images are read again.
 KEEP_BYTES = 2**30
 _BYTES_PER_PIXEL = 3 * 4  # float32 RGB
 
@@ -23,18 +23,18 @@ class Queries:
     """The test images, masks and labels of one category.
 
     Args:
-        category: which.
+        category: the category.
         size: side to which images and masks are resized, pixels.
-        keep_bytes: memory that may be taken by images.
+        keep_bytes: memory for images that are kept, bytes.
 
     Attributes:
-        category: which.
+        category: the category.
         size: side of images and masks, pixels.
         masks: (N, size, size), True where defective.
         labels: (N,), True for anomalous images.
 
     Raises:
-        InputError: naming a file that cannot be read.
+        InputError: a file cannot be read; names it.
     """
 
     masks: Bool[np.ndarray, "n size size"]

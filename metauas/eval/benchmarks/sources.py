@@ -18,12 +18,11 @@ def open_benchmark(
 
     Args:
         data: ``miniature`` (drawn into the cache folder on first use), or the folder of a benchmark.
-        layout: how that folder is laid out, one of ``LAYOUTS``; the field's benchmarks as they are given away go by
-            their names, your own folder in MVTec AD's layout by ``folder``.
-        categories: names of the categories wanted; None or an empty list takes all.
+        layout: layout of that folder, one of ``LAYOUTS``; ``folder`` is for your own data.
+        categories: names of categories; None or an empty list takes all.
 
     Raises:
-        InputError: the folder or layout is not known, or the benchmark is not complete; names what is wrong.
+        InputError: the folder or layout is unknown, or the benchmark is not complete; names all problems.
     """
     reader = LAYOUTS[check_choice(name="layout", value=layout, choices=LAYOUTS)]
     root = write_miniature(miniature_folder()) if str(data) == MINIATURE else Path(data)
@@ -31,6 +30,6 @@ def open_benchmark(
 
 
 def miniature_folder() -> Path:
-    """Return where Miniature is kept: ``miniature`` in ``METAUAS_CACHE``, by default ``~/.cache/metauas``."""
+    """Return the folder of Miniature: ``miniature`` in ``METAUAS_CACHE``, by default in ``~/.cache/metauas``."""
     cache = os.environ.get("METAUAS_CACHE") or Path.home() / ".cache" / "metauas"
     return Path(cache) / MINIATURE

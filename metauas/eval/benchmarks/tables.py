@@ -1,4 +1,4 @@
-"""What ``metauas data`` prints: a benchmark's check, category by category, and the catalogue."""
+"""Output of ``metauas data``: the check of a benchmark by category, and the catalogue."""
 
 from collections.abc import Iterator
 
@@ -8,23 +8,24 @@ from rich.table import Table
 from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, Source
 from metauas.eval.benchmarks.check import CategoryCheck, DataCheck
 
-ODDITIES_SHOWN = 5
+FINDINGS_SHOWN = 5
 
 
 def check_table(check: DataCheck) -> Table:
-    """Return one row a category: images and masks found, in red beside the known number where they differ.
+    """Return one row per category: images and masks found, in red with the expected number where they differ.
 
     ``marked`` is the median share of an image that a mask marks.
     """
     table = Table("category", title=escape(f"{check.title}: {check.root}"))
-    for title in ("train", "good", "defective", "masks", "marked", "oddities"):
+    for title in ("train", "good", "defective", "masks", "marked", "findings"):
         table.add_column(title, justify="right")
     for row in check.categories:
         table.add_row(*_check_cells(row))
     total = sum((row.counts for row in check.categories), Counts(0, 0, 0))
-    masks, odd = sum(row.masks for row in check.categories), sum(len(row.oddities) for row in check.categories)
+    masks = sum(row.masks for row in check.categories)
+    findings = len(check.findings) + sum(len(row.findings) for row in check.categories)
     table.add_section()
-    table.add_row("all", *map(str, (total.train, total.good, total.defective, masks, "", odd + len(check.oddities))))
+    table.add_row("all", *map(str, (total.train, total.good, total.defective, masks, "", findings)))
     return table
 
 
@@ -36,7 +37,7 @@ def _check_cells(row: CategoryCheck) -> Iterator[str]:
     yield _cell(row.counts.defective, known.defective)
     yield _cell(row.masks, row.counts.defective)
     yield "–" if row.marked is None else f"{row.marked:.1%}"
-    yield f"[red]{len(row.oddities)}[/]" if row.oddities else "–"
+    yield f"[red]{len(row.findings)}[/]" if row.findings else "–"
 
 
 def _cell(found: int, known: int) -> str:
@@ -44,22 +45,19 @@ def _cell(found: int, known: int) -> str:
 
 
 def check_lines(check: DataCheck) -> Iterator[str]:
-    """Yield the oddities in words: of the whole, then the first few of each category and how many more there are.
-
-    The notes of each category come last.
-    """
-    for name, oddities in [("", check.oddities), *((row.name, row.oddities) for row in check.categories)]:
-        for text in oddities[:ODDITIES_SHOWN]:
+    """Yield the first findings of the benchmark and of each category, the number of further ones, and all notes."""
+    for name, findings in [("", check.findings), *((row.name, row.findings) for row in check.categories)]:
+        for text in findings[:FINDINGS_SHOWN]:
             yield f"{name}: {text}" if name else text
-        if len(oddities) > ODDITIES_SHOWN:
-            yield f"{name or 'benchmark'}: and {len(oddities) - ODDITIES_SHOWN} more"
+        if len(findings) > FINDINGS_SHOWN:
+            yield f"{name or 'benchmark'}: and {len(findings) - FINDINGS_SHOWN} more"
     for row in check.categories:
         yield from (f"{row.name}: note: {text}" for text in row.notes)
 
 
 def catalogue_table() -> Table:
-    """Return one row a benchmark: its name here, in papers, its size and its licence."""
-    table = Table("name", "benchmark", title="`metauas data info NAME` says how to get one")
+    """Return one row per benchmark: its layout, title, numbers of images and licence."""
+    table = Table("name", "benchmark", title="`metauas data info NAME` shows how to get one")
     for title in ("categories", "train", "good", "defective"):
         table.add_column(title, justify="right")
     table.add_column("licence")
@@ -71,16 +69,12 @@ def catalogue_table() -> Table:
 
 
 def source_lines(name: str, source: Source) -> Iterator[str]:
-    """Yield what is known of one benchmark, and how to get, check and evaluate it."""
+    """Yield the facts of one benchmark, and how to get, check and evaluate it."""
     counts = source.counts()
     test = f"{counts.good} good and {counts.defective} defective test images"
     yield f"{source.title}: {len(source.categories)} categories, {counts.train} normal training images, {test}"
-    yield f"page      {source.homepage}"
-    yield f"paper     {source.paper}"
-    yield f"licence   {source.licence}"
-    yield f"download  {source.size}"
-    if source.note:
-        yield f"note      {source.note}"
+    facts = {"page": source.homepage, "paper": source.paper, "licence": source.licence, "download": source.size}
+    yield from (f"{name:<10}{fact}" for name, fact in (facts | {"note": source.note}).items() if fact)
     yield ""
     yield from source.steps
     yield f"metauas data check {name} FOLDER"

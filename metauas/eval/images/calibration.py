@@ -1,8 +1,8 @@
-"""From scores to decisions: the threshold that keeps false alarms below a wished rate, by normal images alone.
+"""A threshold for image scores that bounds the false-positive rate, from normal images alone.
 
 Split conformal prediction (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005; for one-class
-scores Laxhammar and Falkman, 2010): nothing is assumed of network, scores or images but that a new normal image is
-exchangeable with those of the calibration.
+scores Laxhammar and Falkman, 2010). The only assumption is that new normal images are exchangeable with those of the
+calibration.
 """
 
 import hashlib
@@ -28,27 +28,27 @@ from metauas.settings import Settings
 
 CALIBRATION_NAME = "calibration.json"
 CONFIDENCE = 0.95
-_ANEW = "run `metauas calibrate` again, or give a threshold"
-#: Choices of ``ModelConfig`` that say where weights come from, and leave the map as it is.
+_RECALIBRATE = "run `metauas calibrate` again, or give a threshold"
+#: Settings of ``ModelConfig`` about the origin of weights, which do not change the map.
 _IRRELEVANT = {"preset", "encoder_weights", "freeze_encoder"}
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Calibration(Settings):
-    """A threshold for image scores, what it promises, and what it holds for.
+    """A threshold for image scores, its guarantee, and the network, prompts and size that it is valid for.
 
     Attributes:
-        threshold: images with a score above it are called defective; so are pixels.
-        false_positive_rate: what was wished: a new normal image is called defective with at most this probability,
-            averaged over calibrations.
-        interval: where the rate of this very threshold lies with 95 % confidence.
-        images: number of normal images that it rests upon.
-        left_out: normal images that were not counted, because they are a prompt or another image again.
+        threshold: images and pixels with a score above it are defective.
+        false_positive_rate: upper bound of the probability that a new normal image is called defective, averaged over
+            calibrations.
+        interval: 95 % interval of the false-positive rate of this threshold.
+        images: number of normal images used.
+        left_out: normal images not used, since they repeat a prompt or another image.
         size: side to which images were resized for the network, pixels.
         prompts: the normal images used as prompts.
-        prompts_digest: of the prompts' pixels, in any order.
-        weights_digest: of the network's configuration and weights.
+        prompts_digest: SHA-256 of the prompts' pixels, in any order.
+        weights_digest: SHA-256 of the network's configuration and weights.
     """
 
     threshold: Share
@@ -62,18 +62,19 @@ class Calibration(Settings):
     weights_digest: str
 
     def check_fit(self, model: MetaUAS | ScaleAverage, *, prompts: Sequence[str | Path], size: int) -> None:
-        """Refuse to decide on scores that this calibration knows nothing of.
+        """Check that the calibration is valid for a network, prompts and size.
 
         Raises:
-            InputError: the network, a prompt or the size is another one.
+            InputError: one of them differs.
         """
         if size != self.size:
-            raise InputError(f"the calibration is for size {self.size}, not {size}; set size={self.size}, or {_ANEW}")
+            hint = f"set size={self.size}, or {_RECALIBRATE}"
+            raise InputError(f"the calibration is for size {self.size}, not {size}; {hint}")
         if prompts_digest(prompts) != self.prompts_digest:
             own, given = (", ".join(map(str, paths)) for paths in (self.prompts, prompts))
-            raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_ANEW}")
+            raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_RECALIBRATE}")
         if network_digest(model) != self.weights_digest:
-            raise InputError(f"the calibration is for other weights or scales than the network's; {_ANEW}")
+            raise InputError(f"the calibration is for other weights or scales than the network's; {_RECALIBRATE}")
 
 
 def calibrate(
@@ -84,21 +85,20 @@ def calibrate(
     false_positive_rate: float = 0.01,
     size: int = 256,
 ) -> Calibration:
-    """Find the threshold that a new normal image exceeds with at most the wished probability.
+    """Return the threshold that a new normal image exceeds with at most the given probability.
 
-    An image's score is the maximum of its map, so "no pixel above the threshold" and "the image is normal" are one
-    statement: the same threshold gives the contours of the defective regions (``find_regions``).
+    The image score is the maximum of the map, so the same threshold gives the defective regions (``find_regions``).
 
     Args:
         model: the network, in evaluation mode.
         prompts: the normal images that queries will be compared with.
-        normal: other normal images, none of them used in training. Those whose pixels are a prompt's, or those of
-            another one, are left out: their scores would not be those of new images.
+        normal: other normal images, not used in training. Repetitions of a prompt or of another image, by their
+            pixels, are left out.
         false_positive_rate: share of normal images that may be called defective, in (0, 1).
         size: side to which images are resized for the network, pixels.
 
     Raises:
-        InputError: a file that cannot be read, an invalid rate, or too few images for it; before any long work.
+        InputError: a file cannot be read, or the rate is invalid or too low for the number of images.
     """
     check_rate(false_positive_rate)
     kept, left_out = distinct_images(prompts, normal)
@@ -120,13 +120,13 @@ def calibrate(
 
 
 def conformal_threshold(scores: Float[np.ndarray, " n"], false_positive_rate: float) -> float:
-    """Return the ⌈(n + 1)(1 − α)⌉-th smallest of n normal scores, exactly as it is among them.
+    """Return the ⌈(n + 1)(1 − α)⌉-th smallest of n normal scores.
 
-    A new exchangeable score is above it with probability at most α, ties or not; without ties it is so with
-    probability ⌊(n + 1)α⌋ / (n + 1).
+    A new exchangeable score is above it with probability at most α; without ties, with probability
+    ⌊(n + 1)α⌋ / (n + 1).
 
     Raises:
-        InputError: n is too small, so that there is no such score.
+        InputError: n is too small for this α.
     """
     check_enough(len(scores), false_positive_rate)
     above = _allowed(len(scores), false_positive_rate)
@@ -134,15 +134,15 @@ def conformal_threshold(scores: Float[np.ndarray, " n"], false_positive_rate: fl
 
 
 def rate_interval(images: int, false_positive_rate: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return where the false-positive rate of one calibration lies, with equal tails.
+    """Return the interval of the false-positive rate of one calibration, with equal tails.
 
-    Given its n images, the rate of new ones follows Beta(l, n + 1 − l) with l = ⌊(n + 1)α⌋ if scores have no ties,
-    and is smaller with them (Vovk, "Conditional validity of inductive conformal predictors", 2012).
+    Given n images, the rate follows Beta(l, n + 1 − l) with l = ⌊(n + 1)α⌋ if scores have no ties, and is smaller with
+    ties (Vovk, "Conditional validity of inductive conformal predictors", 2012).
 
     Raises:
-        InputError: too few images.
+        InputError: there are too few images.
     """
-    from scipy.special import betaincinv  # only now: it takes seconds; scipy.stats, with the same in it, twice as many
+    from scipy.special import betaincinv  # here, since the import takes seconds (scipy.stats twice as long)
 
     check_enough(images, false_positive_rate)
     above = _allowed(images, false_positive_rate)
@@ -152,8 +152,8 @@ def rate_interval(images: int, false_positive_rate: float, *, confidence: float 
 
 
 def _allowed(images: int, false_positive_rate: float) -> int:
-    """Return l = ⌊(n + 1)α⌋: how many of the n calibration scores are at or above the threshold."""
-    # of the decimal that was written: in binary, 0.29 of 100 would be 28
+    """Return l = ⌊(n + 1)α⌋, the number of calibration scores at or above the threshold."""
+    # with the decimal as written: in binary, 0.29 of 100 would be 28
     return math.floor((images + 1) * Fraction(str(false_positive_rate)))
 
 
@@ -168,29 +168,25 @@ def check_rate(false_positive_rate: float) -> None:
 
 
 def check_enough(images: int, false_positive_rate: float) -> None:
-    """Check that (n + 1)α is at least 1: with fewer images no threshold can promise the rate.
+    """Check that (n + 1)α is at least 1; with fewer images no threshold guarantees the rate.
 
     Raises:
-        InputError: naming the number needed, and the lowest rate that there are enough images for.
+        InputError: it is not; names the number of images needed, and the lowest rate for the number given.
     """
     check_rate(false_positive_rate)
     if _allowed(images, false_positive_rate) >= 1:
         return
     needed = math.ceil(1 / Fraction(str(false_positive_rate))) - 1
     wrong = f"a false-positive rate of {false_positive_rate:g} needs {needed} normal images besides the prompt"
-    raise InputError(f"{wrong}, not {images}" + (f"; {images} allow {_lowest(images):g} or more" if images else ""))
-
-
-def _lowest(images: int) -> float:
-    """Return 1 / (n + 1), rounded upwards to what can be typed."""
-    return math.ceil(10_000 / (images + 1)) / 10_000
+    lowest = math.ceil(10_000 / (images + 1)) / 10_000  # 1 / (n + 1), rounded up to four digits
+    raise InputError(f"{wrong}, not {images}" + (f"; {images} allow {lowest:g} or more" if images else ""))
 
 
 def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
-    """Separate the normal images to be counted from repetitions of a prompt or of an earlier image.
+    """Separate normal images from repetitions of a prompt or of an earlier image.
 
     Raises:
-        InputError: naming a file that cannot be read.
+        InputError: a file cannot be read; names it.
     """
     seen = {image_digest(prompt) for prompt in prompts}
     kept: list[Path] = []
@@ -203,7 +199,7 @@ def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path])
 
 
 def prompts_digest(prompts: Sequence[str | Path]) -> str:
-    """Return the SHA-256 of all prompts' pixels, in any order; of one prompt it is that of ``image_digest``.
+    """Return the SHA-256 of all prompts' pixels, in any order; for one prompt that of ``image_digest``.
 
     Raises:
         InputError: a file cannot be read.
@@ -213,7 +209,7 @@ def prompts_digest(prompts: Sequence[str | Path]) -> str:
 
 
 def image_digest(path: str | Path) -> str:
-    """Return the SHA-256 of an image's size and pixels, whatever its file is called.
+    """Return the SHA-256 of an image's size and pixels.
 
     Raises:
         InputError: the file cannot be read.
@@ -223,29 +219,29 @@ def image_digest(path: str | Path) -> str:
 
 
 def network_digest(network: MetaUAS | ScaleAverage) -> str:
-    """Return the SHA-256 of all that a map depends on: configuration, weights, scales; not the file they came from."""
+    """Return the SHA-256 of everything that determines a map: configuration, weights and scales."""
     scales, model = (network.scales, network.model) if isinstance(network, ScaleAverage) else ((1.0,), network)
     config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True) | {"scales": scales}
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     inputs = {"normalise.mean": model.normalise.mean, "normalise.std": model.normalise.std}
     for name, tensor in sorted((model.state_dict() | inputs).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # as bytes, since NumPy knows no bfloat16
+        # as bytes, since NumPy has no bfloat16
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
 def calibration_file(checkpoint: str | Path) -> Path:
-    """Return where a checkpoint's calibration lies: in its folder, beside the weights."""
+    """Return the path of a checkpoint's calibration, in the folder of the weights."""
     path = Path(checkpoint)
     return (path if path.is_dir() else path.parent) / CALIBRATION_NAME
 
 
 def find_calibration(checkpoint: str | Path, *, given: str | Path | None = None) -> Calibration | None:
-    """Read the calibration that was given, or else the checkpoint's own; None if it has none.
+    """Read the calibration file that is given, else that of the checkpoint; None if it has none.
 
     Raises:
-        InputError: the file is missing although given, or damaged.
+        InputError: the file given is missing, or the file is damaged.
     """
     path = Path(given) if given is not None else calibration_file(checkpoint)
     return None if given is None and not path.is_file() else read_calibration(path)
@@ -257,10 +253,10 @@ def write_calibration(path: str | Path, calibration: Calibration) -> Path:
 
 
 def read_calibration(path: str | Path) -> Calibration:
-    """Read what ``write_calibration`` wrote; ``Calibration.check_fit`` says whether it may be used.
+    """Read a file of ``write_calibration``; ``Calibration.check_fit`` checks whether it applies.
 
     Raises:
-        InputError: the file is missing, damaged, or something else.
+        InputError: the file is missing, damaged, or no calibration.
     """
     values = read_json(path)
     if not isinstance(values, dict):

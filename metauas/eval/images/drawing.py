@@ -1,4 +1,4 @@
-"""The picture of a verdict: heat map, contours of the regions, and a caption that hides none of them."""
+"""The picture of a verdict: heat map, contours of the regions, and a caption."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from metauas.plots import draw_contours, overlay
 # green and vermilion that the colour-blind can tell apart (Okabe and Ito, 2008), dark enough for white letters
 COLOURS = {"OK": (0, 118, 86), "DEFECTIVE": (184, 74, 0)}
 _SMALLEST_FONT = 10  # pixels; smaller letters cannot be read
-_WIDEST = 2 / 3  # of the image; a wider caption would hide what it speaks of
+_WIDEST = 2 / 3  # of the image; a wider caption would hide too much
 
 
 def draw_verdict(
@@ -23,9 +23,9 @@ def draw_verdict(
     verdict: str,
     score: float,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay a map and the contours of its regions over the image, with verdict and score in the quietest corner.
+    """Draw a map and the contours of its regions over the image, with a caption in the corner of the lowest scores.
 
-    An image too small for that goes without the caption.
+    A small image has no caption.
     """
     contours = [contour for region in regions for contour in region.contours]
     drawn = draw_contours(overlay(image, anomaly_map), contours)
@@ -50,7 +50,7 @@ def _captioned(
 
 
 def _quietest_corner(anomaly_map: np.ndarray, *, box: tuple[int, int], margin: int) -> tuple[int, int]:
-    """Return the place (x, y) of a box in the corner where the map's maximum is lowest, the upper left of equals."""
+    """Return the position (x, y) of a box in the corner with the lowest maximum of the map, preferring upper left."""
     height, width = anomaly_map.shape
     corners = [(x, y) for y in (margin, height - box[1] - margin) for x in (margin, width - box[0] - margin)]
     return min(corners, key=lambda at: float(anomaly_map[at[1] : at[1] + box[1], at[0] : at[0] + box[0]].max()))

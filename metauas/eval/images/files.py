@@ -1,4 +1,4 @@
-"""Segmenting image files: one or several prompts, any number of queries, a heat map and perhaps a verdict for each."""
+"""Segmentation of image files: heat maps and, with a threshold, verdicts."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ class SegmentedFile:
         overlay: the picture written for it.
         score: the maximum of its map.
         verdict: ``OK`` or ``DEFECTIVE``; empty without a threshold.
-        regions: what is above the threshold, in pixels of the query.
+        regions: regions above the threshold, in pixels of the query.
     """
 
     query: Path
@@ -51,10 +51,9 @@ def segment_files(
     size: int,
     threshold: float | None = None,
 ) -> Iterator[SegmentedFile]:
-    """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's own size, into ``out``.
+    """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's size, into ``out``.
 
-    Queries of one stem are told apart by their suffix or their folders. Everything is checked before the first file is
-    segmented.
+    For queries with equal stems, suffix or folders enter the name. All arguments are checked before any segmentation.
 
     Args:
         model: the network, in evaluation mode.
@@ -62,17 +61,18 @@ def segment_files(
         queries: the images under test.
         out: folder for the overlays.
         size: side to which images are resized for the network, pixels.
-        threshold: a query with a higher score is ``DEFECTIVE``, and its regions above it are found and outlined; None
-            gives no verdict. See ``calibrate``.
+        threshold: a query with a higher score is ``DEFECTIVE``, and regions above it are outlined; None gives no
+            verdict. See ``calibrate``.
 
     Raises:
-        InputError: naming a file that cannot be read, a query that is given twice, or an overlay that would be written
-            over a query or a prompt.
+        InputError: a file cannot be read, a query is given twice, or an overlay would replace a query or a prompt.
     """
     paths = [Path(query) for query in queries]
     check_queries(paths)
     targets = overlay_paths(out, paths)
-    _check_targets(targets, images=[*paths, *map(Path, prompts)])
+    given = {image.resolve() for image in (*paths, *map(Path, prompts))}
+    if taken := [target for target in targets if target.resolve() in given]:
+        raise InputError(f"{taken[0]} would take the place of an image that was given; choose another folder")
     maps = segment_each(model, prompts=prompts, queries=paths, size=size)
     for target, (path, image, anomaly_map) in zip(targets, maps, strict=True):
         enlarged = enlarge_map(anomaly_map, (image.shape[0], image.shape[1]))
@@ -92,31 +92,27 @@ def segment_each(
 ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "size size"]]]:
     """Yield each query's file, its image (H, W, 3) and its map (size, size).
 
-    One at a time, so that a score never depends on what else was in the batch, and a threshold fits to the last bit.
+    Queries are segmented one at a time, so that scores and thresholds are independent of batches, to the last bit.
 
     Raises:
-        InputError: there is no prompt, the network is in training mode, or its map is not a number somewhere.
+        InputError: there is no prompt, the network is in training mode, or its map is not finite.
     """
     check_evaluation_mode(model)
-    encoded = _encoded(model, prompts, size=size)
+    if not prompts:
+        raise InputError("no prompt given; name at least one normal image")
+    shown = stack_images([Path(prompt) for prompt in prompts], size=size)
+    encoded = model.encode_prompt(shown if len(shown) == 1 else shown[None])
     for path in queries:
         image = read_image(path)
         query = resize_images(to_tensor(image)[None], (size, size))
         anomaly_map = model.segment(query, encoded)[0, 0].float().cpu().numpy()
         if not np.isfinite(anomaly_map).all():
-            raise InputError(f"the network's map of {path} is not a number somewhere; its weights may be damaged")
+            raise InputError(f"the network's map of {path} is not finite; its weights may be damaged")
         yield path, image, anomaly_map
 
 
-def _encoded(model: PromptedNetwork, prompts: Sequence[str | Path], *, size: int) -> Any:
-    if not prompts:
-        raise InputError("no prompt given; name at least one normal image")
-    shown = stack_images([Path(prompt) for prompt in prompts], size=size)
-    return model.encode_prompt(shown if len(shown) == 1 else shown[None])
-
-
 def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
-    """Return where the overlay of each query goes: named by its stem, or where stems meet by suffix and folders too.
+    """Return the path of each query's overlay: named by its stem, and by suffix and folders where stems are equal.
 
     Raises:
         InputError: a query is given twice.
@@ -134,7 +130,7 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
 
 
 def find_queries(given: Sequence[Path]) -> list[Path]:
-    """Return the images that are meant: files as they are, of folders the images in them, sorted by name.
+    """Return the files given and the images in the folders given, sorted by name.
 
     Raises:
         InputError: a folder holds no image.
@@ -148,18 +144,11 @@ def find_queries(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _check_targets(targets: Sequence[Path], *, images: Sequence[Path]) -> None:
-    given = {image.resolve() for image in images}
-    for target in targets:
-        if target.resolve() in given:
-            raise InputError(f"{target} would take the place of an image that was given; choose another folder")
-
-
 def check_queries(paths: Sequence[Path]) -> None:
     """Check that there are queries, and that each can be read.
 
     Raises:
-        InputError: naming the file.
+        InputError: there is none, or a file cannot be read; names it.
     """
     if not paths:
         raise InputError("no query given; name at least one image to be segmented")
@@ -168,12 +157,12 @@ def check_queries(paths: Sequence[Path]) -> None:
 
 
 def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, Path]:
-    """Write ``scores.csv`` (a row a query) and ``results.json`` (with regions) into ``out`` and return their paths.
+    """Write ``scores.csv`` (one row per query) and ``results.json`` (with regions) into ``out``; return their paths.
 
     Args:
         out: the folder.
-        results: what ``segment_files`` gave, with verdicts.
-        about: what it was made with (threshold, prompt, size), for the head of ``results.json``.
+        results: those of ``segment_files``, with verdicts.
+        about: threshold, prompts and size, for the head of ``results.json``.
     """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
@@ -188,10 +177,4 @@ def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: M
 
 def _as_json(result: SegmentedFile) -> dict[str, Any]:
     regions = [{k: v for k, v in asdict(region).items() if k != "contours"} for region in result.regions]
-    return {
-        "query": str(result.query),
-        "overlay": str(result.overlay),
-        "score": result.score,
-        "verdict": result.verdict,
-        "regions": regions,
-    }
+    return {**vars(result), "query": str(result.query), "overlay": str(result.overlay), "regions": regions}

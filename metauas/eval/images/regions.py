@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Int32
 
-#: Corners (x, y) of a closed polygon, in pixels.
-Contour = Int32[np.ndarray, "_ 2"]  # _: each has its own number of corners
+#: Corners (x, y) of a closed polygon, in pixels; each polygon has its own number of corners.
+Contour = Int32[np.ndarray, "_ 2"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Region:
         share: ``area`` as a share of the map, in [0, 1].
         score: maximum of the map in the region.
         mean: mean of the map in the region.
-        contours: its outer border and those of its holes.
+        contours: its outer border and the borders of its holes.
     """
 
     x: int
@@ -40,24 +40,20 @@ class Region:
 def find_regions(anomaly_map: Float32[np.ndarray, "h w"], threshold: float, *, min_area: int = 0) -> list[Region]:
     """Return the 8-connected regions of pixels strictly above ``threshold``, the highest score first.
 
-    Regions of one score stand in reading order of their bounding boxes, so that the order never depends on OpenCV.
+    Regions with equal scores are in reading order of their bounding boxes, independent of OpenCV.
 
     Args:
-        anomaly_map: the map, at the resolution in which regions are wanted (see ``enlarge_map``).
+        anomaly_map: the map, at the resolution of the regions (see ``enlarge_map``).
         threshold: for example a calibrated one (``calibrate``).
         min_area: smaller regions are left out, pixels.
     """
-    above = _above(anomaly_map, threshold).astype(np.uint8)
+    # a bare Python float would be rounded to the map's float32, but image scores are compared in float64
+    above = (anomaly_map > np.float64(threshold)).astype(np.uint8)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
     kept = [number for number in range(1, count) if boxes[number, cv2.CC_STAT_AREA] >= min_area]
     regions = [_region(anomaly_map, labels, number, *map(int, boxes[number, :4])) for number in kept]
-    # total: two 8-connected regions that touch all four sides of one box would meet
+    # a total order: two 8-connected regions that touch all four sides of one box would be connected
     return sorted(regions, key=lambda region: (-region.score, region.y, region.x, region.height, region.width))
-
-
-def _above(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
-    # a bare Python float would be rounded to the map's float32, and the image's score is compared in float64
-    return np.asarray(anomaly_map > np.float64(threshold))
 
 
 def _region(
@@ -66,7 +62,7 @@ def _region(
     box = (slice(y, y + height), slice(x, x + width))
     inside = labels[box] == number
     values = anomaly_map[box][inside]
-    # two levels: outer borders and those of holes
+    # RETR_CCOMP: outer borders and borders of holes
     found, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
     return Region(
         x=x,
@@ -82,18 +78,18 @@ def _region(
 
 
 def enlarge_map(anomaly_map: Float32[np.ndarray, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "h2 w2"]:
-    """Bring a map to ``size`` (height, width), bilinearly, without losing a peak.
+    """Resize a map to ``size`` (height, width) bilinearly, but keep its peaks.
 
-    Interpolation alone flattens narrow peaks, and an image whose score is above a threshold could end without a region.
-    So each value is kept by the pixel that lies over its centre, and the maximum, the image's score, stays what it was.
+    Interpolation alone flattens narrow peaks, so that an image with a score above a threshold could have no region.
+    The pixel over the centre of each value keeps at least this value, so the maximum, the image score, is the same.
     """
     height, width = size
     resized = cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
     rows, columns = (_centres(old, new) for old, new in zip(anomaly_map.shape, size, strict=True))
     np.maximum.at(resized, (rows[:, None], columns), anomaly_map)
-    return np.clip(resized, anomaly_map.min(), anomaly_map.max())  # weights that add up to one may be rounded
+    return np.clip(resized, anomaly_map.min(), anomaly_map.max())  # weights are rounded
 
 
 def _centres(old: int, new: int) -> np.ndarray:
-    """Return, for each of ``old`` pixels, which of ``new`` pixels over the same length holds its centre."""
+    """Return, for each of ``old`` pixels, the one of ``new`` pixels over the same length that holds its centre."""
     return (2 * np.arange(old) + 1) * new // (2 * old)

@@ -1,20 +1,21 @@
-"""A small circuit board, put together from parts so that a part can be left out or placed wrongly."""
+"""A small circuit board, assembled from parts so that one can be missing or misplaced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
 from jaxtyping import Float
 
-from metauas.eval.miniature.strokes import OVERSAMPLING, line
+from metauas.eval.miniature.strokes import average, fine_paper, line
 from metauas.eval.miniature.surface import (
     SPAN,
     Colour,
     Surface,
     bevel,
     blur,
+    drawn_once,
     edge,
     grid,
     mottle,
@@ -31,7 +32,7 @@ BLACK: Colour = (0.09, 0.09, 0.10)
 
 @dataclass(frozen=True)
 class Part:
-    """One part: kind, place of its middle, half its width and height (all in units), turn in radians."""
+    """One part: kind, centre, half its width and height (units), rotation (radians)."""
 
     kind: str
     x: float
@@ -62,26 +63,14 @@ PARTS = (
 )
 
 
-def board(rng: np.random.Generator, canvas: int) -> Surface:
+@drawn_once
+def board(canvas: int) -> Surface:
     """A green circuit board with chips, cans, resistors and a header."""
-    return _complete(canvas)
-
-
-@lru_cache(maxsize=4)
-def _complete(canvas: int) -> Surface:
-    return assemble(canvas, PARTS)
-
-
-def assemble(canvas: int, parts: Sequence[Part]) -> Surface:
-    """Place ``parts`` on the bare board."""
-    surface = bare(canvas)
-    for part in parts:
-        surface = place(surface, part)
-    return surface
+    return reduce(place, PARTS, bare(canvas))
 
 
 def missing_part(rng: np.random.Generator, surface: Surface) -> Surface:
-    """Leave one part out; its pads lie open."""
+    """Leave out one part; its pads show."""
     return unsolder(surface, PARTS[rng.integers(len(PARTS))])
 
 
@@ -99,7 +88,7 @@ def shifted_part(rng: np.random.Generator, surface: Surface) -> Surface:
 
 
 def unsolder(surface: Surface, part: Part) -> Surface:
-    """Show the bare board where ``part`` and its shade were; the parts stand far enough apart for that."""
+    """Show the bare board where ``part`` and its shadow were; no other part is near enough to be cut."""
     x, y = grid(surface.canvas)
     legs = 0.06 if part.kind in ("chip", "driver") else 0.035
     box = _box(x - part.x, y - part.y, part.half_width + legs, part.half_height + legs)
@@ -113,7 +102,7 @@ def bare(canvas: int) -> Surface:
     x, y = grid(canvas)
     alpha = edge(_box(x, y, HALF_WIDTH, HALF_HEIGHT, rounding=0.06), canvas=canvas)
     surface = plain(alpha, colour=(0.05, 0.27, 0.15), gloss=0.32)
-    surface = surface.shade(1 + 0.05 * mottle(rng, pixels=canvas, canvas=canvas, units=0.02))
+    surface = surface.shade(1 + 0.05 * mottle(rng, canvas=canvas, units=0.02))
     surface = _traces(surface, rng).lift(bevel(alpha, width=0.015, depth=0.01))
     corners = [(u * (HALF_WIDTH - 0.09), v * (HALF_HEIGHT - 0.09)) for u in (-1, 1) for v in (-1, 1)]
     for u, v in corners:
@@ -157,14 +146,13 @@ def _letter(surface: Surface) -> Surface:
     for text, u, v, size in (("MT-09", 0.10, -0.575, 0.11), ("REV C", -0.50, 0.635, 0.075)):
         place_at = (round((u + SPAN) * scale), round((v + SPAN) * scale))
         cv2.putText(paper, text, place_at, cv2.FONT_HERSHEY_SIMPLEX, size * scale / 22, 255, 2, cv2.LINE_AA)
-    text_ink = np.asarray(cv2.resize(paper, x.shape[::-1], interpolation=cv2.INTER_AREA)).astype(np.float32) / 255
-    return surface.paint(0.85 * np.maximum(ink, text_ink), (0.86, 0.88, 0.84))
+    return surface.paint(0.85 * np.maximum(ink, average(paper, surface.canvas)), (0.86, 0.88, 0.84))
 
 
 def _slab(
     surface: Surface, part: Part, *, colour: Colour, height: float, gloss: float, rounding: float = 0.01
 ) -> Surface:
-    """Stand a flat-topped box with soft edges on the board, with the shade it throws around itself."""
+    """Put a flat box with soft edges and a shadow around it on the board."""
     canvas = surface.canvas
     x, y = grid(canvas)
     u, v = x - part.x, y - part.y
@@ -211,9 +199,7 @@ def _legs(part: Part) -> list[Part]:
 
 
 def _pads(surface: Surface, part: Part) -> Surface:
-    wider = [
-        replace(leg, half_width=leg.half_width + 0.006, half_height=leg.half_height + 0.006) for leg in _legs(part)
-    ]
+    wider = [replace(p, half_width=p.half_width + 0.006, half_height=p.half_height + 0.006) for p in _legs(part)]
     cover = _boxes(wider, canvas=surface.canvas)
     return surface.paint(cover, (0.74, 0.66, 0.44)).polish(cover, 0.45)
 
@@ -226,15 +212,13 @@ def _feet(surface: Surface, part: Part) -> Surface:
 
 def _boxes(boxes: Sequence[Part], *, canvas: int) -> Float[np.ndarray, "c c"]:
     """Return the cover of many small turned boxes at once."""
-    fine = canvas * OVERSAMPLING
-    paper = np.zeros((fine, fine), np.uint8)
+    paper = fine_paper(canvas)
     for box in boxes:
         cos, sin = np.cos(box.turn), np.sin(box.turn)
         arms = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * (box.half_width, box.half_height)
         corners = arms @ np.array([[cos, sin], [-sin, cos]]) + np.array((box.x, box.y))
-        cv2.fillConvexPoly(paper, np.rint((corners + SPAN) / (2 * SPAN) * fine).astype(np.int32), 255)
-    cover = cv2.resize(paper, (canvas, canvas), interpolation=cv2.INTER_AREA)
-    return np.asarray(cover).astype(np.float32) / 255
+        cv2.fillConvexPoly(paper, np.rint((corners + SPAN) / (2 * SPAN) * len(paper)).astype(np.int32), 255)
+    return average(paper, canvas)
 
 
 def place(surface: Surface, part: Part) -> Surface:

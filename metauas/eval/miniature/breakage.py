@@ -1,4 +1,4 @@
-"""Products torn, bent or incomplete; each returns another surface."""
+"""Torn, bent and incomplete products. Each function returns the damaged surface."""
 
 import cv2
 import numpy as np
@@ -6,18 +6,7 @@ from jaxtyping import Float
 
 from metauas.eval.miniature.foreign import lay_on
 from metauas.eval.miniature.strokes import Point, blob, facets, line, lobes, pick, shard, spot, taper, wander
-from metauas.eval.miniature.surface import (
-    SPAN,
-    Colour,
-    Span,
-    Surface,
-    edge,
-    grid,
-    inside,
-    mottle,
-    per_unit,
-    rgb,
-)
+from metauas.eval.miniature.surface import SPAN, Colour, Span, Surface, edge, grid, inside, mottle, per_unit, rgb
 
 
 def hole(rng: np.random.Generator, surface: Surface, *, beneath: Colour) -> Surface:
@@ -27,31 +16,20 @@ def hole(rng: np.random.Generator, surface: Surface, *, beneath: Colour) -> Surf
     cover = edge(distance, canvas=canvas, soft=0.02)
     depth = np.clip(distance / size, 0, 1)
     dark = rgb(beneath) * (0.5 + 0.7 * depth)[..., None]
-    torn = surface.paint(cover, dark.astype(np.float32)).polish(cover, 0.0).level(cover, -0.01)
+    torn = surface.paint(cover, dark).polish(cover, 0.0).level(cover, -0.01)
     for _ in range(rng.integers(7, 13)):
         away = rng.uniform(0, 2 * np.pi)
         root = (centre[0] + 0.95 * size * np.cos(away), centre[1] + 0.95 * size * np.sin(away))
-        loose = wander(
-            rng,
-            root,
-            heading=away + np.pi + rng.normal(0, 0.5),
-            length=rng.uniform(0.5, 0.9) * size,
-            bend=1.2,
-            steps=10,
-        )
+        heading, length = away + np.pi + rng.normal(0, 0.5), rng.uniform(0.5, 0.9) * size
+        loose = wander(rng, root, heading=heading, length=length, bend=1.2, steps=10)
         yarn: Colour = ((0.74, 0.70, 0.60), (0.24, 0.32, 0.46))[rng.integers(2)]
-        torn = lay_on(
-            torn,
-            line(canvas, loose, np.linspace(0.02, 0.008, 10).tolist()),
-            colour=yarn,
-            height=0.008,
-            round_over=0.006,
-        )
+        thread = line(canvas, loose, np.linspace(0.02, 0.008, 10).tolist())
+        torn = lay_on(torn, thread, colour=yarn, height=0.008, round_over=0.006)
     return torn
 
 
 def pulled_thread(rng: np.random.Generator, surface: Surface) -> Surface:
-    """Catch a thread: it stands out as a loose loop along the weave and draws its neighbours together."""
+    """Pull a thread: a loose loop along the weave that draws its neighbours together."""
     canvas, (u, v) = surface.canvas, spot(rng, surface)
     upright, half = bool(rng.integers(2)), rng.uniform(0.3, 0.5)
     x, y = grid(canvas)
@@ -67,24 +45,20 @@ def pulled_thread(rng: np.random.Generator, surface: Surface) -> Surface:
 
 
 def missing_piece(rng: np.random.Generator, surface: Surface) -> Surface:
-    """Take away one of the separate pieces of which the product consists."""
+    """Remove one of the product's separate pieces."""
     count, labels = cv2.connectedComponents((surface.alpha > 0.5).astype(np.uint8))
     gone = (np.asarray(labels) == rng.integers(1, count)).astype(np.uint8)
     return surface.cut(np.asarray(cv2.dilate(gone, np.ones((5, 5), np.uint8))).astype(np.float32))
 
 
-def broken_edge(rng: np.random.Generator, surface: Surface, *, fracture: Colour, radius: Span = (0.1, 0.17)) -> Surface:
+def broken_edge(rng: np.random.Generator, surface: Surface, *, fracture: Colour) -> Surface:
     """Break a piece off the rim; the fracture shows raw material."""
-    canvas, centre, size = surface.canvas, outline_point(rng, surface), rng.uniform(*radius)
+    canvas, centre, size = surface.canvas, outline_point(rng, surface), rng.uniform(0.1, 0.17)
     distance = shard(rng, canvas, centre, radius=size)
     raw = edge(distance + 0.045, canvas=canvas, soft=0.02)
     tone, relief = facets(rng, canvas, centre, radius=size)
     rough = rgb(fracture) * (0.5 + 0.5 * tone)[..., None]
-    broken = (
-        surface.paint(raw, np.clip(rough, 0, 1))
-        .polish(raw, 0.2)
-        .lift((raw * (0.25 * relief - 0.01)).astype(np.float32))
-    )
+    broken = surface.paint(raw, np.clip(rough, 0, 1)).polish(raw, 0.2).lift(raw * (0.25 * relief - 0.01))
     return broken.cut(edge(distance, canvas=canvas))
 
 
@@ -97,14 +71,14 @@ def broken_glass(rng: np.random.Generator, surface: Surface, *, ring: Span, radi
     glass = rgb((0.26, 0.15, 0.08)) * (tone**2)[..., None]
     ridges = np.asarray(cv2.morphologyEx(tone, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
     rim = np.exp(-((distance / 0.012) ** 2)) * (surface.alpha > 0.5)
-    bright = np.clip(cover * ridges * 0.9 + 0.6 * rim, 0, 0.9).astype(np.float32)
+    bright = np.clip(cover * ridges * 0.9 + 0.6 * rim, 0, 0.9)
     broken = surface.paint(0.9 * cover, np.clip(glass, 0, 1)).level(cover, -0.04)
     broken = broken.paint(bright, (0.93, 0.86, 0.76))
-    return broken.lift((cover * 0.5 * relief).astype(np.float32)).polish(cover, 0.8)
+    return broken.lift(cover * 0.5 * relief).polish(cover, 0.8)
 
 
 def broken_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root: float) -> Surface:
-    """Break one or two neighbouring teeth off a gear near the root; the stump is rough."""
+    """Break off one or two neighbouring teeth of a gear near the root; the stump is rough."""
     canvas, count = surface.canvas, 1 if rng.random() < 0.7 else 2
     radius, away = around_tooth(surface, middle=(int(rng.integers(teeth)) + (count - 1) / 2) * 2 * np.pi / teeth)
     half = count * np.pi / teeth
@@ -112,12 +86,12 @@ def broken_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root
     stump = root + rng.uniform(0.0, 0.05) + 0.05 * jags[(away * 360 / np.pi).astype(np.int32) % 720]
     distance = np.minimum(radius - stump, (half - np.abs(away)) * radius)
     raw = edge(distance + 0.03, canvas=canvas, soft=0.03) * (np.abs(away) < half)
-    grain = mottle(rng, pixels=canvas, canvas=canvas, units=0.02)
+    grain = mottle(rng, canvas=canvas, units=0.02)
     return surface.shade(1 + raw * (0.2 * grain - 0.3)).polish(raw, 0.15).cut(edge(distance, canvas=canvas))
 
 
 def bent_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root: float, tip: float) -> Surface:
-    """Bend one tooth of a gear to the side, into the gap, without moving its neighbours."""
+    """Bend one tooth of a gear into the gap beside it; its neighbours stay in place."""
     x, y = grid(surface.canvas)
     radius, away = around_tooth(surface, middle=2 * np.pi / teeth * int(rng.integers(teeth)))
     side, pitch = rng.choice((-1, 1)), np.pi / teeth
@@ -128,7 +102,7 @@ def bent_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root: 
     ahead = (1.35 * pitch - side * away) / (0.75 * pitch - lean)
     swing = -side * lean * np.clip(np.minimum(behind, ahead), 0, 1)
     bent = warped(surface, dx=(-y * swing).astype(np.float32), dy=(x * swing).astype(np.float32))
-    return bent.lift((-0.1 * np.abs(swing)).astype(np.float32))
+    return bent.lift(-0.1 * np.abs(swing))
 
 
 def warped(surface: Surface, *, dx: Float[np.ndarray, "c c"], dy: Float[np.ndarray, "c c"]) -> Surface:

@@ -18,7 +18,7 @@ class Setting:
         turn: largest rotation to either side in degrees; 180 is any pose.
         shift: largest shift in units (half the side of the picture).
         zoom: largest relative change of scale.
-        backdrop: RGB of what the product lies on.
+        backdrop: its RGB colour.
         weave: strength of the backdrop's grain.
     """
 
@@ -73,7 +73,7 @@ def draw_view(rng: np.random.Generator, *, setting: Setting, size: int) -> View:
 
 
 def draw_backdrop(rng: np.random.Generator, *, setting: Setting, size: int) -> Float[np.ndarray, "size size 3"]:
-    """Draw a backdrop of uneven brightness with a fine grain."""
+    """Draw a backdrop with uneven brightness and a fine grain."""
     canvas = round(size * SPAN)  # one picture pixel per canvas pixel
     broad = mottle(rng, pixels=size, canvas=canvas, units=0.8)
     fine = mottle(rng, pixels=size, canvas=canvas, units=0.02)
@@ -82,7 +82,7 @@ def draw_backdrop(rng: np.random.Generator, *, setting: Setting, size: int) -> F
 
 
 def photograph(surface: Surface, view: View) -> Float[np.ndarray, "size size 3"]:
-    """Return the picture in [0, 1] that an ideal sensor without noise would see."""
+    """Return the picture in [0, 1] of a sensor without noise."""
     seen = posed(surface, view)
     lit = illuminate(seen, view)
     alpha = seen.alpha[..., None]
@@ -97,14 +97,13 @@ def photograph(surface: Surface, view: View) -> Float[np.ndarray, "size size 3"]
 def develop(
     rng: np.random.Generator, picture: Float[np.ndarray, "h w 3"], *, noise: float
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Add sensor noise, stronger in the light as photons are counted, and round to bytes."""
+    """Add sensor noise, stronger in bright pixels (photon noise), and round to bytes."""
     grain = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(noise)
-    noisy = picture + grain * np.sqrt(0.3 + 0.7 * picture)
-    return to_uint8(noisy)
+    return to_uint8(picture + grain * np.sqrt(0.3 + 0.7 * picture))
 
 
 def posed(surface: Surface, view: View) -> Surface:
-    """Turn, shift and scale a surface from its canvas into the picture."""
+    """Rotate, shift and scale a surface from its canvas into the picture."""
     cos, sin = np.cos(view.angle) / view.scale, np.sin(view.angle) / view.scale
     to_canvas = (surface.canvas / (2 * SPAN)) * np.array([[cos, sin], [-sin, cos]])
     corner = np.full(2, 1 / view.size - 1) - view.shift  # units of the first pixel's centre
@@ -121,7 +120,7 @@ def posed(surface: Surface, view: View) -> Surface:
 
 def illuminate(seen: Surface, view: View) -> Float[np.ndarray, "h w 3"]:
     """Shade by one near lamp (Lambert) with half ambient light, and add Blinn's highlights."""
-    slope_x, slope_y = _slopes(seen.height, view.size)
+    slope_y, slope_x = np.gradient(seen.height * np.float32(view.size / 2))  # a pixel is 2 / size units wide
     x, y = _positions(view.size)
     steep = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
     to_lamp = [view.lamp[0] - x, view.lamp[1] - y, np.full_like(x, view.lamp[2])]
@@ -131,23 +130,17 @@ def illuminate(seen: Surface, view: View) -> Float[np.ndarray, "h w 3"]:
     halfway = np.sqrt(2 + 2 * lz)  # length of lamp direction + view direction (0, 0, 1)
     mirror = np.clip((1 + lz - slope_x * lx - slope_y * ly) * steep / halfway, 0, 1)
     broad = mirror**8
-    sharp = broad**8
     lambert = 0.45 + 0.55 * facing / lz
-    highlights = seen.gloss * (0.18 * broad + 0.75 * sharp)
+    highlights = seen.gloss * (0.18 * broad + 0.75 * broad**8)
     return np.asarray(seen.albedo * lambert[..., None] + highlights[..., None])
 
 
 def cast_shadow(alpha: Float[np.ndarray, "h w"], view: View) -> Float[np.ndarray, "h w"]:
-    """Return the light that reaches the backdrop: less beside the product, away from the lamp."""
+    """Return the share of light on the backdrop (H, W): lower next to the product, on the side away from the lamp."""
     away = -np.array(view.lamp[:2]) * 0.018 * view.size / 2
     moved = cv2.warpAffine(alpha, np.array([[1, 0, away[0]], [0, 1, away[1]]]), alpha.shape[::-1])
     soft = cv2.GaussianBlur(np.asarray(moved), (0, 0), 0.035 * view.size / 2)
     return np.asarray(1 - 0.45 * np.asarray(soft))
-
-
-def _slopes(height: Float[np.ndarray, "h w"], size: int) -> tuple[np.ndarray, np.ndarray]:
-    down, right = np.gradient(height * np.float32(size / 2))  # a pixel is 2 / size units wide
-    return np.asarray(right), np.asarray(down)
 
 
 def _positions(size: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:

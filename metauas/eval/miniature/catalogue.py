@@ -1,4 +1,4 @@
-"""What there is: nine products, how each is photographed, and what goes wrong with it."""
+"""The nine products, how each is photographed, and its defects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,12 +8,10 @@ import numpy as np
 
 from metauas.eval.miniature import board, breakage, foreign, marks, objects, textures
 from metauas.eval.miniature.camera import Setting
-from metauas.eval.miniature.surface import Colour, Surface
+from metauas.eval.miniature.surface import Colour, Draw, Surface
 
-Draw = Callable[[np.random.Generator, int], Surface]
-"""Draws the product of one image on a canvas of so many pixels a side."""
+#: Returns a damaged copy of a surface.
 Defect = Callable[[np.random.Generator, Surface], Surface]
-"""Draws a damaged copy of a surface."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +19,9 @@ class Category:
     """One product.
 
     Attributes:
-        draw: its flawless surface.
+        draw: returns its flawless surface.
         setting: how it is photographed.
-        defects: what can be wrong with it, by the name of the folder.
+        defects: by the name of their folder.
     """
 
     draw: Draw
@@ -44,11 +42,7 @@ CATALOGUE: Mapping[str, Category] = {
     "board": Category(
         draw=board.board,
         setting=Setting(turn=6.0, shift=0.05, zoom=0.03, backdrop=(0.80, 0.80, 0.81), weave=0.006),
-        defects={
-            "glue": foreign.glue,
-            "missing_part": board.missing_part,
-            "shifted_part": board.shifted_part,
-        },
+        defects={"glue": foreign.glue, "missing_part": board.missing_part, "shifted_part": board.shifted_part},
     ),
     "bottle": Category(
         draw=objects.bottle,
@@ -60,7 +54,7 @@ CATALOGUE: Mapping[str, Category] = {
         },
     ),
     "brick": Category(
-        draw=textures.brick,
+        draw=partial(textures.photographed, name="brick", stops=textures.BRICK),
         setting=Setting(),
         defects={
             "chip": partial(marks.chip, colour=(0.64, 0.44, 0.35)),
@@ -89,7 +83,7 @@ CATALOGUE: Mapping[str, Category] = {
         },
     ),
     "grass": Category(
-        draw=textures.grass,
+        draw=partial(textures.photographed, name="grass", stops=textures.GRASS),
         setting=Setting(turn=12.0),
         defects={
             "cord": partial(foreign.fibre, colours=CORDS, width=0.035, length=(0.7, 1.1)),
@@ -98,7 +92,7 @@ CATALOGUE: Mapping[str, Category] = {
         },
     ),
     "gravel": Category(
-        draw=textures.gravel,
+        draw=partial(textures.photographed, name="gravel", stops=textures.GRAVEL),
         setting=Setting(turn=12.0),
         defects={
             "metal": partial(foreign.foil, colour=(0.55, 0.42, 0.22), radius=0.10),
@@ -126,8 +120,7 @@ CATALOGUE: Mapping[str, Category] = {
     ),
 }
 
+#: Names of the categories, sorted.
 CATEGORIES: tuple[str, ...] = tuple(CATALOGUE)
-"""The nine category names, sorted."""
-
+#: Names of the defects of each category, sorted.
 DEFECTS: Mapping[str, tuple[str, ...]] = {name: tuple(entry.defects) for name, entry in CATALOGUE.items()}
-"""The defect names of every category, sorted."""

@@ -1,7 +1,7 @@
-"""Marks that a surface takes: scratches, cracks, dents, stains, paint, rust; each returns another surface.
+"""Defects on a surface: scratches, cracks, dents, stains, paint, rust.
 
-A defect is called with a generator and the surface, before pose, light and camera. Lengths are in units, half
-the side of the picture: a blob of radius 0.1 covers 0.8 % of it.
+A defect maps a generator and a surface to the damaged surface, before pose, light and camera. Lengths are in units,
+half the side of the picture: a blob of radius 0.1 covers 0.8 % of it.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def scratch(
 
 
 def crack(rng: np.random.Generator, surface: Surface, *, colour: Colour, width: float = 0.026) -> Surface:
-    """Draw a jagged crack that branches on its way."""
+    """Draw a jagged crack with branches."""
     start, heading = spot(rng, surface), rng.uniform(0, 2 * np.pi)
     trunk = wander(rng, start, heading=heading, length=rng.uniform(0.8, 1.2), bend=0.5, jag=0.6)
     paths = [(trunk, width)]
@@ -48,10 +48,10 @@ def chip(rng: np.random.Generator, surface: Surface, *, colour: Colour, radius: 
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3, stretch=rng.uniform(1.0, 1.7))
     cover = edge(distance, canvas=surface.canvas, soft=0.015)
     tone, relief = facets(rng, surface.canvas, centre, radius=size, count=16)
-    grain = mottle(rng, pixels=surface.canvas, canvas=surface.canvas, units=0.02)
+    grain = mottle(rng, canvas=surface.canvas, units=0.02)
     raw = rgb(colour) * (0.65 + 0.35 * tone + 0.12 * grain)[..., None]
     pit = -0.035 * np.clip(distance / 0.04, 0, 1) + cover * (0.35 * relief + 0.003 * grain)
-    return surface.paint(cover, np.clip(raw, 0, 1).astype(np.float32)).lift(pit.astype(np.float32))
+    return surface.paint(cover, np.clip(raw, 0, 1)).lift(pit)
 
 
 def dent(rng: np.random.Generator, surface: Surface, *, depth: float = 0.06, ring: Span = ANYWHERE) -> Surface:
@@ -59,73 +59,56 @@ def dent(rng: np.random.Generator, surface: Surface, *, depth: float = 0.06, rin
     centre, size = spot(rng, surface, ring=ring, margin=0.08), rng.uniform(0.09, 0.13)
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.0, stretch=rng.uniform(1.0, 1.7))
     far = 1 - distance / size  # 0 in the middle, 1 at the rim
-    hollow = -np.exp(-((far / 0.62) ** 4)) + 0.25 * np.exp(-(((far - 1.05) / 0.25) ** 2))
-    return surface.lift((depth * rng.uniform(0.8, 1.2) * hollow).astype(np.float32)).shade(
-        (1 - 0.12 * np.exp(-((far / 0.62) ** 4))).astype(np.float32)
-    )
+    bowl = np.exp(-((far / 0.62) ** 4))
+    hollow = -bowl + 0.25 * np.exp(-(((far - 1.05) / 0.25) ** 2))
+    return surface.lift(depth * rng.uniform(0.8, 1.2) * hollow).shade(1 - 0.12 * bowl)
 
 
 def stain(
-    rng: np.random.Generator,
-    surface: Surface,
-    *,
-    colour: Colour,
-    radius: Span = (0.16, 0.28),
-    gloss: float = 0.0,
+    rng: np.random.Generator, surface: Surface, *, colour: Colour, gloss: float, radius: Span = (0.16, 0.28)
 ) -> Surface:
-    """Soak the material with a liquid: darker, darkest at the rim where it dried, droplets around."""
+    """Soak the material with a liquid: darker, darkest at the dried rim, with droplets around."""
     centre, size = spot(rng, surface), rng.uniform(*radius)
     distance = blob(rng, surface.canvas, centre, radius=size, stretch=rng.uniform(1.0, 1.6))
     distance = np.maximum(distance, drops(rng, surface.canvas, centre, spread=1.1 * size, count=4))
     cover = edge(distance, canvas=surface.canvas, soft=0.035)
     rim = np.exp(-(((distance - 0.03) / 0.025) ** 2)) * cover
-    strength = (0.8 * cover + 0.2 * rim) * (
-        1 + 0.08 * mottle(rng, pixels=surface.canvas, canvas=surface.canvas, units=0.1)
-    )
-    soaked = surface.albedo * rgb(colour)
-    return surface.paint(np.clip(strength, 0, 1).astype(np.float32), soaked).polish(
-        cover, gloss + float(surface.gloss.mean())
-    )
+    strength = (0.8 * cover + 0.2 * rim) * (1 + 0.08 * mottle(rng, canvas=surface.canvas, units=0.1))
+    soaked = surface.paint(np.clip(strength, 0, 1), surface.albedo * rgb(colour))
+    return soaked.polish(cover, gloss + float(surface.gloss.mean()))
 
 
 def paint_spot(rng: np.random.Generator, surface: Surface, *, colours: tuple[Colour, ...]) -> Surface:
-    """Splash paint or ink: one opaque spot with a few drops, which follows the material's light and dark."""
+    """Splash paint or ink: one opaque spot with a few drops; the material's brightness shows through."""
     centre, size = spot(rng, surface), rng.uniform(0.1, 0.18)
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3)
     distance = np.maximum(distance, drops(rng, surface.canvas, centre, spread=1.3 * size, count=6))
     cover = edge(distance, canvas=surface.canvas, soft=0.02)
     light = surface.albedo.mean(axis=-1, keepdims=True) / surface.albedo.mean()
     tinted = rgb(colours[rng.integers(len(colours))]) * np.clip(0.3 + 0.7 * light, 0, 1.4)
-    return surface.paint(0.9 * cover, np.clip(tinted, 0, 1).astype(np.float32)).polish(cover, 0.25)
+    return surface.paint(0.9 * cover, np.clip(tinted, 0, 1)).polish(cover, 0.25)
 
 
 def crust(
     rng: np.random.Generator, surface: Surface, *, colours: tuple[Colour, Colour], ring: Span = ANYWHERE
 ) -> Surface:
-    """Let rust or verdigris grow: grainy, dull, dense in the middle and dotted at the rim."""
+    """Add rust or verdigris: grainy, dull, dense in the middle and dotted at the rim."""
     canvas = surface.canvas
     centre, size = spot(rng, surface, ring=ring), rng.uniform(0.14, 0.24)
     distance = blob(rng, canvas, centre, radius=size, rough=0.35, stretch=rng.uniform(1.0, 1.8))
-    grain = mottle(rng, pixels=canvas, canvas=canvas, units=0.035) + 0.6 * mottle(
-        rng, pixels=canvas, canvas=canvas, units=0.012
-    )
+    grain = mottle(rng, canvas=canvas, units=0.035) + 0.6 * mottle(rng, canvas=canvas, units=0.012)
     cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(distance + 0.03, canvas=canvas, soft=0.06)
     share = np.clip(0.5 + 0.3 * grain, 0, 1)[..., None]
     tone = share * rgb(colours[0]) + (1 - share) * rgb(colours[1])
-    crusted = surface.paint(0.9 * cover.astype(np.float32), tone.astype(np.float32)).polish(
-        cover.astype(np.float32), 0.03
-    )
-    return crusted.lift((0.004 * cover * grain).astype(np.float32))
+    return surface.paint(0.9 * cover.astype(np.float32), tone).polish(cover, 0.03).lift(0.004 * cover * grain)
 
 
 def dry_patch(rng: np.random.Generator, surface: Surface) -> Surface:
-    """Let a patch of lawn die: straw instead of green, bare earth in the deepest gaps."""
-    canvas = surface.canvas
-    distance = blob(
-        rng, canvas, spot(rng, surface), radius=rng.uniform(0.2, 0.3), rough=0.3, stretch=rng.uniform(1, 1.6)
-    )
+    """Dry a patch of lawn: straw instead of green, bare earth in the deepest gaps."""
+    canvas, centre, size = surface.canvas, spot(rng, surface), rng.uniform(0.2, 0.3)
+    distance = blob(rng, canvas, centre, radius=size, rough=0.3, stretch=rng.uniform(1, 1.6))
     light = surface.albedo.mean(axis=-1, keepdims=True)
     straw = np.clip(light * rgb((1.30, 1.12, 0.78)) + rgb((0.08, 0.05, 0.02)), 0, 1)
     # single blades at the rim are either dead or alive
     cover = edge(distance + 0.25 * (light[..., 0] - light.mean()), canvas=canvas, soft=0.06)
-    return surface.paint(0.85 * cover, straw.astype(np.float32))
+    return surface.paint(0.85 * cover, straw)

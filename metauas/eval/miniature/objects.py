@@ -1,4 +1,4 @@
-"""Products that lie on a backdrop: photographed coins, and a gear, a nut and a bottle drawn with relief."""
+"""Products on a backdrop: photographed coins, and a drawn gear, nut and bottle."""
 
 from functools import lru_cache
 from itertools import product
@@ -9,16 +9,7 @@ from jaxtyping import Float, UInt8
 from scipy import ndimage
 from skimage import filters, segmentation
 
-from metauas.eval.miniature.surface import (
-    Surface,
-    bevel,
-    blur,
-    edge,
-    grid,
-    mottle,
-    per_unit,
-    plain,
-)
+from metauas.eval.miniature.surface import Surface, bevel, blur, drawn_once, edge, grid, mottle, per_unit, plain
 from metauas.eval.miniature.textures import photograph
 from metauas.seeding import rng_for
 
@@ -34,19 +25,15 @@ def polar(canvas: int) -> tuple[Float[np.ndarray, "c c"], Float[np.ndarray, "c c
 
 
 def turning_marks(rng: np.random.Generator, radius: Float[np.ndarray, "c c"]) -> Float[np.ndarray, "c c"]:
-    """Return the fine concentric grooves of a lathe, deviation 1."""
+    """Return fine concentric grooves as a lathe leaves them, deviation 1."""
     grooves = np.asarray(cv2.GaussianBlur(rng.standard_normal((1, 260)), (0, 0), 0.8)).ravel()
     marks = np.interp(radius, np.linspace(0, 1.3, 260), grooves / grooves.std())
     return np.asarray(marks, dtype=np.float32)
 
 
-def gear(rng: np.random.Generator, canvas: int) -> Surface:
+@drawn_once
+def gear(canvas: int) -> Surface:
     """A steel spur gear with a recessed web, five holes and a keyed bore."""
-    return _gear(canvas)
-
-
-@lru_cache(maxsize=4)
-def _gear(canvas: int) -> Surface:
     rng = rng_for("gear")
     x, y = grid(canvas)
     radius, turn = polar(canvas)
@@ -58,19 +45,15 @@ def _gear(canvas: int) -> Surface:
     web = blur(edge(np.minimum(radius - 0.245, 0.475 - radius), canvas=canvas), units=0.01, canvas=canvas)
     marks = turning_marks(rng, radius)
     height = bevel(alpha, width=0.03, depth=0.022) - 0.03 * web + 0.0007 * marks * (1 - 0.4 * web)
-    wear = mottle(rng, pixels=canvas, canvas=canvas, units=0.3)
-    grain = mottle(rng, pixels=canvas, canvas=canvas, units=0.012)
-    surface = plain(alpha, colour=(0.50, 0.51, 0.53), gloss=0.55).lift(height.astype(np.float32))
+    wear = mottle(rng, canvas=canvas, units=0.3)
+    grain = mottle(rng, canvas=canvas, units=0.012)
+    surface = plain(alpha, colour=(0.50, 0.51, 0.53), gloss=0.55).lift(height)
     return surface.shade(1 + 0.03 * marks + 0.04 * wear + 0.03 * grain - 0.22 * web)
 
 
-def nut(rng: np.random.Generator, canvas: int) -> Surface:
+@drawn_once
+def nut(canvas: int) -> Surface:
     """A brass hexagon nut with a chamfer and a threaded hole."""
-    return _nut(canvas)
-
-
-@lru_cache(maxsize=4)
-def _nut(canvas: int) -> Surface:
     rng = rng_for("nut")
     x, y = grid(canvas)
     radius, turn = polar(canvas)
@@ -83,9 +66,9 @@ def _nut(canvas: int) -> Surface:
     thread = np.sin(2 * np.pi * radius / 0.036 + turn) * 0.006
     height = chamfer + countersink + bore * thread + 0.0011 * turning_marks(rng, radius) * (1 - bore)
     depth = np.clip((0.29 - radius) / 0.10, 0, 1)
-    wear = mottle(rng, pixels=canvas, canvas=canvas, units=0.25)
-    grain = mottle(rng, pixels=canvas, canvas=canvas, units=0.012)
-    surface = plain(hexagon, colour=(0.68, 0.52, 0.25), gloss=0.6).lift(height.astype(np.float32))
+    wear = mottle(rng, canvas=canvas, units=0.25)
+    grain = mottle(rng, canvas=canvas, units=0.012)
+    surface = plain(hexagon, colour=(0.68, 0.52, 0.25), gloss=0.6).lift(height)
     surface = surface.lift(bevel(hexagon, width=0.03, depth=0.02))
     surface = surface.shade(1 + 0.03 * wear + 0.025 * grain - 0.25 * bore - 0.55 * depth)
     return surface.polish(edge(0.24 - radius, canvas=canvas, soft=0.06), 0.15).cut(edge(0.19 - radius, canvas=canvas))
@@ -113,35 +96,29 @@ BOTTLE_PROFILE = np.array(
 BOTTLE_REFLECTIONS = ((0.325, 0.006, 0.25), (0.435, 0.010, 0.75), (0.515, 0.006, 0.40), (0.655, 0.014, 0.45))
 
 
-def bottle(rng: np.random.Generator, canvas: int) -> Surface:
+@drawn_once
+def bottle(canvas: int) -> Surface:
     """The mouth of a brown glass bottle from above, under a ring lamp."""
-    return _bottle(canvas)
-
-
-@lru_cache(maxsize=4)
-def _bottle(canvas: int) -> Surface:
     rng = rng_for("bottle")
     radius, turn = polar(canvas)
-    uneven = radius + 0.003 * np.sin(3 * turn) + 0.002 * mottle(rng, pixels=canvas, canvas=canvas, units=0.2)
+    uneven = radius + 0.003 * np.sin(3 * turn) + 0.002 * mottle(rng, canvas=canvas, units=0.2)
     red, green, blue, height = (np.interp(uneven, BOTTLE_PROFILE[:, 0], part) for part in BOTTLE_PROFILE[:, 1:].T)
     albedo = blur(np.stack([red, green, blue], axis=-1).astype(np.float32), units=0.008, canvas=canvas)
     # light that travels inside the glass gathers at one side
     glow = 1 + 0.45 * np.cos(turn - 0.8) * edge(uneven - 0.39, canvas=canvas, soft=0.1)
     alpha = edge(0.80 - radius, canvas=canvas, soft=0.012)
     surface = plain(alpha, colour=(0.0, 0.0, 0.0), gloss=0.6).paint(np.ones_like(alpha), albedo)
-    surface = surface.shade(glow.astype(np.float32)).lift(blur(height.astype(np.float32), units=0.012, canvas=canvas))
+    surface = surface.shade(glow).lift(blur(height.astype(np.float32), units=0.012, canvas=canvas))
     for middle, width, strength in BOTTLE_REFLECTIONS:
         uneven_light = 0.7 + 0.3 * np.cos(2 * turn + 9 * middle)
         ring = strength * uneven_light * np.exp(-(((uneven - middle) / width) ** 2))
-        surface = surface.paint(ring.astype(np.float32), (0.96, 0.90, 0.80))
+        surface = surface.paint(ring, (0.96, 0.90, 0.80))
     return surface.polish(edge(0.36 - radius, canvas=canvas, soft=0.06), 0.08)
 
 
 def coin(rng: np.random.Generator, canvas: int) -> Surface:
-    """Four antique coins, each always in its place but turned a little."""
-    x, _ = grid(canvas)
-    nothing = np.zeros_like(x)
-    surface = plain(nothing, colour=(0.0, 0.0, 0.0))
+    """Four antique coins at fixed places, with small random shifts and rotations."""
+    surface = plain(np.zeros((canvas, canvas), np.float32), colour=(0.0, 0.0, 0.0))
     places = [(0.44 * column, 0.44 * row) for row, column in product((-1, 1), repeat=2)]
     for cutting, (u, v) in zip(coin_cuttings(), places, strict=True):
         # from units around the coin's place to the pixels of its cutting
@@ -160,9 +137,9 @@ def _lay_coin(surface: Surface, placed: Float[np.ndarray, "c c 2"]) -> Surface:
     grey, cover = placed[..., 0], edge(placed[..., 1] - 0.5, canvas=surface.canvas, soft=0.012)
     silver = grey[..., None] * np.array((1.0, 0.95, 0.86), np.float32)
     laid = surface.paint(cover, silver).polish(cover, 0.25)
-    # the photograph's own light and dark stands for the relief, so that highlights move with the lamp
+    # the photograph's grey serves as relief, so that highlights move with the lamp
     relief = 0.006 * blur(grey, units=0.01, canvas=surface.canvas) + 0.01
-    laid = laid.lift((cover * relief).astype(np.float32))
+    laid = laid.lift(cover * relief)
     return Surface(laid.albedo, laid.height, laid.gloss, np.maximum(surface.alpha, cover))
 
 
@@ -184,7 +161,7 @@ def coin_cuttings() -> list[Float[np.ndarray, "n n 2"]]:
 
 
 def coin_cover(grey: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Segment the coins, 1 inside: flood the gradient from surely dark and bright pixels, fill holes."""
+    """Segment the coins, 1 inside: a watershed from dark and bright pixels, without holes."""
     markers = np.where(grey < 30, 1, np.where(grey > 150, 2, 0))
     gradient = filters.sobel(grey)  # type: ignore[no-untyped-call]
     flooded = segmentation.watershed(gradient, markers) == 2  # type: ignore[no-untyped-call]

@@ -1,6 +1,5 @@
-"""One image of the miniature: the flawless picture, the picture taken, and the exact mask between them."""
+"""One image of Miniature: the flawless picture, the photograph, and the exact mask of their difference."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +12,7 @@ from metauas.eval.miniature.catalogue import CATALOGUE, CATEGORIES, Defect
 from metauas.eval.miniature.surface import Surface
 from metauas.seeding import rng_for
 
-VISIBLE = 6 / 255  # what differs by less in every channel drowns in the sensor's noise
+VISIBLE = 6 / 255  # smaller differences are lost in the sensor noise
 SMALLEST_SPECK = 0.0002  # shares of the image: smaller regions are no defect, smaller holes no gap
 AREA = (0.0025, 0.12)  # shares of the image that a defect may mark
 ATTEMPTS = 40
@@ -24,13 +23,13 @@ Key = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with what is known about it.
+    """One image with its ground truth.
 
     Attributes:
         image: the photograph (H, W, 3), RGB bytes with sensor noise.
         mask: True (H, W) where the product is defective; all False in a good image.
-        flawless: the same exposure of the flawless product, without noise, in [0, 1].
-        ideal: the exposure of the product as it is, without noise, in [0, 1].
+        flawless: (H, W, 3) in [0, 1], the same exposure of the flawless product, without noise.
+        ideal: (H, W, 3) in [0, 1], the photograph without noise.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
@@ -40,7 +39,7 @@ class Sample:
 
 
 def render_sample(*, category: str, split: str, index: int, seed: int = 0, size: int = 256) -> Sample:
-    """Render one image, a function of these arguments alone.
+    """Render one image; it depends on these arguments alone.
 
     Args:
         category: one of ``CATEGORIES``.
@@ -50,7 +49,7 @@ def render_sample(*, category: str, split: str, index: int, seed: int = 0, size:
         size: side of the image in pixels.
 
     Raises:
-        InputError: if the category, the split or the size is not possible.
+        InputError: the category or split is unknown, or the size too small.
     """
     entry = CATALOGUE[check_choice(name="category", value=category, choices=CATEGORIES)]
     check_choice(name="split", value=split, choices=splits(category))
@@ -71,7 +70,7 @@ def render_sample(*, category: str, split: str, index: int, seed: int = 0, size:
 def _visible_defect(
     damage: Defect, *, surface: Surface, view: View, flawless: np.ndarray, key: Key
 ) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
-    """Draw a defect again and again until a fair share of the picture shows it."""
+    """Draw a defect repeatedly until it marks a share of the picture within ``AREA``."""
     for attempt in range(ATTEMPTS):
         ideal = photograph(damage(rng_for(*key, "defect", attempt), surface), view)
         mask = visible_change(flawless, ideal)
@@ -80,25 +79,19 @@ def _visible_defect(
     raise RuntimeError(f"no visible defect in {ATTEMPTS} attempts for {key} at {view.size} pixels")
 
 
-def render_category(category: str, *, split: str, count: int, seed: int = 0, size: int = 256) -> Iterator[Sample]:
-    """Yield the first ``count`` images of one folder of one category; see ``render_sample``."""
-    for index in range(count):
-        yield render_sample(category=category, split=split, index=index, seed=seed, size=size)
-
-
 def splits(category: str) -> list[str]:
     """Return the image folders of a category in MVTec AD's layout."""
     return ["train/good", "test/good", *(f"test/{defect}" for defect in CATALOGUE[category].defects)]
 
 
 def check_size(size: int) -> None:
-    """Raise InputError if images of this size would be too small to show anything."""
+    """Raise InputError if images of this size are too small to show a defect."""
     if size < SMALLEST_SIZE:
         raise InputError(f"size={size} is too small to show a defect; give at least {SMALLEST_SIZE} pixels")
 
 
 def visible_change(before: Float[np.ndarray, "h w 3"], after: Float[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    """Mark what differs by more than ``VISIBLE`` in any channel; drop specks, close small holes."""
+    """Mark pixels that differ by more than ``VISIBLE`` in a channel; drop specks, close small holes."""
     changed = np.abs(after - before).max(axis=-1) > VISIBLE
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     closed = np.asarray(cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_CLOSE, kernel)) > 0

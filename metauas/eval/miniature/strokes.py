@@ -1,10 +1,10 @@
-"""The shapes that damage has: places on a product, blobs, wandering lines, shards."""
+"""Shapes of damage: places on a product, blobs, random lines, shards."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from metauas.eval.miniature.surface import ANYWHERE, SPAN, Span, Surface, grid, inside, per_unit
 
@@ -12,13 +12,7 @@ OVERSAMPLING = 3  # lines are a few pixels wide, so they are drawn finer and ave
 Point = tuple[float, float]
 
 
-def spot(
-    rng: np.random.Generator,
-    surface: Surface,
-    *,
-    margin: float = 0.05,
-    ring: Span = ANYWHERE,
-) -> Point:
+def spot(rng: np.random.Generator, surface: Surface, *, margin: float = 0.05, ring: Span = ANYWHERE) -> Point:
     """Draw a point of the product in view, ``margin`` units from its outline, in a ring around the middle."""
     x, y = grid(surface.canvas)
     radius = np.hypot(x, y)
@@ -35,15 +29,9 @@ def pick(rng: np.random.Generator, allowed: Bool[np.ndarray, "c c"]) -> Point:
 
 
 def blob(
-    rng: np.random.Generator,
-    canvas: int,
-    centre: Point,
-    *,
-    radius: float,
-    rough: float = 0.22,
-    stretch: float = 1.0,
+    rng: np.random.Generator, canvas: int, centre: Point, *, radius: float, rough: float = 0.22, stretch: float = 1.0
 ) -> Float[np.ndarray, "c c"]:
-    """Return roughly the signed distance (positive inside) to a lobed outline stretched along some axis."""
+    """Return the approximate signed distance (positive inside) to a lobed outline stretched along a random axis."""
     x, y = grid(canvas)
     heading = rng.uniform(0, np.pi)
     along = (x - centre[0]) * np.cos(heading) + (y - centre[1]) * np.sin(heading)
@@ -56,7 +44,7 @@ def blob(
 
 
 def lobes(rng: np.random.Generator, *, waves: tuple[int, int] = (2, 9), samples: int = 2048) -> Float[np.ndarray, " n"]:
-    """Return a random periodic function around the circle, finer waves being smaller."""
+    """Return a random periodic function of the angle; finer waves are smaller."""
     turn = np.arange(samples) * (2 * np.pi / samples)
     orders = np.arange(*waves)
     sizes, phases = rng.normal(size=orders.size) / orders, rng.uniform(0, 2 * np.pi, size=orders.size)
@@ -83,9 +71,9 @@ def wander(
     jag: float = 0.0,
     steps: int = 30,
 ) -> Float[np.ndarray, "n 2"]:
-    """Return the points of a path that changes its direction at random.
+    """Return the points of a path with random changes of direction.
 
-    ``bend`` is the deviation in radians that adds up over its length, ``jag`` that of each step by itself.
+    ``bend`` is the deviation (radians) that accumulates over its length, ``jag`` that of each step alone.
     """
     turns = heading + np.cumsum(rng.normal(0, bend / np.sqrt(steps), size=steps)) + rng.normal(0, jag, size=steps)
     strides = length / steps * rng.uniform(0.5, 1.5, size=(steps, 1))
@@ -105,22 +93,29 @@ def arc(
 
 def line(canvas: int, points: Float[np.ndarray, "n 2"], widths: Sequence[float]) -> Float[np.ndarray, "c c"]:
     """Return the cover of a line through ``points`` with one width in units per segment."""
-    fine = canvas * OVERSAMPLING
-    paper = np.zeros((fine, fine), np.uint8)
+    paper = fine_paper(canvas)
+    fine = len(paper)
     ends = np.rint((points + SPAN) / (2 * SPAN) * fine).astype(int)
     for begin, end, width in zip(ends[:-1].tolist(), ends[1:].tolist(), widths, strict=True):
-        thickness = max(1, round(width * per_unit(fine)))
-        cv2.line(paper, begin, end, 255, thickness)
-    cover = cv2.resize(paper, (canvas, canvas), interpolation=cv2.INTER_AREA)
-    return np.asarray(cover).astype(np.float32) / 255
+        cv2.line(paper, begin, end, 255, max(1, round(width * per_unit(fine))))
+    return average(paper, canvas)
+
+
+def fine_paper(canvas: int) -> UInt8[np.ndarray, "f f"]:
+    """Return an empty picture finer than the canvas by ``OVERSAMPLING``."""
+    return np.zeros((canvas * OVERSAMPLING, canvas * OVERSAMPLING), np.uint8)
+
+
+def average(paper: UInt8[np.ndarray, "f f"], canvas: int) -> Float[np.ndarray, "c c"]:
+    """Return a finer picture (0 to 255) as a cover in [0, 1] on the canvas."""
+    return np.asarray(cv2.resize(paper, (canvas, canvas), interpolation=cv2.INTER_AREA)).astype(np.float32) / 255
 
 
 def taper(points: Float[np.ndarray, "n 2"], *, width: float, rng: np.random.Generator) -> list[float]:
     """Return one width per segment: thin ends, a full middle, uneven pressure."""
     along = np.linspace(0, np.pi, len(points) - 1)
     pressure = np.interp(along, np.linspace(0, np.pi, 6), rng.uniform(0.6, 1.2, size=6))
-    widths: list[float] = (width * (0.25 + 0.75 * np.sin(along)) * pressure).tolist()
-    return widths
+    return list(width * (0.25 + 0.75 * np.sin(along)) * pressure)
 
 
 def facets(
@@ -140,7 +135,6 @@ def shard(rng: np.random.Generator, canvas: int, centre: Point, *, radius: float
     x, y = grid(canvas)
     count = int(rng.integers(4, 7))
     angles = np.arange(count) * 2 * np.pi / count + rng.uniform(-0.35, 0.35, size=count)
-    sides = [
-        rng.uniform(0.55, 1.1) * radius - (x - centre[0]) * np.cos(a) - (y - centre[1]) * np.sin(a) for a in angles
-    ]
+    dx, dy = x - centre[0], y - centre[1]
+    sides = [rng.uniform(0.55, 1.1) * radius - dx * np.cos(a) - dy * np.sin(a) for a in angles]
     return np.asarray(np.minimum.reduce(sides), dtype=np.float32)

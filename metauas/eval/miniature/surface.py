@@ -1,11 +1,12 @@
-"""What the camera looks at: a surface with colour, relief, gloss and outline, in length units of the picture.
+"""Surfaces with colour, relief, gloss and outline, in length units of the picture.
 
-One unit is half the side of the picture, so the view spans -1 … 1 in x (right) and y (down). Surfaces are
-drawn on a slightly larger square canvas, -SPAN … SPAN, so that turning brings no empty corners into view.
+One unit is half the side of the picture: the view spans -1 … 1 in x (right) and y (down). Surfaces are drawn on a
+larger square canvas, -SPAN … SPAN, so that a rotation shows no empty corners.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 
 import cv2
 import numpy as np
@@ -13,8 +14,9 @@ from jaxtyping import Float
 
 SPAN = 1.3
 Colour = tuple[float, float, float]
-Span = tuple[float, float]
-"""Smallest and largest value, in units."""
+Span = tuple[float, float]  # smallest and largest value, in units
+#: Draws the product of one image on a canvas of so many pixels a side.
+Draw = Callable[[np.random.Generator, int], "Surface"]
 ANYWHERE: Span = (0.0, 2.0)
 
 
@@ -25,7 +27,9 @@ def rgb(colour: Colour) -> Float[np.ndarray, "3"]:
 
 @dataclass(frozen=True)
 class Surface:
-    """Maps of one surface; never changed in place, since products are drawn once and shared.
+    """Maps of one surface. Methods return a new surface, since products are drawn once and shared.
+
+    All maps are float32; covers are opacities (H, W) in [0, 1].
 
     Attributes:
         albedo: RGB reflectance (H, W, 3) in [0, 1].
@@ -46,24 +50,24 @@ class Surface:
 
     def paint(self, cover: Float[np.ndarray, "h w"], colour: Colour | Float[np.ndarray, "h w 3"]) -> "Surface":
         """Lay ``colour`` over the albedo with opacity ``cover``."""
-        wanted = np.asarray(colour, dtype=np.float32)
-        return replace(self, albedo=self.albedo + cover[..., None] * (wanted - self.albedo))
+        opacity, wanted = cover.astype(np.float32)[..., None], np.asarray(colour, dtype=np.float32)
+        return replace(self, albedo=self.albedo + opacity * (wanted - self.albedo))
 
     def shade(self, factor: Float[np.ndarray, "h w"]) -> "Surface":
         """Multiply the albedo."""
-        return replace(self, albedo=np.clip(self.albedo * factor[..., None], 0, 1))
+        return replace(self, albedo=np.clip(self.albedo * factor.astype(np.float32)[..., None], 0, 1))
 
     def lift(self, offset: Float[np.ndarray, "h w"]) -> "Surface":
         """Add to the relief."""
-        return replace(self, height=self.height + offset)
+        return replace(self, height=self.height + offset.astype(np.float32))
 
     def level(self, cover: Float[np.ndarray, "h w"], height: float) -> "Surface":
         """Replace the relief by one height where ``cover`` is 1."""
-        return replace(self, height=self.height + cover * np.float32(height - self.height))
+        return replace(self, height=self.height + cover.astype(np.float32) * np.float32(height - self.height))
 
     def polish(self, cover: Float[np.ndarray, "h w"], gloss: float) -> "Surface":
         """Set the gloss where ``cover`` is 1."""
-        return replace(self, gloss=self.gloss + cover * np.float32(gloss - self.gloss))
+        return replace(self, gloss=self.gloss + cover.astype(np.float32) * np.float32(gloss - self.gloss))
 
     def replaced(self, cover: Float[np.ndarray, "h w"], other: "Surface") -> "Surface":
         """Show ``other`` where ``cover`` is 1."""
@@ -74,14 +78,20 @@ class Surface:
         return replace(self, **mixed)
 
     def cut(self, cover: Float[np.ndarray, "h w"]) -> "Surface":
-        """Take the product away where ``cover`` is 1."""
-        return replace(self, alpha=self.alpha * (1 - cover))
+        """Remove the product where ``cover`` is 1."""
+        return replace(self, alpha=self.alpha * (1 - cover.astype(np.float32)))
 
 
 def plain(alpha: Float[np.ndarray, "h w"], *, colour: Colour, gloss: float = 0.0) -> Surface:
     """Return a flat surface of one colour with the outline ``alpha``."""
     albedo = np.broadcast_to(rgb(colour), (*alpha.shape, 3))
     return Surface(albedo, np.zeros_like(alpha), np.full_like(alpha, gloss), alpha)
+
+
+def drawn_once(draw: Callable[[int], Surface]) -> Draw:
+    """Return a ``Draw`` of a product that is the same in every image."""
+    cached = lru_cache(maxsize=4)(draw)
+    return wraps(draw)(lambda rng, canvas: cached(canvas))
 
 
 @lru_cache(maxsize=8)
@@ -121,8 +131,11 @@ def bevel(alpha: Float[np.ndarray, "h w"], *, width: float, depth: float) -> Flo
     return blur(depth * np.sin(ramp * np.pi / 2).astype(np.float32), units=width / 6, canvas=alpha.shape[0])
 
 
-def mottle(rng: np.random.Generator, *, pixels: int, canvas: int, units: float) -> Float[np.ndarray, "pixels pixels"]:
-    """Return blurred white noise, mean 0 and deviation 1, whose grain is about ``units`` wide."""
+def mottle(
+    rng: np.random.Generator, *, canvas: int, units: float, pixels: int | None = None
+) -> Float[np.ndarray, "pixels pixels"]:
+    """Return blurred white noise, mean 0 and deviation 1, with a grain of about ``units``; ``pixels`` is its side."""
+    pixels = pixels or canvas
     step = max(1, int(units * per_unit(canvas) / 3))  # broad grain needs few samples
     small = rng.standard_normal((pixels // step + 2, pixels // step + 2), dtype=np.float32)
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), max(units * per_unit(canvas) / step / 2, 0.3)))

@@ -1,4 +1,4 @@
-"""Endless materials: three photographs from scikit-image and a drawn weave; every image is another crop."""
+"""Materials without an outline: three photographs from scikit-image and a drawn weave; each image is a random crop."""
 
 from functools import lru_cache
 
@@ -19,19 +19,9 @@ GRASS: Stops = ((0.05, 0.09, 0.03), (0.31, 0.45, 0.17), (0.83, 0.90, 0.60))
 GRAVEL: Stops = ((0.09, 0.08, 0.08), (0.49, 0.47, 0.44), (0.92, 0.90, 0.86))
 
 
-def brick(rng: np.random.Generator, canvas: int) -> Surface:
-    """A brick pavement."""
-    return crop(rng, photograph_sheet("brick", BRICK, canvas), canvas)
-
-
-def grass(rng: np.random.Generator, canvas: int) -> Surface:
-    """A lawn."""
-    return crop(rng, photograph_sheet("grass", GRASS, canvas), canvas)
-
-
-def gravel(rng: np.random.Generator, canvas: int) -> Surface:
-    """Crushed stone."""
-    return crop(rng, photograph_sheet("gravel", GRAVEL, canvas), canvas)
+def photographed(rng: np.random.Generator, canvas: int, *, name: str, stops: Stops) -> Surface:
+    """A material that scikit-image has a grey photograph of, coloured by ``stops``."""
+    return crop(rng, photograph_sheet(name, stops, canvas), canvas)
 
 
 def weave(rng: np.random.Generator, canvas: int) -> Surface:

@@ -1,4 +1,4 @@
-"""The miniature on disk, in MVTec AD's layout: written whole or not at all, and only once."""
+"""Miniature on disk, in MVTec AD's layout: written completely or not at all, and only once."""
 
 import json
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from PIL import Image
 
 from metauas.errors import InputError, OutputError
 from metauas.eval.miniature.catalogue import CATEGORIES, DEFECTS
-from metauas.eval.miniature.render import check_size, render_category
+from metauas.eval.miniature.render import check_size, render_sample, splits
 from metauas.files import atomic_folder, write_json, write_text
 
-VERSION = 1  # to be raised with every change that changes a pixel
+VERSION = 1  # raise it with every change of a pixel
 CARD = "miniature.json"
 
 README = """Miniature: a small anomaly detection benchmark in the layout of MVTec AD.
@@ -53,24 +53,21 @@ class Counts:
                 raise InputError(f"Counts({name}={value}) leaves a folder empty; give at least 1")
 
     def of(self, split: str) -> int:
-        """Return how many images the folder ``split`` holds, for example ``test/good``."""
+        """Return the number of images in a folder such as ``test/good``."""
         return {"train/good": self.train, "test/good": self.good}.get(split, self.defect)
 
 
 def write_miniature(root: str | Path, *, seed: int = 0, size: int = 256, counts: Counts | None = None) -> Path:
-    """Write the whole benchmark into a new folder ``root`` and return it.
-
-    If ``root`` already holds the same benchmark, nothing is done. The folder appears under its name only when
-    it is complete.
+    """Write the benchmark into a new folder ``root`` and return it; do nothing if ``root`` already holds it.
 
     Args:
-        root: folder to make; its parents are made if they are missing.
+        root: folder to make, with missing parents; it appears under its name when it is complete.
         seed: seed of every image.
         size: side of the images in pixels.
         counts: images per category, ``Counts()`` if None.
 
     Raises:
-        InputError: if ``root`` exists and is anything else (it is left as it is), or the size is too small.
+        InputError: ``root`` holds something else, which stays unchanged, or the size is too small.
         OutputError: it cannot be written.
     """
     target, amount = Path(root), counts or Counts()
@@ -83,13 +80,13 @@ def write_miniature(root: str | Path, *, seed: int = 0, size: int = 256, counts:
             _fill(draft, seed=seed, size=size, counts=amount)
             write_json(draft / CARD, card)
     except OutputError:
-        if not _holds(target, card):  # otherwise another process has just finished the same benchmark
+        if not _holds(target, card):  # else another process has just finished the same benchmark
             raise
     return target
 
 
 def describe(*, seed: int, size: int, counts: Counts) -> dict[str, Any]:
-    """Return what identifies a benchmark: version, seed, size, counts, categories and their defects."""
+    """Return the card of a benchmark: version, seed, size, counts, categories and their defects."""
     return {
         "benchmark": "metauas miniature",
         "version": VERSION,
@@ -103,29 +100,28 @@ def describe(*, seed: int, size: int, counts: Counts) -> dict[str, Any]:
 def layout(counts: Counts) -> Iterator[tuple[str, str, int]]:
     """Yield category, folder below it (such as ``test/crack``) and number of images."""
     for category in CATEGORIES:
-        for split in ("train/good", "test/good", *(f"test/{defect}" for defect in DEFECTS[category])):
+        for split in splits(category):
             yield category, split, counts.of(split)
 
 
 def _fill(draft: Path, *, seed: int, size: int, counts: Counts) -> None:
     for category, split, count in layout(counts):
-        samples = render_category(category, split=split, count=count, seed=seed, size=size)
-        for index, sample in enumerate(samples):
+        for index in range(count):
+            sample = render_sample(category=category, split=split, index=index, seed=seed, size=size)
             _save(draft / category / split / f"{index:03d}.png", sample.image)
             if sample.mask.any():
                 truth = draft / category / split.replace("test", "ground_truth", 1)
                 _save(truth / f"{index:03d}_mask.png", sample.mask.astype(np.uint8) * 255)
-    text = README.format(version=VERSION, seed=seed, size=size, **asdict(counts))
-    write_text(draft / "README.txt", text)
+    write_text(draft / "README.txt", README.format(version=VERSION, seed=seed, size=size, **asdict(counts)))
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, compress_level=1)  # noise hardly compresses, but costs time
+    Image.fromarray(pixels).save(path, compress_level=1)  # noise hardly compresses
 
 
 def _holds(target: Path, card: dict[str, Any]) -> bool:
-    """Return True if ``target`` is this very benchmark, False if it is free; else raise InputError."""
+    """Return whether ``target`` holds this benchmark; False if it is missing or empty, else raise InputError."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return False
     found = _read_card(target / CARD)
@@ -137,10 +133,8 @@ def _holds(target: Path, card: dict[str, Any]) -> bool:
 
 
 def _read_card(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # not ours: a file of the same name that is no JSON
+    except (OSError, ValueError):  # no card, or a file of that name that is not JSON
         return {}
     return found if isinstance(found, dict) else {}

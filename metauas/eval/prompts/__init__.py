@@ -1,1 +1,1 @@
-"""Prompts: how the normal image of each query is chosen, and the conditions under which it is given."""
+"""Prompts: strategies that choose the normal image of each query, and conditions that change it."""

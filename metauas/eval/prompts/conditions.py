@@ -1,4 +1,4 @@
-"""Conditions under which prompts are given: as they are, or changed to see how much the network minds."""
+"""Conditions of prompts: unchanged, or changed to measure the robustness of a network."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from torch import Tensor
 
 from metauas.errors import InputError
 
-#: Prompt images (K, 3, H, W) in [0, 1] and a generator in, changed images of the same shape and range out.
+#: Maps prompt images (K, 3, H, W) in [0, 1] and a generator to changed images of the same shape and range.
 Change = Callable[[Tensor, np.random.Generator], Tensor]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to give prompts.
+    """A change of prompts.
 
     Attributes:
-        name: as it stands in tables.
-        change: what is done to the K images (K, 3, H, W) of a prompt. Its generator is seeded by the prompt's seed and
-            files, the category and the condition's name, so that neither batches nor order change what it draws.
+        name: its name in tables.
+        change: applied to the K images (K, 3, H, W) of a prompt. Its generator is seeded by the prompt's seed and
+            files, the category and the condition's name, and so independent of batches and order.
     """
 
     name: str
@@ -30,15 +30,15 @@ class Condition:
 
 
 def turned_prompt(degrees: float) -> Condition:
-    """Return the condition that prompts are turned by ``degrees``; by 0, they are given as they are."""
+    """Return the condition in which prompts are rotated by ``degrees``; 0 leaves them unchanged."""
     return Condition(f"prompt turned {degrees:g}°", lambda images, _: turned(images, degrees=degrees))
 
 
 def check_conditions(conditions: Sequence[Condition]) -> list[Condition]:
-    """Return the conditions if there are any and no two share a name.
+    """Return the conditions.
 
     Raises:
-        InputError: otherwise; tables could not tell them apart.
+        InputError: there is none, or two share a name, by which tables distinguish them.
     """
     names = [condition.name for condition in conditions]
     if not names:
@@ -49,7 +49,7 @@ def check_conditions(conditions: Sequence[Condition]) -> list[Condition]:
 
 
 def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor, "b 3 h w"]:
-    """Turn prompts counter-clockwise about their centre; empty corners take the mean colour of the own border."""
+    """Rotate prompts counter-clockwise about their centre; empty corners get the mean colour of their border."""
     if degrees == 0:
         return prompts
     height, width = prompts.shape[-2:]
@@ -57,23 +57,23 @@ def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor
 
 
 def shifted(prompts: Float[Tensor, "b 3 h w"], *, share: float) -> Float[Tensor, "b 3 h w"]:
-    """Move prompts to the right by a share of their width, in whole pixels so that nothing is blurred by it.
+    """Shift prompts to the right by a share of their width, in whole pixels, so that nothing is blurred.
 
-    What becomes empty takes the mean colour of the own border.
+    The empty part gets the mean colour of their border.
     """
     pixels = round(share * prompts.shape[-1])
     return prompts if pixels == 0 else _warped(prompts, np.array([[1.0, 0.0, pixels], [0.0, 1.0, 0.0]]))
 
 
 def scaled(prompts: Float[Tensor, "b 3 h w"], *, factor: float) -> Float[Tensor, "b 3 h w"]:
-    """Enlarge (above 1) or shrink prompts about their centre; an empty rim takes the mean colour of the own border."""
+    """Enlarge (above 1) or shrink prompts about their centre; an empty rim gets the mean colour of their border."""
     height, width = prompts.shape[-2:]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 0.0, factor)
     return prompts if factor == 1 else _warped(prompts, matrix)
 
 
 def blurred(prompts: Float[Tensor, "b 3 h w"], *, sigma: float) -> Float[Tensor, "b 3 h w"]:
-    """Blur prompts by a Gaussian of ``sigma`` pixels, mirrored at the border."""
+    """Blur prompts with a Gaussian of ``sigma`` pixels, mirrored at the border."""
     if sigma == 0:
         return prompts
     return torch.stack([_from_pixels(cv2.GaussianBlur(_to_pixels(prompt), (0, 0), sigma)) for prompt in prompts])

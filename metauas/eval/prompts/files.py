@@ -1,12 +1,11 @@
-"""Prompts that a file prescribes: one image for all, some for each category, or some for each query.
+"""Prompt files: one image for all queries, some images for each category, or some for each query.
 
-Four kinds of file, told apart by their content:
+There are four kinds of file, distinguished by their content:
 
 - an image: the prompt of every query;
 - a CSV file with the columns ``category`` and ``filename``; several rows of a category are several prompts;
-- a JSON object, category → path, list of paths, or object with ``filename``, as the author of MetaUAS publishes his
-  one-prompt files;
-- JSON objects, query → list of paths, the most similar first, one a line as in the author's top-10 files.
+- a JSON object, category → path, list of paths, or object with ``filename``, as in the author's one-prompt files;
+- JSON objects, query → list of paths, the most similar first, one per line as in the author's top-10 files.
 
 Paths are relative to the benchmark's folder, with either slash, and must not leave it.
 """
@@ -14,12 +13,13 @@ Paths are relative to the benchmark's folder, with either slash, and must not le
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from metauas.errors import InputError, did_you_mean
 from metauas.eval.benchmarks.layouts import Benchmark, Category, Problems
-from metauas.eval.benchmarks.layouts.listed import read_table
+from metauas.eval.benchmarks.layouts.listed import leads_out, read_table
 from metauas.eval.benchmarks.layouts.problems import check_image
 from metauas.eval.prompts.selection import Prompt
 from metauas.files import require_file
@@ -35,12 +35,12 @@ _FORMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class PromptFile:
-    """What such a file says.
+    """Content of a prompt file.
 
     Attributes:
         source: the file.
-        key: what its entries are for; an ``image`` is itself the prompt of everything.
-        entries: for each category or query the paths as they stand there, the preferred first.
+        key: kind of its entries; an ``image`` is itself the prompt of every query.
+        entries: paths as written, by category or query, the preferred one first.
     """
 
     source: Path
@@ -49,10 +49,10 @@ class PromptFile:
 
 
 def read_prompt_file(path: str | Path) -> PromptFile:
-    """Read a file of one of the kinds above; whether it fits a benchmark is for ``prompts_from_file`` to say.
+    """Read a file of one of the kinds above; ``prompts_from_file`` checks it against a benchmark.
 
     Raises:
-        InputError: naming the file, the line or entry, and what would be right.
+        InputError: the file is missing or has another form; names the file and the line or entry.
     """
     source = require_file(path, hint="a prompt is random, nearest, pool, defective, or such a file")
     if _is_image(source):
@@ -70,16 +70,16 @@ def read_prompt_file(path: str | Path) -> PromptFile:
 def prompts_from_file(file: PromptFile, benchmark: Benchmark, *, shots: int = 1) -> dict[str, list[Prompt]]:
     """Return, for each category by name, the prompt of each of its test images.
 
-    Entries for other categories and queries are left alone: the file may serve more than what is evaluated.
+    Entries for other categories and queries are ignored.
 
     Args:
-        file: what the file says.
-        benchmark: what is evaluated; paths are relative to its root.
-        shots: how many of an entry's images are taken, from the first on.
+        file: content of the file.
+        benchmark: the benchmark; paths are relative to its root.
+        shots: number of images per entry, taken from the first on.
 
     Raises:
-        InputError: one error with all that is wrong: categories or queries without an entry, entries with fewer
-            images than ``shots``, paths that lead out of the root, images that are missing or cannot be read.
+        InputError: one error with all problems: categories or queries without an entry, entries with fewer images than
+            ``shots``, paths that leave the root, images that are missing or cannot be read.
     """
     problems = Problems()
     if file.key == "image":
@@ -94,7 +94,7 @@ def prompts_from_file(file: PromptFile, benchmark: Benchmark, *, shots: int = 1)
 
 
 class _Finder:
-    """Looks up entries and files, each once, and collects what is wrong."""
+    """Looks up entries and files, each once, and collects problems."""
 
     def __init__(self, file: PromptFile, root: Path, shots: int, problems: Problems) -> None:
         self.file, self.root, self.shots, self.problems = file, root, shots, problems
@@ -103,7 +103,7 @@ class _Finder:
         self.checked: dict[str, Path] = {}
 
     def prompts(self, category: Category) -> list[Prompt]:
-        """Return the prompt of each test image; it is empty where there is a problem."""
+        """Return the prompt of each test image; it is empty if there is a problem."""
         if self.file.key == "category":
             return [self._prompt(category.name, category)] * len(category.test)
         keys = [sample.path.relative_to(self.root).as_posix() for sample in category.test]
@@ -125,17 +125,12 @@ class _Finder:
     def _image(self, name: str, category: Category) -> Path:
         if name not in self.checked:
             self.checked[name] = self.root / portable(name)
-            if _leads_out(name):
+            if leads_out(name):
                 wrong = f"path {name!r} leads out of the folder; give one relative to it, without '..'"
                 self.problems.add(wrong, category=category.name)
             else:
-                check_image(self.checked[name], self.problems, category=category.name)
+                check_image(self.checked[name], partial(self.problems.add, category=category.name))
         return self.checked[name]
-
-
-def _leads_out(name: str) -> bool:
-    parts = PureWindowsPath(name)  # it knows both slashes, and drives
-    return not name or bool(parts.anchor) or ".." in parts.parts
 
 
 def _some(names: Mapping[str, Any], shown: int = 20) -> str:
@@ -152,7 +147,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _key(entries: Mapping[str, Any], source: Path) -> Literal["category", "query"]:
-    """Tell categories from queries, which are paths of images."""
+    """Return whether the entries are queries, which are paths of images, or categories."""
     queries = [key for key in entries if PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES]
     if queries and len(queries) < len(entries):
         other = next(key for key in entries if key not in queries)
@@ -182,7 +177,7 @@ def _from_json(text: str, source: Path) -> dict[str, tuple[str, ...]]:
 
 
 def _documents(text: str, source: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the JSON documents of a file, one or one a line, each with its place."""
+    """Yield the JSON documents of a file, one in all or one per line, each with its place."""
     try:
         documents = [(str(source), _loads(text))]
     except json.JSONDecodeError as error:
@@ -208,7 +203,7 @@ def _loads(text: str) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse repeated keys, of which Python would take the last without a word."""
+    """Refuse repeated keys, of which Python's parser silently keeps the last."""
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -1,4 +1,4 @@
-"""Which normal images a query is compared with: random ones, the most similar of its category, or of all."""
+"""Selection of prompts: random normal images, the most similar ones of the category, or of all categories."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,30 +17,24 @@ from metauas.files.images import stack_images
 from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
 
-PROMPTS = ("random", "nearest", "pool", "defective")
-
-#: Files of the K normal images that a query is compared with at once; one in the paper.
+#: Files of the K normal images with which a query is compared; one in the paper.
 Prompt = tuple[Path, ...]
 
 
 def random_prompts(category: Category, *, seed: int, shots: int = 1) -> Prompt:
-    """Return the ``shots`` different normal images that serve all test images of ``category``.
+    """Return ``shots`` different normal images, the prompt of all test images of ``category``.
 
-    They depend on the seed, the category's name and its images alone, not on the other categories. More shots add
-    images to those of fewer, so that numbers of shots can be compared.
+    They depend on the seed and on the category's name and images alone. More shots add images to those of fewer shots.
 
     Raises:
-        InputError: if the category has fewer normal images.
+        InputError: the category has fewer normal images.
     """
     check_shots(shots, available=len(category.train_good), where=f"category {category.name!r}")
     return _drawn(category, seed=seed, count=shots)
 
 
 def normal_images(category: Category, *, seed: int, count: int | None) -> Sequence[Path]:
-    """Return ``count`` normal images drawn by the seed, those of ``random_prompts``; all, in their order, for None.
-
-    A larger pool adds images to a smaller one. Where there are fewer than ``count``, all are taken.
-    """
+    """Return ``count`` normal images, drawn as by ``random_prompts``; all of them for None or if fewer exist."""
     if count is None or count >= len(category.train_good):
         return category.train_good
     return _drawn(category, seed=seed, count=count)
@@ -54,13 +48,13 @@ def _drawn(category: Category, *, seed: int, count: int) -> Prompt:
 
 
 def draw_defective(category: Category, *, seed: int) -> int:
-    """Return which test image of ``category``, a defective one, takes the prompt's place for ``seed``."""
+    """Return the index of the defective test image of ``category`` that is the prompt for ``seed``."""
     defective = _defective(category)
     return defective[int(rng_for(seed, category.name, "defective").integers(len(defective)))]
 
 
 def defective_prompts(category: Category, *, seed: int) -> list[Prompt]:
-    """Return the drawn defective test image as the prompt of every test image; for itself, the next defective one."""
+    """Return the drawn defective image as prompt of every test image; its own prompt is the next defective one."""
     defective = _defective(category)
     drawn = draw_defective(category, seed=seed)
     other = defective[(defective.index(drawn) + 1) % len(defective)]
@@ -68,10 +62,10 @@ def defective_prompts(category: Category, *, seed: int) -> list[Prompt]:
 
 
 def check_defects(category: Category, *, who: str) -> None:
-    """Check that a category has a defective test image to take as a prompt, and another one to find.
+    """Check that a category has at least two defective test images: one as prompt, and one to find.
 
     Raises:
-        InputError: naming the category, how many it has, and ``who`` needs them.
+        InputError: it has fewer; names the category and ``who`` needs them.
     """
     if (count := len(_defective(category))) < 2:
         need = "one for the prompt and at least one to find"
@@ -83,10 +77,10 @@ def _defective(category: Category) -> list[int]:
 
 
 def check_shots(shots: int, *, available: int, where: str) -> None:
-    """Check that there are as many normal images as shots.
+    """Check that there are at least as many normal images as shots.
 
     Raises:
-        InputError: naming where there are not, and how many there are.
+        InputError: there are fewer; says where, and how many.
     """
     if not available:
         raise InputError(f"{where} has no normal image to take a prompt from")
@@ -98,7 +92,7 @@ def right_class_share(chosen: Sequence[Prompt], category: Category) -> float:
     """Return the share of prompt images, chosen for queries of ``category``, that are normal images of this category.
 
     Raises:
-        InputError: if nothing was chosen.
+        InputError: no prompt was chosen.
     """
     files = Counter(path for prompt in chosen for path in prompt)
     if not files:
@@ -110,17 +104,16 @@ def right_class_share(chosen: Sequence[Prompt], category: Category) -> float:
 class NearestPrompts:
     """Prompts by cosine similarity to the query, among normal images that are embedded once.
 
-    Prompt ``nearest`` looks into the pool of the query's own category, prompt ``pool`` into all of them,
-    without being told the category. The vectors of the pool are kept in memory, 4 · P · D bytes.
+    The vectors of the pool are kept in memory, 4 · P · D bytes.
 
     Args:
-        embed: turns images (B, 3, H, W) in [0, 1] into vectors (B, D), on any device.
+        embed: maps images (B, 3, H, W) in [0, 1] to vectors (B, D), on any device.
         pool: normal images of each category.
-        size: height and width in pixels to which the pool is resized, those of the queries.
-        batch_size: images embedded at once; halved as often as memory runs out.
+        size: side to which the pool is resized, that of the queries, pixels.
+        batch_size: images per batch; halved as often as memory runs out.
 
     Raises:
-        InputError: if there is no category, one without images, or an embedding that is not finite.
+        InputError: there is no category, a category has no images, or an embedding is not finite.
     """
 
     def __init__(
@@ -131,7 +124,10 @@ class NearestPrompts:
         size: int,
         batch_size: int = 32,
     ) -> None:
-        _check_pool(pool)
+        if not pool:
+            raise InputError("the pool of prompts is empty; give the normal images of at least one category")
+        if empty := [name for name, paths in pool.items() if not paths]:
+            raise InputError(f"the pool holds no image of category {empty[0]!r}; add some or remove the category")
         self._embed = embed
         self._rows: dict[str, slice] = {}
         self._paths: list[Path] = []
@@ -147,41 +143,30 @@ class NearestPrompts:
     def select(self, queries: Float[Tensor, "b 3 h w"], *, category: str | None = None, shots: int = 1) -> list[Prompt]:
         """Return the ``shots`` most similar normal images for each query, of ``category`` if given, else of all.
 
-        The most similar comes first; of equally similar ones, the first in the order of the pool.
+        The most similar one is first; equally similar ones are in the order of the pool.
 
         Raises:
-            InputError: if the category is not in the pool or has fewer images, or an embedding is not finite.
+            InputError: the category is not in the pool or has fewer images, or an embedding is not finite.
         """
-        rows = slice(0, len(self._paths)) if category is None else self._rows_of(category)
-        where = "the pool" if category is None else f"category {category!r}"
+        if category is None:
+            rows, where = slice(0, len(self._paths)), "the pool"
+        else:
+            rows = self._rows[check_choice(name="category", value=category, choices=self._rows)]
+            where = f"category {category!r}"
         check_shots(shots, available=rows.stop - rows.start, where=where)
         nearest = most_similar(_unit_vectors(self._embed, queries), self._vectors[rows], count=shots)
         return [tuple(self._paths[rows.start + index] for index in indices) for indices in nearest.tolist()]
 
-    def _rows_of(self, category: str) -> slice:
-        return self._rows[check_choice(name="category", value=category, choices=self._rows)]
-
 
 def most_similar(queries: Float[Tensor, "b d"], pool: Float[Tensor, "p d"], *, count: int) -> Int[Tensor, "b count"]:
-    """Return which rows of ``pool`` have the highest products with each query, the highest first: one matrix product.
-
-    Of equal products the first row wins.
-    """
+    """Return the rows of ``pool`` with the highest products with each query, highest first; ties in row order."""
     return (queries @ pool.T).argsort(dim=1, descending=True, stable=True)[:, :count]
-
-
-def _check_pool(pool: Mapping[str, Sequence[Path]]) -> None:
-    if not pool:
-        raise InputError("the pool of prompts is empty; give the normal images of at least one category")
-    for name, paths in pool.items():
-        if not paths:
-            raise InputError(f"the pool holds no image of category {name!r}; add some or take the category out")
 
 
 def _embed_files(
     embed: Callable[[Tensor], Tensor], paths: Sequence[Path], *, size: int, batch_size: int
 ) -> Float[Tensor, "p d"]:
-    """Return unit vectors of image files, filled into one tensor: joining the batches would take twice the memory."""
+    """Return unit vectors of image files, in one tensor from the start: concatenation would take twice the memory."""
     vectors = torch.empty(0)
     start = 0
     for batch in pieces(paths, batch_size):
@@ -196,6 +181,6 @@ def _embed_files(
 def _unit_vectors(embed: Callable[[Tensor], Tensor], images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
     with torch.no_grad():
         vectors = embed(images).float().cpu()
-    if not vectors.isfinite().all():  # NaN would win every comparison
+    if not vectors.isfinite().all():  # NaN would rank first
         raise InputError("an embedding is not finite; check the encoder's weights and the images")
     return F.normalize(vectors, dim=1)

@@ -28,7 +28,7 @@ class Strategy(Protocol):
     """A way to choose prompts.
 
     Attributes:
-        seeds: those that make a difference; one if none does.
+        seeds: the seeds that change the prompts; one if none does.
     """
 
     seeds: tuple[int, ...]
@@ -39,15 +39,15 @@ class Strategy(Protocol):
 
 
 def create_strategy(settings: EvalSettings, benchmark: Benchmark, *, embed: Callable[[Tensor], Tensor]) -> Strategy:
-    """Return the strategy that the settings ask for, with all that it needs checked.
+    """Return the strategy of the settings, after all checks.
 
     Args:
         settings: prompt, shots, seeds, size and batch size.
-        benchmark: where normal images come from.
-        embed: images (B, 3, H, W) to vectors (B, D), for ``nearest`` and ``pool``.
+        benchmark: source of normal images.
+        embed: maps images (B, 3, H, W) to vectors (B, D), for ``nearest`` and ``pool``.
 
     Raises:
-        InputError: too few normal images for the shots, or a prompt file that is wrong or does not fit.
+        InputError: there are too few normal images for the shots, or a prompt file is wrong or does not fit.
     """
     match settings.prompt:
         case "random":
@@ -61,10 +61,11 @@ def create_strategy(settings: EvalSettings, benchmark: Benchmark, *, embed: Call
 
 
 class RandomStrategy:
-    """The same random normal images for all queries of a category; the seed decides."""
+    """Random normal images by the seed, the same for all queries of a category."""
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
-        _check_categories(settings, benchmark)
+        for category in benchmark.categories:
+            check_shots(settings.shots, available=len(category.train_good), where=f"category {category.name!r}")
         self.seeds = settings.seeds
         self._shots = settings.shots
 
@@ -76,7 +77,7 @@ class RandomStrategy:
 class NearestStrategy:
     """The normal images most similar to each query, of its category (``nearest``) or of all (``pool``).
 
-    Images are embedded when they are first asked for; with a pool size, anew for every seed.
+    Images are embedded on first use; with a pool size, once for each seed.
     """
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark, *, embed: Callable[[Tensor], Tensor]) -> None:
@@ -117,7 +118,7 @@ class NearestStrategy:
 
 
 class DefectiveStrategy:
-    """What if the prompt is defective itself: one defective test image for all queries of a category, by the seed."""
+    """One defective test image by the seed for all queries of a category, a prompt that breaks the assumption."""
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
         if settings.shots > 1:
@@ -132,7 +133,7 @@ class DefectiveStrategy:
 
 
 class FileStrategy:
-    """What a prompt file says, or one file a seed if its name has ``{seed}`` in it."""
+    """Prompts of a prompt file, or of one file per seed if its name contains ``{seed}``."""
 
     def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
         self.seeds = settings.seeds if SEED_FIELD in settings.prompt else settings.seeds[:1]
@@ -145,8 +146,3 @@ class FileStrategy:
     def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
         """Return the prompt of each query, in their order."""
         return self._prompts[seed][queries.category.name]
-
-
-def _check_categories(settings: EvalSettings, benchmark: Benchmark) -> None:
-    for category in benchmark.categories:
-        check_shots(settings.shots, available=len(category.train_good), where=f"category {category.name!r}")

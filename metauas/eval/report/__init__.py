@@ -1,1 +1,1 @@
-"""Reports of an evaluation: tables beside the paper, galleries, curves and one web page."""
+"""Reports of an evaluation: comparison with the paper, galleries, curves and a web page."""

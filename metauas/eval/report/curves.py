@@ -7,12 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from metauas.metrics.checks import check_category
-from metauas.metrics.pro import overlap_at_levels
+from metauas.metrics.pro import PRO_LIMIT, overlap_at_levels
 from metauas.metrics.ranking import Ranking, rank_images, rank_pixels
 
-#: A category's curves, by the metric that is the area under each of them.
+#: A category's curves, by the metric that is the area under each.
 Curves = Mapping[str, "Curve"]
-PRO_LIMIT = 0.3
 POINTS = 200
 
 
@@ -29,7 +28,7 @@ class Curve:
     y: Float[np.ndarray, " k"]
 
     def area(self) -> float:
-        """Return the mean height over the rates that it spans, in [0, 1]."""
+        """Return the mean height over the range of rates, in [0, 1]."""
         return float(np.trapezoid(self.y, self.x) / (self.x[-1] - self.x[0]))
 
     def until(self, rate: float) -> "Curve":
@@ -41,10 +40,10 @@ class Curve:
         return Curve(np.append(self.x[below], rate), np.append(self.y[below], max(height, self.y[below][-1])))
 
     def thinned(self, points: int = POINTS) -> "Curve":
-        """Return the curve with at most ``points`` of its points, both ends among them.
+        """Return the curve with at most ``points`` of its points, including both ends.
 
-        Points are spread evenly along x + y, each in share of its range, with both corners of every long straight
-        piece. What is left out between two points spans no more than 2 / (points / 2 - 1) of the two ranges together.
+        Points are spread evenly along x + y, both scaled to [0, 1], with both corners of every long straight piece.
+        Between two points, x + y grows by at most 2 / (points / 2 - 1) unless the curve is straight.
         """
         if len(self.x) <= points:
             return self
@@ -59,8 +58,8 @@ def category_curves(
 ) -> dict[str, Curve]:
     """Return the exact curves of a category by metric: I-AUROC, P-AUROC and AUPRO (up to the rate 0.3).
 
-    The area under each is the metric as ``compute_metrics`` gives it; a curve whose metric is undefined is left out.
-    P-AUROC's and AUPRO's have two points for each distinct score of a masked pixel; see ``Curve.thinned``.
+    The area under each is the metric of ``compute_metrics``; undefined metrics have no curve. Pixel curves have two
+    points for each distinct score of a masked pixel; see ``Curve.thinned``.
 
     Args:
         maps: anomaly maps (N, H, W), higher is more anomalous.
@@ -68,15 +67,15 @@ def category_curves(
         labels: (N,), True for anomalous images.
 
     Raises:
-        InputError: shapes or kinds that do not fit, or a NaN.
+        InputError: shapes or types do not fit, or a map contains NaN.
     """
     check_category(maps, masks, labels)
     images = rank_images(maps.max(axis=(1, 2)), labels)
     pixels = rank_pixels(list(maps), list(masks))
     curves = {}
-    if images.n_positives and images.n_negatives:
+    if images.has_both:
         curves["I-AUROC"] = _curve(images, images.positives_at / images.n_positives)
-    if pixels.n_positives and pixels.n_negatives:
+    if pixels.has_both:
         overlap = overlap_at_levels(pixels.levels, list(maps), list(masks))
         curves["P-AUROC"] = _curve(pixels, pixels.positives_at / pixels.n_positives)
         curves["AUPRO"] = _curve(pixels, overlap).until(PRO_LIMIT)
@@ -84,7 +83,7 @@ def category_curves(
 
 
 def _curve(ranking: Ranking, gains: Float[np.ndarray, " k"]) -> Curve:
-    """Return the line that goes right to each level and then up by its gain; a tie with negatives is a slope."""
+    """Return the line that goes right to the rate of each level and up by its gain; a tie is a slope."""
     reached = np.minimum(np.cumsum(gains[::-1]), 1.0)  # rounded shares can add up to more than 1
     height = np.concatenate([[0.0], reached])
     rates = np.stack([ranking.negatives_above[::-1], ranking.negatives_from[::-1]], axis=1) / ranking.n_negatives

@@ -1,6 +1,7 @@
-"""Single examples to look at: query, prompt, truth and map."""
+"""Segmented examples for figures: query, prompt, mask and map."""
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,11 @@ def draw_examples(
     A category without defective images has no example.
 
     Raises:
-        InputError: an image cannot be read, or the network is still in training mode.
+        InputError: an image cannot be read, or the network is in training mode.
     """
     check_evaluation_mode(model)
-    return [
-        example
-        for category in benchmark.categories
-        for example in _of_category(model, category, size=size, seed=seed, count=per_category)
-    ]
+    found = (_of_category(model, one, size=size, seed=seed, count=per_category) for one in benchmark.categories)
+    return list(chain.from_iterable(found))
 
 
 def _of_category(model: PromptedNetwork, category: Category, *, size: int, seed: int, count: int) -> list[Example]:

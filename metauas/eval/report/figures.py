@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from metauas.metrics.pro import PRO_LIMIT
 from metauas.plots import COLOURS, open_axes, picture_grid
 
 
@@ -17,7 +18,7 @@ def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:
     """Draw one metric of every method in every category, with the spread over prompts.
 
     Args:
-        table: as ``Evaluation.table`` returns it, rows (method, category), columns (metric, mean or std).
+        table: that of ``Evaluation.table``: rows (method, category), columns (metric, mean or std).
         metric: the metric to draw.
     """
     methods = list(dict.fromkeys(table.index.get_level_values(0)))
@@ -36,12 +37,12 @@ def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:
 
 
 def show_robustness(summary: pd.DataFrame, *, metric: Sequence[str] = ("I-AUROC", "P-AP")) -> Figure:
-    """Draw metrics against what is done to the prompt, a panel for each disturbance.
+    """Draw metrics against the level of each disturbance of the prompt, one panel per disturbance.
 
-    Bands and bars are one sample deviation over prompt seeds to each side; the vertical line is the prompt as it is.
+    Bands and bars are one sample deviation over prompt seeds to each side; the vertical line is the unchanged prompt.
 
     Args:
-        summary: as ``Robustness.summary`` returns it.
+        summary: that of ``Robustness.summary``.
         metric: the metrics to draw.
     """
     names = list(dict.fromkeys(summary["disturbance"]))
@@ -65,7 +66,7 @@ def _robustness_panel(axis: Axes, rows: pd.DataFrame, *, metrics: Sequence[str])
     for metric, colour in zip(metrics, COLOURS, strict=False):
         curve = rows[rows["metric"] == metric].sort_values("level")
         level, mean, std = (curve[name].to_numpy(dtype=float) for name in ("level", "mean", "std"))
-        if kind == "defective":  # two kinds of prompt, nothing between them
+        if kind == "defective":  # two kinds of prompts without levels between them
             axis.errorbar(level, mean, yerr=np.nan_to_num(std), fmt="o", ms=4, capsize=3, color=colour, label=metric)
         else:
             axis.plot(level, mean, "o-", ms=3, color=colour, label=metric)
@@ -82,7 +83,7 @@ def _robustness_panel(axis: Axes, rows: pd.DataFrame, *, metrics: Sequence[str])
 def show_curves(
     curves: Mapping[str, Mapping[str, Any]], *, metrics: Sequence[str] = ("I-AUROC", "P-AUROC", "AUPRO")
 ) -> Figure:
-    """Draw the curves of every category (``MapGatherer.curves``), a panel for each metric that is an area under one."""
+    """Draw the curves of every category (``MapGatherer.curves``), one panel per metric."""
     figure, axes = plt.subplots(1, len(metrics), squeeze=False, figsize=(3.4 * len(metrics), 3.2), layout="constrained")
     styles = [(colour, line) for line in ("-", "--", ":", "-.") for colour in COLOURS]
     for axis, metric in zip(axes[0], metrics, strict=True):
@@ -91,7 +92,7 @@ def show_curves(
                 curve = of_category[metric]
                 axis.plot(curve.x, curve.y, line, color=colour, lw=1.3, label=name)
         overlaps = metric == "AUPRO"
-        chance = 0.3 if overlaps else 1.0
+        chance = PRO_LIMIT if overlaps else 1.0
         axis.plot([0, chance], [0, chance], color="0.8", lw=0.8, zorder=0)
         axis.set(title=metric, xlabel="false-positive rate", ylim=(0, 1.02), xlim=(0, chance))
         axis.set_ylabel("mean overlap with the regions" if overlaps else "true-positive rate")
@@ -103,6 +104,6 @@ def show_curves(
 
 
 def show_gallery(cases: Sequence[Any], *, across: int = 1) -> Figure:
-    """Show gathered test images (``Case``): prompt, query with truth, map, and query with what was found."""
+    """Show gathered test images (``Case``): prompt, query with true mask, map, and query with predicted contours."""
     rows = [(case.title, [case.prompt, case.truth, case.map, case.found]) for case in cases]
     return picture_grid(rows, headings=("prompt", "query + truth", "anomaly map", "query + found"), across=across)

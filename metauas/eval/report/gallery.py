@@ -1,4 +1,4 @@
-"""Test images to look at, failures first, gathered while an evaluation runs."""
+"""A gallery of test images, failures first, gathered during an evaluation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,29 +25,28 @@ from metauas.plots import draw_contours
 from metauas.seeding import rng_for
 
 WORST, BEST, FIXED = 2, 1, 1
-#: Side of the pictures that are kept, pixels, so that hundreds of them fit into memory and into one page.
+#: Side of the pictures, pixels; hundreds of them fit into memory and into one page.
 SIDE = 192
-#: Cases that are kept of all categories together, and fixed ones: memory must not grow with a benchmark. Those of the
-#: field, with 3 to 30 categories, keep almost all.
+#: Largest numbers of cases and of fixed cases of all categories together, so that memory is bounded.
 MOST, MOST_FIXED = 100, 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One test image with what was found in it.
+    """One test image with its prediction.
 
     Attributes:
         category: its category.
-        defect: its kind, ``good`` if it has none.
+        defect: kind of defect, ``good`` without one.
         name: path of the image in the benchmark.
         label: True if it is anomalous.
-        error: how wrong its map is, in [0, 1] (see ``image_errors``).
+        error: error of its map, in [0, 1] (see ``image_errors``).
         score: maximum of its map.
-        threshold: that of the category's P-F1max; NaN without any mask, and then there is no contour.
-        fails: whether it was chosen as one of the worst, not of the best.
-        prompt: the first normal image that it was compared with.
+        threshold: that of the category's P-F1max; NaN without any mask, and then there are no contours.
+        fails: whether it is one of the worst images instead of the best.
+        prompt: the first normal image of its prompt.
         truth: the image with the outline of the true mask.
-        map: the map, as a share of the highest score in the category, in [0, 1].
+        map: the map divided by the highest score in the category, in [0, 1].
         found: the image with the contours of the map at the threshold.
     """
 
@@ -71,25 +70,23 @@ class Case:
 
 
 class MapGatherer:
-    """Gathers curves and cases from the maps of an evaluation: give it to ``evaluate`` as ``on_maps``.
+    """Gathers curves and cases from the maps of an evaluation; pass it to ``evaluate`` as ``on_maps``.
 
-    Only the maps of the first prompt seed count. Kept are the thinned curves, and of every category the pictures of its
-    worst and best images, at most ``SIDE`` pixels wide; of more than ``MOST`` in all, the largest failures and the best
-    stay. The prompts are chosen a second time, and for ``nearest`` and ``pool`` embedded a second time, which is a
-    small part of an evaluation.
+    Only the first prompt seed is used. Of more than ``MOST`` cases, the largest failures and the best cases are kept.
+    Prompts are chosen a second time, which is a small part of an evaluation.
 
     Args:
-        benchmark: what is evaluated.
+        benchmark: the benchmark of the evaluation.
         settings: those of the evaluation.
         embed: the network's ``embed``.
-        worst: images with the largest errors, of each category: so many good and so many defective ones.
-        best: defective images with the smallest errors, of each category.
-        fixed: defective images, of each category, that are the same whatever the network, the prompts and the seed.
+        worst: number of good and of defective images with the largest errors, per category.
+        best: number of defective images with the smallest errors, per category.
+        fixed: number of defective images per category that do not depend on network, prompts and seed.
 
     Attributes:
-        curves: those of each category, thinned, by metric (see ``category_curves``).
-        cases: the images so far.
-        fixed_cases: the fixed ones, to set evaluations beside each other.
+        curves: thinned curves of each category, by metric (see ``category_curves``).
+        cases: the worst and best images so far.
+        fixed_cases: the fixed ones, to compare evaluations.
 
     Raises:
         InputError: as ``create_strategy``.
@@ -113,7 +110,7 @@ class MapGatherer:
         self._size, self._worst, self._best, self._fixed = settings.size, worst, best, fixed
 
     def __call__(self, category: Category, seed: int, maps: Float[np.ndarray, "n h w"]) -> None:
-        """Take in the maps of all test images of a category, in their order."""
+        """Add the maps (N, H, W) of all test images of a category, in their order."""
         if category.name in self.curves:
             return
         queries = Queries(category, size=self._size)
@@ -126,20 +123,22 @@ class MapGatherer:
         failing = [i for kind in kinds for i in _largest(np.where(kind, errors, np.nan), count=self._worst)]
         best = _largest(np.where(queries.labels, -errors, np.nan), count=self._best)
         scale = float(maps.max()) or 1.0
-        for index in dict.fromkeys([*failing, *best]):
-            about = {"error": float(errors[index]), "threshold": threshold, "fails": index in failing}
-            self.cases.append(self._case(queries, index, prompts[index], maps[index], scale=scale, **about))
-        self.cases = _most_telling(self.cases, count=MOST)
-        for index in _fixed(category, count=min(self._fixed, MOST_FIXED - len(self.fixed_cases))):
-            about = {"error": float(errors[index]), "threshold": threshold, "fails": False}
-            self.fixed_cases.append(self._case(queries, index, prompts[index], maps[index], scale=scale, **about))
+
+        def case(index: int, *, fails: bool) -> Case:
+            about = {"error": float(errors[index]), "threshold": threshold, "fails": fails}
+            return self._case(queries, index, prompts[index], maps[index], scale=scale, **about)
+
+        chosen = [case(index, fails=index in failing) for index in dict.fromkeys([*failing, *best])]
+        self.cases = _most_telling([*self.cases, *chosen], count=MOST)
+        fixed = _fixed(category, count=min(self._fixed, MOST_FIXED - len(self.fixed_cases)))
+        self.fixed_cases += [case(index, fails=False) for index in fixed]
 
     def _case(
         self,
         queries: Queries,
         index: int,
         prompt: Prompt,
-        values: Float[np.ndarray, "h w"],
+        values: np.ndarray,
         *,
         scale: float,
         threshold: float,
@@ -164,7 +163,7 @@ class MapGatherer:
 
 
 def each_of(*takers: TakeMaps | None) -> TakeMaps:
-    """Return one ``on_maps`` that hands the maps to several, in their order; None is left out."""
+    """Return an ``on_maps`` that calls several ones in their order, without None."""
 
     def take(category: Category, seed: int, maps: np.ndarray) -> None:
         for taker in takers:
@@ -180,7 +179,7 @@ def failures_first(cases: Sequence[Case]) -> list[Case]:
 
 
 def _most_telling(cases: list[Case], *, count: int) -> list[Case]:
-    """Return at most ``count`` cases in their order: one fifth the best ones, the others those that fail most."""
+    """Return at most ``count`` cases in their order: up to a fifth are the best, the others the largest failures."""
     if len(cases) <= count:
         return cases
     failing = failures_first([case for case in cases if case.fails])
@@ -192,13 +191,11 @@ def _most_telling(cases: list[Case], *, count: int) -> list[Case]:
 def image_errors(
     maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n h w"], labels: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
-    """Return how wrong the map of each image of a category is, in [0, 1], 0 being best.
+    """Return the error (N,) of the map of each image of a category, in [0, 1].
 
-    - Where a mask marks pixels: 1 − average precision of the image's own pixels.
-    - Else by the image's score, the maximum of its map: the share of the images of the other kind (defective for a
-      good one) that it ranks wrongly against, a tie counting half. The mean over good images is 1 − I-AUROC.
-
-    NaN where there is no image of the other kind.
+    - With a mask: 1 − average precision of the image's pixels.
+    - Without a mask: the share of images of the other label that the image's score ranks wrongly against; ties count
+      half. The mean over good images is 1 − I-AUROC. NaN if there is no image of the other label.
     """
     scores = maps.max(axis=(1, 2))
     errors = np.full(len(maps), np.nan)
@@ -212,7 +209,7 @@ def image_errors(
 
 
 def pixel_threshold(maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n h w"]) -> float:
-    """Return the score at which pixels that score at least so high have the largest F1; NaN without any mask."""
+    """Return the threshold of P-F1max, at or above which pixels count as defective; NaN without any mask."""
     pixels = rank_pixels(list(maps), list(masks))
     if pixels.n_positives == 0:
         return float("nan")
@@ -223,7 +220,7 @@ def pixel_threshold(maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n
 def write_cases(cases: Sequence[Case], folder: str | Path) -> list[Path]:
     """Write prompt, outlined query and map of each case as PNG files, and return their folders.
 
-    A folder is named after the image; the map is 16-bit grey, a share of the highest score in its category.
+    A folder is named after the image; the map is 16-bit grey, divided by the highest score in the category.
     """
     return [_write_case(case, Path(folder)) for case in cases]
 
@@ -248,14 +245,14 @@ def _largest(values: Float[np.ndarray, " n"], *, count: int) -> list[int]:
 
 
 def _shown(image: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "s s 3"]:
-    """Return an image as bytes at ``SIDE``; small ones are enlarged, so that lines drawn into them stay thin."""
+    """Return an image as bytes at ``SIDE``; small images are enlarged, so that lines in them stay thin."""
     pixels = to_uint8(image)
     flag = cv2.INTER_AREA if pixels.shape[0] > SIDE else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=flag))
 
 
 def _contours(values: Float32[np.ndarray, "h w"], threshold: float, *, side: int) -> list[Contour]:
-    """Return the contours of what is at least the threshold, in the coordinates of a picture of another size."""
+    """Return the contours of values at or above the threshold, in a picture of ``side`` pixels."""
     if np.isnan(threshold):
         return []
     regions = find_regions(values, float(np.nextafter(threshold, -np.inf)))  # which are strictly above

@@ -1,4 +1,4 @@
-"""The maps of an evaluation on disk, arranged as the images that they are of."""
+"""The maps of an evaluation on disk, in the folders of their images."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,10 +16,10 @@ class MapWriter:
 
     Args:
         out: the folder; made when the first map is written.
-        benchmark: where the images lie.
+        benchmark: the benchmark of the evaluation.
 
     Raises:
-        InputError: two images differ in nothing but their suffix, so that their maps would collide.
+        InputError: two images differ in their suffix alone, so that their maps would have one name.
     """
 
     def __init__(self, out: str | Path, benchmark: Benchmark) -> None:
@@ -31,7 +31,7 @@ class MapWriter:
                 raise InputError(f"{count} images would have the map {name}; rename them, or do without maps")
 
     def __call__(self, category: Category, seed: int, maps: Float[np.ndarray, "n h w"]) -> None:
-        """Write the maps of all test images of a category, in their order."""
+        """Write the maps (N, H, W) of all test images of a category, in their order."""
         for sample, values in zip(category.test, maps, strict=True):
             write_map(self._out / f"seed-{seed}" / self._name(sample), values)
 

@@ -1,4 +1,4 @@
-"""The paper's published results, and an evaluation beside them."""
+"""The paper's published results, and their comparison with an evaluation."""
 
 from collections.abc import Collection
 from functools import cache
@@ -15,9 +15,9 @@ from metauas.eval.benchmarks.layouts.samples import MEAN
 from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.metrics import METRICS
 
-#: The columns' names in ``beside_paper``.
+#: Name of the paper's columns in ``beside_paper``.
 PAPER = "paper"
-_LAYOUTS = ("mvtec", "visa", "goods")  # of what was published; VisA may also be arranged as MVTec AD
+_LAYOUTS = ("mvtec", "visa", "goods")  # of the paper's benchmarks; VisA may also have the layout mvtec
 #: The paper's variants: one prompt at random, and (★) the one most similar to each query.
 RANDOM_PROMPT, MATCHED_PROMPT = "MetaUAS", "MetaUAS★"
 
@@ -29,20 +29,18 @@ def _published() -> pd.DataFrame:
 
 
 def paper_results(dataset: str) -> pd.DataFrame:
-    """Return what the paper and its author published for MetaUAS, MetaUAS★ and MetaUAS★+ on a benchmark.
+    """Return the published results of MetaUAS, MetaUAS★ and MetaUAS★+ on a benchmark.
 
     Rows are (method, category), ``mean`` last; columns (metric, ``mean`` or ``std``), percent. The deviation is over
-    prompt seeds, NaN where the prompt is not random. The values are by the author's evaluation script, which differs
-    from the exact definitions (see ``compute_metrics_official``).
+    prompt seeds, NaN if the prompt is not random. Metrics are those of the author's script, which differ from the exact
+    definitions (see ``compute_metrics_official``).
 
     Source: Gao, NeurIPS 2024, arXiv 2505.09265, Table 1 (rows ``mean``) and the per-category tables.
 
     Raises:
-        InputError: nothing was published for this benchmark; names those for which there is something.
+        InputError: there are no published results for this benchmark; names the benchmarks that have some.
     """
-    published = _published()
-    check_choice(name="dataset", value=dataset, choices=published["dataset"].unique())
-    rows = published[published["dataset"] == dataset].set_index(["method", "category"])
+    rows = _rows_of(dataset).set_index(["method", "category"])
     parts = {metric: rows[metric].str.split("±", expand=True).reindex(columns=[0, 1]) for metric in METRICS}
     cells = {(metric, name): part[i] for metric, part in parts.items() for i, name in enumerate(("mean", "std"))}
     return pd.DataFrame(cells).astype(float)
@@ -54,16 +52,19 @@ def paper_size(dataset: str) -> int:
     Raises:
         InputError: as ``paper_results``.
     """
+    return int(_rows_of(dataset)["size"].iloc[0])
+
+
+def _rows_of(dataset: str) -> pd.DataFrame:
     published = _published()
     check_choice(name="dataset", value=dataset, choices=published["dataset"].unique())
-    return int(published.loc[published["dataset"] == dataset, "size"].iloc[0])
+    return published[published["dataset"] == dataset]
 
 
 def find_dataset(benchmark: Benchmark) -> str | None:
-    """Return which of the paper's benchmarks this is, by the names of its categories; None if it is none of them.
+    """Return the name of the benchmark in the paper, by its categories and layout; None if it is not in the paper.
 
-    All categories in the folder count, not only those opened: Miniature has a ``bottle``, too, and is no MVTec AD. So
-    does the layout: Real-IAD has a ``toothbrush``, and a folder of your own may have anything.
+    All categories in the folder count, not only those opened: Miniature has a ``bottle``, too, and is not MVTec AD.
     """
     if benchmark.layout not in _LAYOUTS:
         return None
@@ -80,20 +81,19 @@ def _category_folders(benchmark: Benchmark) -> set[str]:
 
 
 def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | None = None) -> pd.DataFrame:
-    """Lay an evaluation out beside the paper's results.
+    """Return a table of an evaluation, under its main condition, and of the paper's results.
 
     Rows are the categories and their mean; columns (metric, ``ours exact``, ``ours official`` if evaluated and
-    ``paper`` if there is a dataset), percent, means over prompt seeds. The paper's mean is over the same categories:
-    that of Table 1 if all were evaluated, else that of the rows shown.
+    ``paper`` if there is a dataset), percent, means over prompt seeds. The paper's mean is that of Table 1 if all
+    categories were evaluated, else that of the rows shown.
 
     Args:
-        evaluation: ours, under its main condition.
-        dataset: which of the paper's benchmarks it is of (see ``find_dataset``), or None.
-        method: the paper's row to compare with, by default MetaUAS★ for the prompts ``nearest`` and ``pool``, else
-            MetaUAS.
+        evaluation: the evaluation.
+        dataset: name of the benchmark in the paper (see ``find_dataset``), or None.
+        method: the paper's method, by default MetaUAS★ for the prompts ``nearest`` and ``pool``, else MetaUAS.
 
     Raises:
-        InputError: nothing was published for this dataset or method.
+        InputError: there are no published results for this dataset or method.
     """
     definitions = [name for name in (EXACT, OFFICIAL) if name in evaluation.definitions()]
     ours = {name: evaluation.table(definition=name).loc[evaluation.network] for name in definitions}
@@ -105,7 +105,7 @@ def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | N
 
 
 def paper_method(evaluation: Evaluation) -> str:
-    """Return the paper's name for the way in which the evaluation's prompts were chosen."""
+    """Return the paper's name of the method with the evaluation's prompts."""
     return MATCHED_PROMPT if evaluation.settings.prompt in ("nearest", "pool") else RANDOM_PROMPT
 
 
@@ -113,7 +113,7 @@ def _paper_rows(dataset: str, method: str, *, categories: Collection[str]) -> pd
     results = paper_results(dataset)
     check_choice(name="method", value=method, choices=results.index.get_level_values("method").unique())
     shown = _means(results.loc[method]).reindex([*categories, MEAN])
-    # of all methods: where one lacks a category, its mean in Table 1 is of all the same
+    # categories of all methods: if one method lacks a category, its mean in Table 1 still covers all
     if {*categories, MEAN} != set(results.index.get_level_values("category")):
         shown.loc[MEAN] = shown.drop(index=MEAN).mean()
     return shown

@@ -1,7 +1,4 @@
-"""Benchmarks on disk: which file is a normal image, which is a test image and where its mask is.
-
-One reader a layout, by name in ``LAYOUTS``; all return the same :class:`Benchmark`.
-"""
+"""Readers of benchmarks on disk, one per layout, by name in ``LAYOUTS``; all return a :class:`Benchmark`."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -42,10 +39,10 @@ _LISTERS: dict[str, Callable[[Path, Sequence[str] | None, Problems], list[Catego
 def list_benchmark(
     root: str | Path, categories: Sequence[str] | None = None, *, layout: str
 ) -> tuple[Benchmark, Problems]:
-    """List a benchmark, reading only the headers of its images, beside all that is wrong with it.
+    """List a benchmark and its problems; only the headers of images are read.
 
     Raises:
-        InputError: if the layout is not known, or the root cannot be one of that layout at all.
+        InputError: the layout is unknown, or the root cannot be read in it at all.
     """
     lister = _LISTERS[check_choice(name="layout", value=layout, choices=_LISTERS)]
     folder = require_folder(root, hint="give the folder that holds the category folders")
@@ -60,18 +57,17 @@ def list_benchmark(
 
 
 def read_benchmark(root: str | Path, categories: Sequence[str] | None = None, *, layout: str) -> Benchmark:
-    """List a benchmark and check all of it, reading only the headers of its images.
+    """List a benchmark and check all of it; only the headers of images are read.
 
     Args:
-        root: the folder that holds the category folders; for layout ``folder`` also one category itself.
-        categories: the names wanted, by default all that are found.
-        layout: one of ``LAYOUTS``.
+        root: the folder that holds the category folders; with layout ``folder`` also a single category.
+        categories: names of categories, by default all.
+        layout: one of ``LAYOUTS``; ``folder`` allows categories without any mask.
 
     Raises:
-        InputError: one error with everything that is wrong: no root, no or an unknown category, a category
-            without normal or test images, a missing file, an unreadable header, an anomalous image without a
-            mask or with one of another shape, an entry of a list that is repeated or leads out of the root.
-            Layout ``folder`` allows a category without any mask.
+        InputError: one error with all problems: a missing root or category, a category without normal or test images,
+            a missing or unreadable file, an anomalous image without a mask or with one of another aspect ratio, an
+            entry of a list that is repeated or leads out of the root.
     """
     benchmark, problems = list_benchmark(root, categories, layout=layout)
     if problems:
@@ -86,7 +82,7 @@ def read_benchmark(root: str | Path, categories: Sequence[str] | None = None, *,
 
 
 def _other_layout(root: Path, layout: str) -> str:
-    """Return a hint if ``root`` has the marks of another layout, else an empty string."""
+    """Return a hint if ``root`` looks like another layout, else an empty string."""
     marks = {
         "visa": SPLIT,
         "real-iad": "realiad_jsons",
@@ -100,7 +96,7 @@ def _other_layout(root: Path, layout: str) -> str:
     return "" if seen == alike else f" (it looks like the layout {seen!r})"
 
 
-#: Readers by the name of their layout: root and, optionally, names of categories in, :class:`Benchmark` out.
+#: Readers by layout, called with the root and, optionally, names of categories.
 LAYOUTS: dict[str, Callable[..., Benchmark]] = {name: partial(read_benchmark, layout=name) for name in _LISTERS}
 
 

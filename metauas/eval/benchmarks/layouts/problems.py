@@ -1,4 +1,4 @@
-"""What is wrong with a benchmark on disk, collected so that one run shows all that has to be mended."""
+"""Problems of a benchmark on disk, collected so that one error lists all of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PROBLEMS_SHOWN = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend: in words, with the file and the category that it concerns, if any."""
+    """One problem: its text, with the category and file that it concerns, if any."""
 
     text: str
     category: str | None = None
@@ -22,7 +22,7 @@ class Problem:
 
 
 class Problems(list[Problem]):
-    """A list of problems that knows how to grow and how to be read."""
+    """A list of problems; its text shows the first ``PROBLEMS_SHOWN``."""
 
     def add(self, text: str, *, category: str | None = None, path: Path | None = None) -> None:
         """Append a problem."""
@@ -34,10 +34,14 @@ class Problems(list[Problem]):
         return "\n".join(f"  - {line}" for line in [*(p.text for p in self[:PROBLEMS_SHOWN]), *more])
 
 
+#: ``Problems.add`` with the category filled in: takes a text and, as a keyword, the path of the file.
+AddProblem = Callable[..., None]
+
+
 def known_names(categories: Sequence[str] | None, found: list[str], problems: Problems) -> list[str]:
-    """Return the categories asked for that are there, each once and in that order; by default all that are there."""
+    """Return the existing ones of the categories asked for, each once and in that order; by default all that exist."""
     if MEAN in found:
-        problems.add(f"a category is called {MEAN!r}, as the mean over categories is in every table; rename its folder")
+        problems.add(f"a category is called {MEAN!r}, as the mean over categories in all tables; rename its folder")
     if categories is None:
         return found
     wanted = [categories] if isinstance(categories, str) else list(dict.fromkeys(categories))
@@ -50,40 +54,39 @@ def known_names(categories: Sequence[str] | None, found: list[str], problems: Pr
     return [name for name in wanted if name in found]
 
 
-def check_image(path: Path, problems: Problems, *, category: str) -> tuple[int, int] | None:
-    """Return the size of an image as ``upright_size`` does; one that is missing or no image is a problem and None."""
+def check_image(path: Path, add: AddProblem) -> tuple[int, int] | None:
+    """Return the size (width, height) of an image; a missing file, or one that is no image, is a problem and None."""
     if not is_there(path, Path.is_file):
-        problems.add(f"{path} is missing", category=category, path=path)
+        add(f"{path} is missing", path=path)
         return None
     try:
         return upright_size(path)
     except InputError as error:
-        problems.add(str(error), category=category, path=path)
+        add(str(error), path=path)
         return None
 
 
 def is_there(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Return what ``kind``, such as ``Path.is_dir``, says of a path; False where nobody can tell."""
+    """Return ``kind(path)``, such as ``Path.is_dir``; False if the system cannot tell."""
     try:
         return kind(path)
-    except OSError:  # of a name too long for any file, which a list may hold, or a folder that may not be entered
+    except OSError:  # a name from a list that is too long for any file, or a folder without the right to enter
         return False
 
 
-def check_mask(mask: Path, image: Path, problems: Problems, *, category: str, size: tuple[int, int] | None) -> None:
-    """Check that a mask, a file or a folder of several, can be read and covers an image of ``size``.
+def check_mask(mask: Path, image: Path, add: AddProblem, *, size: tuple[int, int] | None) -> None:
+    """Check that a mask, a file or a folder of several, can be read and has the aspect ratio of its image.
 
-    Another number of pixels is no problem, since both are resized; another shape would shift the mask.
+    Another resolution is no problem, since both are resized.
     """
     files = list_images(mask) if is_there(mask, Path.is_dir) else [mask]
     if not files:
-        problems.add(f"{mask} holds no mask; it belongs to {image}", category=category, path=mask)
+        add(f"{mask} holds no mask; it belongs to {image}", path=mask)
     for path in files:
-        found = check_image(path, problems, category=category)
+        found = check_image(path, add)
         if found and size and not same_shape(found, size):
             is_, should_be = (f"{width}×{height}" for width, height in (found, size))
-            text = f"{path} is {is_} pixels, its image {image} {should_be}; mend one of them"
-            problems.add(text, category=category, path=path)
+            add(f"{path} is {is_} pixels, its image {image} {should_be}; mend one of them", path=path)
 
 
 def same_shape(first: tuple[int, int], second: tuple[int, int]) -> bool:

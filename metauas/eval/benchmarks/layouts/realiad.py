@@ -1,16 +1,15 @@
-"""Real-IAD as it is downloaded, by its lists for training on normal images of all views.
+"""Real-IAD as downloaded, by its lists for training on normal images of all views.
 
     root/realiad_1024/<category>/{OK,NG}/...      (or realiad_512, realiad_256)
     root/realiad_jsons/<category>.json            (or realiad_jsons/realiad_jsons/<category>.json)
 
 A list is ``{"meta": {"prefix", "normal_class"}, "train": [...], "test": [...]}`` with entries ``category``,
-``anomaly_class``, ``image_path`` and ``mask_path``, relative to the folder of the images and the prefix. Every view
-has its own label: a view of a defective object that does not show the defect is normal.
+``anomaly_class``, ``image_path`` and ``mask_path``, relative to the folder of the images and the prefix. Each view has
+its own label: a view that does not show the defect is normal.
 
 Source: Wang et al., Real-IAD, CVPR 2024.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from metauas.errors import InputError
 from metauas.eval.benchmarks.layouts.listed import Entry, category_from
 from metauas.eval.benchmarks.layouts.problems import Problems, known_names
 from metauas.eval.benchmarks.layouts.samples import GOOD, Category
-from metauas.files import require_file
+from metauas.files import read_json
 from metauas.files.listing import files_in
 
 IMAGES = ("realiad_1024", "realiad_512", "realiad_256")
@@ -58,25 +57,20 @@ class _List(BaseModel):
 
 
 def list_realiad(root: Path, categories: Sequence[str] | None, problems: Problems) -> list[Category]:
-    """List the categories that have a list and are asked for, and add to ``problems`` what is wrong with them.
+    """List the categories asked for, by their lists, and add their problems to ``problems``.
 
     Raises:
-        InputError: if there are no lists or images, or a list cannot be read or has another form, naming the file.
+        InputError: there are no lists or no images, or a list cannot be read or has another form; names the file.
     """
-    images = _first_folder(root, [Path(name) for name in IMAGES], what="images")
+    images = next((root / name for name in IMAGES if (root / name).is_dir()), None)
+    if images is None:
+        raise InputError(f"{root} holds no images; expected the folder {' or '.join(IMAGES)}")
     folders = [root / folder for folder in LISTS if (root / folder).is_dir()]
     files = {path.stem: path for folder in folders for path in files_in(folder, suffixes=(".json",))}
     if not files:
         raise InputError(f"{root / LISTS[0]} holds no list of a category; unpack realiad_jsons.zip there")
     names = known_names(categories, sorted(files), problems)
     return [category_from(name, images, _entries(files[name], problems), problems) for name in names]
-
-
-def _first_folder(root: Path, names: Sequence[Path], *, what: str) -> Path:
-    found = next((root / name for name in names if (root / name).is_dir()), None)
-    if found is None:
-        raise InputError(f"{root} holds no {what}; expected the folder {' or '.join(map(str, names))}")
-    return found
 
 
 def _entries(path: Path, problems: Problems) -> list[Entry]:
@@ -86,34 +80,27 @@ def _entries(path: Path, problems: Problems) -> list[Entry]:
         for number, image in enumerate(images):
             place = f"{path} {split}[{number}]"
             if image.category != path.stem:
-                text = f"{place} is of category {image.category!r}, in the list of {path.stem!r}"
-                problems.add(text, category=path.stem)
+                wrong = f"{place} is of category {image.category!r}, in the list of {path.stem!r}"
+                problems.add(wrong, category=path.stem)
             entries.append(_entry(place, image, content.meta, train=split == "train"))
     return entries
 
 
 def _entry(place: str, image: _Image, meta: _Meta, *, train: bool) -> Entry:
     normal = image.anomaly_class.casefold() == meta.normal_class.casefold()
-    mask = meta.prefix + image.mask_path if image.mask_path else ""
     return Entry(
         place=place,
         train=train,
         defect=GOOD if normal else DEFECTS.get(image.anomaly_class, image.anomaly_class),
         image=meta.prefix + image.image_path,
-        mask=mask,
+        mask=meta.prefix + image.mask_path if image.mask_path else "",
     )
 
 
 def _read_list(path: Path) -> _List:
     try:
-        return _List.model_validate(json.loads(require_file(path).read_text(encoding="utf-8-sig")))
+        return _List.model_validate(read_json(path))
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         more = f"; and {len(wrong) - ERRORS_SHOWN} more" if len(wrong) > ERRORS_SHOWN else ""
         raise InputError(f"{path} is no list of Real-IAD: {'; '.join(wrong[:ERRORS_SHOWN])}{more}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error}); download it again") from error
-    except (ValueError, RecursionError) as error:  # not JSON, a number of thousands of digits, brackets without end
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not valid JSON: {error}") from error

@@ -1,4 +1,4 @@
-"""What a benchmark is made of, whatever its layout on disk."""
+"""Benchmark, category and test image, independent of the layout on disk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from metauas.files.listing import LeftOut
 
 ResizeMask = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
-#: Name of the kind of test image that has no defect, in every layout.
+#: Name of the kind of test images without a defect, in every layout.
 GOOD = "good"
-#: What no category may be called: the mean over categories stands among them under this name.
+#: Name of the mean over categories in tables, so that no category may have it.
 MEAN = "mean"
 
 
@@ -45,8 +45,8 @@ class Category:
         name: of its folder, or in the lists.
         train_good: its normal images, from which prompts are taken.
         test: its test images.
-        folder: where all its files are, if that is known.
-        notes: what was understood though it is not written as usual, as the ends of sentences about the category.
+        folder: where all its files are, if known.
+        notes: what was read though it is unusual, one sentence each.
     """
 
     name: str
@@ -64,8 +64,8 @@ class Benchmark:
         name: of the root.
         root: the folder.
         categories: in the order asked for, else sorted by name.
-        layout: how they were read.
-        left_out: pictures under the root that are not used, each with the reason.
+        layout: its name in ``LAYOUTS``.
+        left_out: unused pictures under the root, each with the reason.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Benchmark:
 
 
 def mask_files(sample: Sample) -> list[Path]:
-    """Return the files that make up the mask of a sample, none if it has no mask."""
+    """Return the mask files of a sample, none if it has no mask."""
     if sample.mask_path is None:
         return []
     return list_images(sample.mask_path) if sample.mask_path.is_dir() else [sample.mask_path]
@@ -86,18 +86,16 @@ def load_sample(sample: Sample, size: int) -> tuple[Float[Tensor, "3 size size"]
     """Read the image, float32 in [0, 1], and the mask of a sample (``load_mask``), both resized to ``size`` × ``size``.
 
     Raises:
-        InputError: naming the file that cannot be read, or a sample whose masks have vanished.
+        InputError: a file cannot be read, or masks have vanished; names the file.
     """
     return stack_images([sample.path], size=size)[0], load_mask(sample, size)
 
 
 def load_mask(sample: Sample, size: int, *, resize: ResizeMask = resize_mask) -> Bool[np.ndarray, "size size"]:
-    """Read the mask of a sample, resized to ``size`` × ``size``.
-
-    Several masks are united; without any, the mask is empty.
+    """Read the mask of a sample, resized to ``size`` × ``size``: the union of its files, empty without any.
 
     Raises:
-        InputError: naming the file that cannot be read, or a sample whose masks have vanished.
+        InputError: a file cannot be read, or masks have vanished; names the file.
     """
     mask = np.zeros((size, size), dtype=bool)
     files = mask_files(sample)

@@ -1,4 +1,4 @@
-"""Pictures under a benchmark's root that no layout takes, found by their content."""
+"""Pictures under a benchmark's root that no layout reads, found by their content."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -11,15 +11,14 @@ from metauas.files.listing import NOT_READ, LeftOut, entries, is_folder, is_pict
 from metauas.files.masks import judge_mask
 
 MASK_FOLDERS = {"ground_truth", "masks"}
-#: What a folder of results holds, which people may write into a benchmark's root.
+#: Files that mark a folder of results, which users may write into a benchmark's root.
 RESULTS = ("metrics.json", "results.json", "scores.csv")
 
 
 def left_out_of(benchmark: Benchmark, *, whole: bool) -> tuple[LeftOut, ...]:
-    """Return the pictures that are not used: of each category and, of a ``whole`` benchmark, in no category's folder.
+    """Return the unused pictures of each category and, for a ``whole`` benchmark, those outside category folders.
 
-    MVTec LOCO AD's folder ``validation`` is ignored on purpose, as prompts leave it alone; so are empty masks of normal
-    images.
+    MVTec LOCO AD's folder ``validation`` and empty masks of normal images are ignored on purpose.
     """
     found = [item for category in benchmark.categories for item in _of_category(category)]
     return (*found, *(_strays(benchmark) if whole else ()))
@@ -48,7 +47,7 @@ def _reason(path: Path, folder: Path, used: Collection[Path]) -> str | None:
 
 
 def _of_mask(path: Path) -> str | None:
-    """Empty masks of normal images, which some tools write, are ignored on purpose."""
+    """Return why a mask is unused; None for an empty mask of a normal image, which some tools write."""
     if path.parent.name.casefold() not in GOOD_NAMES:
         return "is a mask without an image"
     try:
