@@ -20,8 +20,8 @@ from metauas.errors import InputError
 from metauas.eval import BASELINES, DISTURBANCES, LAYOUTS, PROMPTS, EvalSettings
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.files import read_json
-from metauas.files.images import write_png
-from metauas.model import create_model, load_checkpoint, save_checkpoint
+from metauas.files.images import read_image, to_tensor, write_png
+from metauas.model import TiledNetwork, create_model, load_checkpoint, save_checkpoint
 from metauas.model.weights.official import official_name
 from metauas.seeding import rng_for
 from metauas.synthesis import PRESETS
@@ -130,6 +130,21 @@ def test_a_threshold_gives_verdicts_without_a_calibration(images, checkpoint, tm
     assert read_json(tmp_path / "maps" / "results.json")["calibration"] is None
     result = run("segment", images["query"], *options, "--threshold", 0.5, "--scores-only")
     assert "give one of them" in str(result.exception)
+
+
+def test_tiles_see_images_of_their_own_size_and_have_their_own_calibration(images, normals, own_checkpoint, tmp_path):
+    options = ("--prompt", images["normal"], "--checkpoint", own_checkpoint, "--size", 32, "--single-pass")
+    assert run("calibrate", *normals, *options, "--rate", 0.25, "--tiles").exit_code == 0
+    result = run("segment", images["query"], *options, "--tiles", "--out", tmp_path / "maps")
+    assert result.exit_code == 0, result.exception
+    network = TiledNetwork(load_checkpoint(own_checkpoint), side=32)
+    query, prompt = (to_tensor(read_image(images[name]))[None] for name in ("query", "normal"))
+    score = network.segment(query, prompt).max()
+    written = read_json(tmp_path / "maps" / "results.json")
+    assert written["tiles"]
+    assert written["images"][0]["score"] == pytest.approx(score.item(), abs=1e-6)
+    refused = run("segment", images["query"], *options, "--out", tmp_path / "untiled")
+    assert "other weights, scales or tiles" in str(refused.exception)
 
 
 def test_a_calibration_for_something_else_is_refused_and_can_be_passed_over(images, normals, own_checkpoint, tmp_path):

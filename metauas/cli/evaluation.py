@@ -57,6 +57,9 @@ def evaluate(
     plus: Annotated[
         str, typer.Option(help="Also evaluate MetaUAS★+ with features of its own encoder (encoder) or of CLIP (clip).")
     ] = "none",
+    tiles: Annotated[
+        int | None, typer.Option(min=32, help="Also evaluate overlapping tiles of this side, pixels, at --size.")
+    ] = None,
     official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -73,7 +76,13 @@ def evaluate(
     from metauas.model import load_checkpoint
 
     given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds")}
-    given |= {"size": size, "queries_at_once": queries_at_once, "average_scales": average_scales, "plus": plus}
+    given |= {
+        "size": size,
+        "queries_at_once": queries_at_once,
+        "average_scales": average_scales,
+        "plus": plus,
+        "tiles": tiles,
+    }
     settings = EvalSettings.parse(given, origin="evaluation settings")
     place = choose_device(device)
     check_out(out)

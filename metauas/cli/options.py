@@ -32,6 +32,10 @@ NormalImages = Annotated[
 SinglePass = Annotated[
     bool, typer.Option("--single-pass", help="One forward pass at --size, in place of the mean over three image sizes.")
 ]
+Tiles = Annotated[
+    bool,
+    typer.Option("--tiles", help="See images at their own resolution, in overlapping tiles of --size pixels."),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
 Out = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metauas.cli.options import CHECKPOINT, Checkpoint, Device, NormalImages, Out, SinglePass, Size, cli
+from metauas.cli.options import CHECKPOINT, Checkpoint, Device, NormalImages, Out, SinglePass, Size, Tiles, cli
 from metauas.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-    from metauas.model import MetaUAS, ScaleAverage
+    from metauas.eval.images.calibration import Network
 
 
 @cli.command(epilog="Example: metauas segment --prompt normal.png part1.png part2.png --out maps")
@@ -30,6 +30,7 @@ def segment(
     ] = None,
     scores_only: Annotated[bool, typer.Option("--scores-only", help="Give no verdicts.")] = False,
     single_pass: SinglePass = False,
+    tiles: Tiles = False,
     device: Device = "auto",
 ) -> None:
     """Segment images with one normal image: write a heat-map overlay for each and print its score.
@@ -50,17 +51,18 @@ def segment(
         read_image(path)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
-    model = _load_network(checkpoint, place, single_pass=single_pass)
+    model = _load_network(checkpoint, place, single_pass=single_pass, tiles=size if tiles else None)
     if found is not None:
         found.check_fit(model, prompts=prompt, size=size)
         threshold = found.threshold
     results = []
-    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold):
+    seen_at = None if tiles else size
+    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=seen_at, threshold=threshold):
         columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
         print("  ".join(filter(None, columns)))
         results.append(result)
     if threshold is not None:
-        about = {"prompts": list(map(str, prompt)), "size": size, "threshold": threshold}
+        about = {"prompts": list(map(str, prompt)), "size": size, "tiles": tiles, "threshold": threshold}
         write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
 
 
@@ -78,6 +80,7 @@ def calibrate(
     size: Size = 256,
     out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
     single_pass: SinglePass = False,
+    tiles: Tiles = False,
     device: Device = "auto",
 ) -> None:
     """Find the threshold of a false-positive rate from normal images alone; `segment` then gives verdicts."""
@@ -87,7 +90,7 @@ def calibrate(
 
     images, place = find_queries(normal), choose_device(device)
     calibration.check_enough(len(images), rate)
-    model = _load_network(checkpoint, place, single_pass=single_pass)
+    model = _load_network(checkpoint, place, single_pass=single_pass, tiles=size if tiles else None)
     found = calibration.calibrate(model, prompts=prompt, normal=images, false_positive_rate=rate, size=size)
     for path in found.left_out:
         print(f"left out: {path}, a copy of a prompt or of another image", file=sys.stderr)
@@ -98,9 +101,10 @@ def calibrate(
     print(f"calibration: {calibration.write_calibration(out or calibration.calibration_file(checkpoint), found)}")
 
 
-def _load_network(checkpoint: str, place: "torch.device", *, single_pass: bool) -> "MetaUAS | ScaleAverage":
-    """Load the network that segments files: its mean over three image sizes, or with ``single_pass`` itself."""
-    from metauas.model import ScaleAverage, load_checkpoint
+def _load_network(checkpoint: str, place: "torch.device", *, single_pass: bool, tiles: int | None) -> "Network":
+    """Load the network that segments files: its mean over three image sizes, perhaps in tiles of ``tiles`` pixels."""
+    from metauas.model import ScaleAverage, TiledNetwork, load_checkpoint
 
     network = load_checkpoint(checkpoint).to(place)
-    return network if single_pass else ScaleAverage(network)
+    whole = network if single_pass else ScaleAverage(network)
+    return TiledNetwork(whole, side=tiles) if tiles else whole

@@ -34,6 +34,8 @@ class EvalSettings(Settings):
         average_scales: also evaluate the mean over several image sizes (``ScaleAverage``).
         plus: also evaluate MetaUAS★+, with the visual similarity of the network's own encoder (``encoder``) or, as in
             the paper, of CLIP (``clip``).
+        tiles: also evaluate the network in overlapping tiles of this side, pixels (``TiledNetwork``), which sees images
+            at ``size`` pixels as they are; None does not.
         queries_at_once: queries per batch.
     """
 
@@ -45,6 +47,7 @@ class EvalSettings(Settings):
     rotations: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
     average_scales: bool = False
     plus: Literal["none", "encoder", "clip"] = "none"
+    tiles: Annotated[int, Field(ge=32)] | None = None
     queries_at_once: Annotated[int, Field(ge=1)] = 16
 
     @field_validator("seeds")

@@ -1,11 +1,11 @@
 """Variants of a network, each with a row of its own in the tables."""
 
 from metauas.eval.settings import EvalSettings
-from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, with_plus
+from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, TiledNetwork, with_plus
 
 
-def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | MetaUASPlus]:
-    """Return the variants that an evaluation asks for: the mean over several sizes, and MetaUAS★+.
+def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | MetaUASPlus | TiledNetwork]:
+    """Return the variants that an evaluation asks for: the mean over several sizes, MetaUAS★+, and tiles.
 
     Raises:
         InputError: the network's encoder has no stage that ★+ compares.
@@ -13,4 +13,5 @@ def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | M
     """
     averaged = [ScaleAverage(model)] if settings.average_scales else []
     plus = [with_plus(model, settings.plus)] if settings.plus != "none" else []
-    return [*averaged, *plus]
+    tiled = [TiledNetwork(model, side=settings.tiles)] if settings.tiles else []
+    return [*averaged, *plus, *tiled]

@@ -22,7 +22,7 @@ from metauas.errors import InputError
 from metauas.eval.images.files import segment_each
 from metauas.files import read_json, write_json
 from metauas.files.images import read_image
-from metauas.model import MetaUAS, ScaleAverage
+from metauas.model import MetaUAS, ScaleAverage, TiledNetwork
 from metauas.progress import tqdm
 from metauas.settings import Settings
 
@@ -33,6 +33,7 @@ _RECALIBRATE = "run `metauas calibrate` again, or give a threshold"
 _IRRELEVANT = {"preset", "encoder_weights", "freeze_encoder"}
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Network = MetaUAS | ScaleAverage | TiledNetwork
 
 
 class Calibration(Settings):
@@ -45,7 +46,7 @@ class Calibration(Settings):
         interval: 95 % interval of the false-positive rate of this threshold.
         images: number of normal images used.
         left_out: normal images not used, since they repeat a prompt or another image.
-        size: side to which images were resized for the network, pixels.
+        size: side to which images were resized for the network, or that of the tiles, pixels.
         prompts: the normal images used as prompts.
         prompts_digest: SHA-256 of the prompts' pixels, in any order.
         weights_digest: SHA-256 of the network's configuration and weights.
@@ -61,7 +62,7 @@ class Calibration(Settings):
     prompts_digest: str
     weights_digest: str
 
-    def check_fit(self, model: MetaUAS | ScaleAverage, *, prompts: Sequence[str | Path], size: int) -> None:
+    def check_fit(self, model: Network, *, prompts: Sequence[str | Path], size: int) -> None:
         """Check that the calibration is valid for a network, prompts and size.
 
         Raises:
@@ -74,11 +75,11 @@ class Calibration(Settings):
             own, given = (", ".join(map(str, paths)) for paths in (self.prompts, prompts))
             raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_RECALIBRATE}")
         if network_digest(model) != self.weights_digest:
-            raise InputError(f"the calibration is for other weights or scales than the network's; {_RECALIBRATE}")
+            raise InputError(f"the calibration is for other weights, scales or tiles; {_RECALIBRATE}")
 
 
 def calibrate(
-    model: MetaUAS | ScaleAverage,
+    model: Network,
     *,
     prompts: Sequence[str | Path],
     normal: Sequence[str | Path],
@@ -95,7 +96,7 @@ def calibrate(
         normal: other normal images, not used in training. Repetitions of a prompt or of another image, by their
             pixels, are left out.
         false_positive_rate: share of normal images that may be called defective, in (0, 1).
-        size: side to which images are resized for the network, pixels.
+        size: side to which images are resized for the network, pixels; not used by a ``TiledNetwork``.
 
     Raises:
         InputError: a file cannot be read, or the rate is invalid or too low for the number of images.
@@ -103,7 +104,9 @@ def calibrate(
     check_rate(false_positive_rate)
     kept, left_out = distinct_images(prompts, normal)
     check_enough(len(kept), false_positive_rate)
-    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=size))
+    size = model.side if isinstance(model, TiledNetwork) else size
+    seen_at = None if isinstance(model, TiledNetwork) else size
+    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=seen_at))
     bar = tqdm(maps, total=len(kept), desc="calibrating", unit="image", delay=1)
     scores = np.array([anomaly_map.max() for anomaly_map in bar])
     return Calibration(
@@ -218,11 +221,12 @@ def image_digest(path: str | Path) -> str:
     return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def network_digest(network: MetaUAS | ScaleAverage) -> str:
-    """Return the SHA-256 of everything that determines a map: configuration, weights and scales."""
-    scales, model = (network.scales, network.model) if isinstance(network, ScaleAverage) else ((1.0,), network)
-    config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True) | {"scales": scales}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+def network_digest(network: Network) -> str:
+    """Return the SHA-256 of everything that determines a map: configuration, weights, scales and tiles."""
+    tiles, whole = ({"tiles": network.side}, network.model) if isinstance(network, TiledNetwork) else ({}, network)
+    scales, model = (whole.scales, whole.model) if isinstance(whole, ScaleAverage) else ((1.0,), whole)
+    config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True)
+    digest = hashlib.sha256(json.dumps(config | {"scales": scales} | tiles, sort_keys=True).encode())
     inputs = {"normalise.mean": model.normalise.mean, "normalise.std": model.normalise.std}
     for name, tensor in sorted((model.state_dict() | inputs).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

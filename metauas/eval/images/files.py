@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.eval.images.drawing import draw_verdict
 from metauas.eval.images.regions import Region, enlarge_map, find_regions
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
-from metauas.files.images import list_images, read_image, resize_images, stack_images, to_tensor, write_png
+from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
 from metauas.plots import overlay
 
 SCORES_NAME = "scores.csv"
@@ -48,7 +50,7 @@ def segment_files(
     prompts: Sequence[str | Path],
     queries: Sequence[str | Path],
     out: str | Path,
-    size: int,
+    size: int | None,
     threshold: float | None = None,
 ) -> Iterator[SegmentedFile]:
     """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's size, into ``out``.
@@ -60,7 +62,8 @@ def segment_files(
         prompts: normal images; each query is compared with all of them.
         queries: the images under test.
         out: folder for the overlays.
-        size: side to which images are resized for the network, pixels.
+        size: side to which images are resized for the network, pixels; None keeps the size of each query, for a
+            ``TiledNetwork``.
         threshold: a query with a higher score is ``DEFECTIVE``, and regions above it are outlined; None gives no
             verdict. See ``calibrate``.
 
@@ -88,9 +91,9 @@ def segment_files(
 
 
 def segment_each(
-    model: PromptedNetwork, *, prompts: Sequence[str | Path], queries: Sequence[Path], size: int
-) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "size size"]]]:
-    """Yield each query's file, its image (H, W, 3) and its map (size, size).
+    model: PromptedNetwork, *, prompts: Sequence[str | Path], queries: Sequence[Path], size: int | None
+) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h2 w2"]]]:
+    """Yield each query's file, its image (H, W, 3) and its map, (size, size) or without a size (H, W).
 
     Queries are segmented one at a time, so that scores and thresholds are independent of batches, to the last bit.
 
@@ -100,15 +103,21 @@ def segment_each(
     check_evaluation_mode(model)
     if not prompts:
         raise InputError("no prompt given; name at least one normal image")
-    shown = stack_images([Path(prompt) for prompt in prompts], size=size)
+    shown = _stacked([read_image(prompt) for prompt in prompts], size=size)
     encoded = model.encode_prompt(shown if len(shown) == 1 else shown[None])
     for path in queries:
         image = read_image(path)
-        query = resize_images(to_tensor(image)[None], (size, size))
+        query = _stacked([image], size=size)
         anomaly_map = model.segment(query, encoded)[0, 0].float().cpu().numpy()
         if not np.isfinite(anomaly_map).all():
             raise InputError(f"the network's map of {path} is not finite; its weights may be damaged")
         yield path, image, anomaly_map
+
+
+def _stacked(images: Sequence[UInt8[np.ndarray, "h w 3"]], *, size: int | None) -> Float[Tensor, "b 3 h2 w2"]:
+    """Return images of one size, (size, size) or without it that of the first."""
+    height, width = (size, size) if size else images[0].shape[:2]
+    return torch.cat([resize_images(to_tensor(image)[None], (height, width)) for image in images])
 
 
 def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:

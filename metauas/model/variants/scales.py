@@ -59,6 +59,12 @@ class ScaleAverage(nn.Module):
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
         """
+        return self.logits(queries, prompt).sigmoid()
+
+    def logits(
+        self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Features, ...]
+    ) -> Float[Tensor, "b 1 h w"]:
+        """Return the mean of the logits at all sizes; arguments and errors are those of ``segment``."""
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
         logits = [
             F.interpolate(
@@ -66,7 +72,7 @@ class ScaleAverage(nn.Module):
             )
             for scale, features in zip(self.scales, encoded, strict=True)
         ]
-        return torch.stack(logits).mean(dim=0).sigmoid()
+        return torch.stack(logits).mean(dim=0)
 
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Return the network's own vectors, of the images' own size (paper, section 3.4)."""

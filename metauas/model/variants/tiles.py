@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError
 from metauas.model.network import MetaUAS
+from metauas.model.variants.scales import ScaleAverage
 
 _OVERLAP = 0.25  # of a tile's side, shared with each neighbour
 _MARGIN = 0.25  # of a tile's side, by which the prompt's region is larger at each border
@@ -28,7 +29,7 @@ class TiledNetwork(nn.Module):
     as always; more tiles are more chances of a false alarm, so calibrate with the tiles that are used.
 
     Args:
-        model: the network, in evaluation mode.
+        model: the network, or its mean over several sizes of each tile, in evaluation mode.
         side: side of the tiles, pixels; best one at which the network was trained.
 
     Raises:
@@ -40,7 +41,7 @@ class TiledNetwork(nn.Module):
         >>> anomaly_map = tiled.segment(query, prompt)  # (1, 1, 1500, 2048)
     """
 
-    def __init__(self, model: MetaUAS, side: int = 256) -> None:
+    def __init__(self, model: MetaUAS | ScaleAverage, side: int = 256) -> None:
         super().__init__()
         if side < 32:
             raise InputError(f"tiles={side}: give the side of the tiles, at least 32 pixels; 256 is usual")
