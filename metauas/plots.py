@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from metauas.files import atomic_path
 from metauas.files.images import to_uint8
@@ -25,6 +24,8 @@ COLOURS = plt.style.library["seaborn-v0_8-colorblind"]["axes.prop_cycle"].by_key
 
 def notebook_style() -> None:
     """Store figures of notebooks as small JPEGs, so that executed notebooks stay small enough to be committed."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats  # comes with ipykernel
+
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})  # type: ignore[no-untyped-call]
     plt.rcParams["figure.dpi"] = 80
 

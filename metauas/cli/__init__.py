@@ -10,8 +10,11 @@ from importlib import import_module
 from rich.console import Console
 from rich.markup import escape
 
-from metauas.cli.options import cli
+from metauas.cli.options import cli, complain
 from metauas.errors import InputError
+
+#: What the extra ``notebooks`` installs, as it is imported.
+_NOTEBOOK_PACKAGES = ("papermill", "nbformat", "nbconvert", "jupyter_client", "jupyter_core", "ipykernel", "IPython")
 
 for _group in ("segmentation", "suite", "training", "pairs", "evaluation", "benchmarks", "sharing"):
     import_module(f"metauas.cli.{_group}")  # each registers its commands, in the order of `metauas --help`
@@ -29,6 +32,11 @@ def app() -> None:
         # quoted text, such as file names, may look like markup
         message = f"[bold red]error:[/] {escape(str(error))}"
         Console(stderr=True, highlight=False).print(message, soft_wrap=True, markup=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _NOTEBOOK_PACKAGES:
+            raise
+        complain(f"error: this command needs {error.name}; install it with: pip install 'metauas[notebooks]'")
         sys.exit(2)
     finally:
         signal.signal(signal.SIGTERM, before)
