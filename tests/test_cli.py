@@ -63,7 +63,7 @@ def test_segment_writes_an_overlay_in_the_querys_own_size_and_prints_a_score(ima
     options = ("--prompt", images["normal"], "--checkpoint", checkpoint, "--size", 64, "--out", tmp_path / "maps")
     result = run("segment", *queries, *options)
     assert result.exit_code == 0, result.output
-    lines = result.output.strip().splitlines()
+    lines = result.stdout.strip().splitlines()
     assert [0 <= float(line.split()[0]) <= 1 for line in lines] == [True, True]
     from metauas.files.images import read_image
 
@@ -114,13 +114,18 @@ def test_calibrate_then_segment_gives_verdicts_contours_and_tables(images, norma
 
     result = run("segment", images["query"], *normals, *options, "--out", tmp_path / "maps")
     assert result.exit_code == 0, result.exception
-    verdicts = [line.split()[1] for line in result.output.splitlines()]
+    verdicts = [line.split()[1] for line in result.stdout.splitlines()]
     assert verdicts[1:] == ["OK"] * 4  # at a rate of 0.2 the threshold is the highest of four scores
     written = read_json(tmp_path / "maps" / "results.json")
     assert written["calibration"] == calibration
     assert [image["verdict"] for image in written["images"]] == verdicts
     assert [(i["score"] > written["threshold"]) == bool(i["regions"]) for i in written["images"]] == [True] * 5
     assert len((tmp_path / "maps" / "scores.csv").read_text().splitlines()) == 6
+    gallery = (tmp_path / "maps" / "gallery.html").read_text()
+    shown = re.findall(r'<img loading="lazy" src="([^"]+)"', gallery)
+    ranked = sorted(written["images"], key=lambda image: -image["score"])
+    assert shown == [Path(image["overlay"]).name for image in ranked]
+    assert all((tmp_path / "maps" / name).is_file() for name in shown)
 
 
 def test_a_threshold_gives_verdicts_without_a_calibration(images, checkpoint, tmp_path):
@@ -157,7 +162,8 @@ def test_a_calibration_for_something_else_is_refused_and_can_be_passed_over(imag
     assert "is for size 64, not 32" in str(run(*segment).exception)
     assert not (tmp_path / "maps").exists()
     assert "->" in run(*segment, "--scores-only").output.split("  ")
-    assert not (tmp_path / "maps" / "results.json").exists()
+    (image,) = read_json(tmp_path / "maps" / "results.json")["images"]
+    assert (image["verdict"], image["regions"]) == ("", [])
 
 
 def test_calibrate_says_how_many_images_a_rate_needs(images, normals, tmp_path):

@@ -35,8 +35,8 @@ def segment(
 ) -> None:
     """Segment images with one normal image: write a heat-map overlay for each and print its score.
 
-    With a calibration beside the checkpoint, or a threshold, also say OK or DEFECTIVE, outline the defective regions,
-    and write scores.csv and results.json.
+    Also writes scores.csv, results.json, and gallery.html with the highest scores first. With a calibration next to the
+    checkpoint, or a threshold, each image is OK or DEFECTIVE, and defective regions are outlined.
     """
     from metauas.eval.images.calibration import find_calibration
     from metauas.eval.images.files import check_queries, find_queries, segment_files, write_results
@@ -61,9 +61,9 @@ def segment(
         columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
         print("  ".join(filter(None, columns)))
         results.append(result)
-    if threshold is not None:
-        about = {"prompts": list(map(str, prompt)), "size": size, "tiles": tiles, "threshold": threshold}
-        write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
+    about = {"prompts": list(map(str, prompt)), "size": size, "tiles": tiles, "threshold": threshold}
+    paths = write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
+    print(f"gallery: {paths[-1]}", file=sys.stderr)
 
 
 @cli.command(epilog="Example: metauas calibrate --prompt normal.png good/*.png --rate 0.01")

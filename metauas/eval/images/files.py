@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -19,10 +20,12 @@ from metauas.eval.images.regions import Region, enlarge_map, find_regions
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
 from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
+from metauas.files.pages import render_page
 from metauas.plots import overlay
 
 SCORES_NAME = "scores.csv"
 RESULTS_NAME = "results.json"
+GALLERY_NAME = "gallery.html"
 
 
 @dataclass(frozen=True)
@@ -165,13 +168,16 @@ def check_queries(paths: Sequence[Path]) -> None:
         read_image(path)
 
 
-def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, Path]:
-    """Write ``scores.csv`` (one row per query) and ``results.json`` (with regions) into ``out``; return their paths.
+def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write what was found into ``out``, and return the paths.
+
+    These are ``scores.csv`` (one row per query), ``results.json`` (with regions) and ``gallery.html`` (the overlays,
+    highest score first).
 
     Args:
-        out: the folder.
-        results: those of ``segment_files``, with verdicts.
-        about: threshold, prompts and size, for the head of ``results.json``.
+        out: the folder of the overlays.
+        results: those of ``segment_files``.
+        about: ``prompts``, ``threshold`` and more, for the head of ``results.json``.
     """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
@@ -181,7 +187,17 @@ def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: M
     return (
         write_text(Path(out) / SCORES_NAME, table.getvalue()),
         write_json(Path(out) / RESULTS_NAME, {**about, "images": images}),
+        write_text(Path(out) / GALLERY_NAME, _gallery(results, about=about)),
     )
+
+
+def _gallery(results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> str:
+    shown = [
+        {"link": quote(r.overlay.name), "name": r.query.name, "score": r.score, "verdict": r.verdict}
+        for r in sorted(results, key=lambda result: -result.score)
+    ]
+    head = {"prompts": about["prompts"], "threshold": about["threshold"]}
+    return render_page("eval/images/gallery.html", title="Segmented images", results=shown, **head)
 
 
 def _as_json(result: SegmentedFile) -> dict[str, Any]:

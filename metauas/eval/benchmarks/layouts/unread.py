@@ -12,7 +12,7 @@ from metauas.files.masks import judge_mask
 
 MASK_FOLDERS = {"ground_truth", "masks"}
 #: Files that mark a folder of results, which users may write into a benchmark's root.
-RESULTS = ("metrics.json", "results.json", "scores.csv")
+RESULTS = ("metrics.json", "results.json", "scores.csv", "gallery.html")
 
 
 def left_out_of(benchmark: Benchmark, *, whole: bool) -> tuple[LeftOut, ...]:
