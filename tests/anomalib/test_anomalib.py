@@ -1,8 +1,6 @@
 """MetaUAS inside anomalib: the same maps, metrics that agree, checkpoints and exports that give them again."""
 
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -52,16 +50,17 @@ def category(root):
 def tiny(tmp_path_factory):
     """The checkpoint of a small network, which is exported in seconds."""
     torch.manual_seed(0)
-    model = create_model("b4", encoder="test_efficientnet", encoder_weights="random").eval()
+    small = {"encoder": "test_efficientnet", "encoder_weights": "random", "aligned_stages": 1, "decoder_channels": (8, 8)}
+    model = create_model("lite", **small).eval()
     return save_checkpoint(model, tmp_path_factory.mktemp("tiny"))
 
 
-def data(root, *, train="train/good"):
+def data(root):
     defects = sorted(folder.name for folder in (root / NAME / "ground_truth").iterdir())
     return Folder(
         name=NAME,
         root=root / NAME,
-        normal_dir=train,
+        normal_dir="train/good",
         normal_test_dir="test/good",
         abnormal_dir=[f"test/{defect}" for defect in defects],
         mask_dir=[f"ground_truth/{defect}" for defect in defects],
@@ -74,15 +73,10 @@ def engine(tmp_path):
     return Engine(default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_progress_bar=False)
 
 
-def raw(checkpoint="lite", **options):
-    """A model whose maps are the network's own, and which draws no pictures."""
-    return MetaUAS(
-        checkpoint,
-        size=SIZE,
-        post_processor=PostProcessor(enable_normalization=False),
-        visualizer=False,
-        **options,
-    )
+def make(checkpoint="lite", *, normalise=False, **options):
+    """A model without pictures, whose maps are the network's own unless anomalib normalises them."""
+    post_processor = PostProcessor(enable_normalization=normalise)
+    return MetaUAS(checkpoint, size=SIZE, post_processor=post_processor, visualizer=False, **options)
 
 
 def joined(batches):
@@ -92,11 +86,11 @@ def joined(batches):
     return (*(torch.cat(part).numpy() for part in tensors), [path for batch in paths for path in batch])
 
 
-def own_maps(category, paths, *, nearest=False, shots=1, average_scales=False, seed=0):
+def own_maps(category, paths, *, prompt, shots=1, average_scales=False, seed=0):
     """Return the maps that the package itself gives for the same queries."""
     network = load_checkpoint("lite")
     queries = stack_images(paths, size=SIZE)
-    if nearest:
+    if prompt == "nearest":
         chosen = NearestPrompts(network.embed, {NAME: category.train_good}, size=SIZE).select(queries, shots=shots)
     else:
         chosen = [random_prompts(category, seed=seed, shots=shots)]
@@ -115,62 +109,63 @@ def own_maps(category, paths, *, nearest=False, shots=1, average_scales=False, s
     ids=lambda options: "-".join(map(str, options.values())),
 )
 def test_maps_are_those_of_the_package_for_the_same_prompt(root, category, tmp_path, options):
-    batches = engine(tmp_path).predict(model=raw(**options), datamodule=data(root))
+    batches = engine(tmp_path).predict(model=make(**options), datamodule=data(root))
     maps, _, scores, _, paths = joined(batches)
-    own = {("nearest" if name == "prompt" else name): value for name, value in options.items()}
-    expected = own_maps(category, paths, **own | {"nearest": options["prompt"] == "nearest"})
+    expected = own_maps(category, paths, **options)
     np.testing.assert_allclose(maps, expected, atol=1e-5)
     np.testing.assert_array_equal(scores, maps.max(axis=(1, 2)))
 
 
-def test_metrics_of_anomalib_are_those_of_the_package(root, tmp_path):
-    lab, model = engine(tmp_path), raw()
+@pytest.mark.parametrize("normalise", [False, True])
+def test_metrics_of_anomalib_are_those_of_the_package(root, tmp_path, normalise):
+    lab, model = engine(tmp_path), make(normalise=normalise)
     lab.fit(model=model, datamodule=data(root))
     (measured,) = lab.test(model=model, datamodule=data(root), verbose=False)
-    maps, masks, _, labels, _ = joined(lab.predict(model=model, datamodule=data(root)))
-    expected = compute_metrics(maps, masks.astype(bool), labels.astype(bool))
+    maps, masks, scores, labels, _ = joined(lab.predict(model=model, datamodule=data(root)))
+    expected = compute_metrics(maps, masks.astype(bool), labels.astype(bool), scores=scores)
     assert measured["image_AUROC"] == pytest.approx(expected["I-AUROC"], abs=1e-5)
     assert measured["pixel_AUROC"] == pytest.approx(expected["P-AUROC"], abs=1e-5)
 
 
 def test_a_checkpoint_brings_prompt_and_thresholds(root, tmp_path, tiny):
-    lab, model = engine(tmp_path), MetaUAS(tiny, prompt="nearest", size=SIZE, visualizer=False)
+    lab, model = engine(tmp_path), make(tiny, prompt="nearest")
     lab.fit(model=model, datamodule=data(root))
     expected = joined(lab.predict(model=model, datamodule=data(root)))
-    fresh = MetaUAS(tiny, prompt="nearest", size=SIZE, visualizer=False)
+    fresh = make(tiny, prompt="nearest")
     folder = root / NAME / "test" / "good"
     found = engine(tmp_path).predict(model=fresh, data_path=folder, ckpt_path=lab.best_model_path)
     maps = {path: pixels for pixels, path in zip(expected[0], expected[-1], strict=True)}
     for batch in found:
         np.testing.assert_allclose(batch.anomaly_map[0], maps[batch.image_path[0]], atol=1e-5)
+    assert fresh.post_processor.image_threshold == model.post_processor.image_threshold
     loaded = MetaUAS.load_from_checkpoint(lab.best_model_path)
     assert torch.equal(loaded.model.images, model.model.images)
     assert loaded.pre_processor.transform.size == [SIZE, SIZE]
 
 
-def test_torch_export_gives_the_maps_again(root, tmp_path, tiny, monkeypatch):
+def test_torch_export_gives_the_normalised_maps_again(root, tmp_path, monkeypatch):
     monkeypatch.setenv("TRUST_REMOTE_CODE", "1")
-    lab, model = engine(tmp_path), MetaUAS(tiny, size=SIZE, visualizer=False)
+    lab, model = engine(tmp_path), make(normalise=True)
     maps, _, scores, _, paths = joined(lab.predict(model=model, datamodule=data(root)))
     inferencer = TorchInferencer(lab.export(model, "torch", export_root=tmp_path), device="cpu")
     found = inferencer.predict(paths[0])
-    np.testing.assert_allclose(found.anomaly_map[0], maps[0], atol=1e-5)
-    assert found.pred_score.item() == pytest.approx(scores[0], abs=1e-5)
+    np.testing.assert_allclose(found.anomaly_map[0], maps[0], atol=1e-4)
+    assert found.pred_score.item() == pytest.approx(scores[0], abs=1e-4)
 
 
 @pytest.mark.parametrize("options", [{}, {"prompt": "nearest", "shots": 2}], ids=["random", "nearest"])
 def test_onnx_export_gives_the_maps_again_for_any_number_of_queries(root, tmp_path, tiny, options):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    lab, model = engine(tmp_path), MetaUAS(tiny, size=SIZE, visualizer=False, **options)
+    lab, model = engine(tmp_path), make(tiny, **options)
     maps, _, scores, _, paths = joined(lab.predict(model=model, datamodule=data(root)))
     path = lab.export(model, "onnx", export_root=tmp_path, input_size=(SIZE, SIZE))
     session = runtime.InferenceSession(path)
     for count in (1, 5):
         queries = stack_images(paths[:count], size=SIZE).numpy()
         found_scores, found_maps = session.run(["pred_score", "anomaly_map"], {"input": queries})
-        np.testing.assert_allclose(found_maps[:, 0], maps[:count], atol=1e-4)
-        np.testing.assert_allclose(found_scores, scores[:count], atol=1e-4)
+        np.testing.assert_allclose(found_maps[:, 0], maps[:count], atol=1e-5)
+        np.testing.assert_allclose(found_scores, scores[:count], atol=1e-5)
 
 
 def test_the_page_runs(root, tmp_path, monkeypatch):
@@ -193,15 +188,3 @@ def test_options_and_data_are_checked(root, tmp_path):
         engine(tmp_path).fit(model=MetaUAS(size=SIZE, shots=5), datamodule=data(root))
     with pytest.raises(InputError, match="no prompt yet"):
         MetaUAS(size=SIZE)(torch.zeros(1, 3, SIZE, SIZE))
-
-
-def test_the_command_line_imports_neither_anomalib_nor_lightning():
-    code = "import sys, metauas.cli, metauas.eval, metauas.model; print({'anomalib', 'lightning'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
-def test_without_anomalib_the_error_says_how_to_install_it():
-    code = "import sys; sys.modules['anomalib'] = None; import metauas.anomalib"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'metauas[anomalib]'" in done.stderr
