@@ -35,7 +35,8 @@ class Fusion(nn.Module):
         """Return the unit vectors that ``nearest`` compares with, for ``forward``; None for the other choices."""
         if self.mode != "nearest":
             return None
-        return as_bank(unit_means(prompt.flatten(0, -4)), prompts=len(prompt))
+        count = prompt.shape[0]  # len would fix the batch of an exported graph
+        return as_bank(unit_means(prompt.flatten(0, -4)), prompts=count)
 
     def forward(
         self,

@@ -18,7 +18,7 @@ def unit_means(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     return F.normalize(means, dim=1)
 
 
-def as_bank(vectors: Float[Tensor, "n c h w"], *, prompts: int) -> Float[Tensor, "p m c"]:
+def as_bank(vectors: Float[Tensor, "n c h w"], *, prompts: int | torch.SymInt) -> Float[Tensor, "p m c"]:
     """Return unit vectors of ``prompts`` · K images as the M = K·H·W vectors that each query is compared with."""
     return vectors.flatten(2).transpose(1, 2).reshape(prompts, -1, vectors.shape[1])
 

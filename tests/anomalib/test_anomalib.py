@@ -50,8 +50,8 @@ def category(root):
 def tiny(tmp_path_factory):
     """The checkpoint of a small network, which is exported in seconds."""
     torch.manual_seed(0)
-    small = {"encoder": "test_efficientnet", "encoder_weights": "random", "aligned_stages": 1, "decoder_channels": (8, 8)}
-    model = create_model("lite", **small).eval()
+    few = {"aligned_stages": 1, "decoder_channels": (8, 8)}
+    model = create_model("lite", encoder="test_efficientnet", encoder_weights="random", **few).eval()
     return save_checkpoint(model, tmp_path_factory.mktemp("tiny"))
 
 
