@@ -71,10 +71,7 @@ class PromptedModel(DynamicBufferMixin, nn.Module):
             InputError: there is no prompt yet.
         """
         if not len(self.images):
-            raise InputError(
-                "the model has no prompt yet; call Engine.fit with a datamodule first, or give the ckpt_path of a "
-                "fitted model"
-            )
+            raise InputError("the model has no prompt yet; call Engine.fit with a datamodule, or give a ckpt_path")
         maps = self._segment(queries, self._prompts(queries))
         return InferenceBatch(pred_score=maps.amax(dim=(-3, -2, -1)), anomaly_map=maps)
 
@@ -104,9 +101,7 @@ class MetaUAS(AnomalibModule):
         average_scales: average the logits over three image sizes.
         size: side in pixels to which the default pre-processor resizes images.
         pre_processor: True for the default one, which only resizes, without antialiasing.
-        post_processor: anomalib's, or True for its default.
-        evaluator: anomalib's, or True for its default.
-        visualizer: anomalib's, or True for its default.
+        post_processor, evaluator, visualizer: anomalib's, or True for its defaults.
 
     Raises:
         InputError: a choice is not known, or the checkpoint cannot be used.
@@ -140,10 +135,9 @@ class MetaUAS(AnomalibModule):
             evaluator=evaluator,
             visualizer=visualizer,
         )
-        network = load_checkpoint(checkpoint)
-        self.model = PromptedModel(
-            ScaleAverage(network) if average_scales else network, shots=shots, nearest=prompt == "nearest"
-        )
+        plain = load_checkpoint(checkpoint)
+        network = ScaleAverage(plain) if average_scales else plain
+        self.model = PromptedModel(network, shots=shots, nearest=prompt == "nearest")
         self.seed = seed
 
     def setup(self, stage: str) -> None:
@@ -162,12 +156,11 @@ class MetaUAS(AnomalibModule):
         """Return the files of the drawn prompts, or of all normal training images for ``nearest``."""
         samples = datamodule.train_data.samples
         normal = samples.loc[samples["label_index"] == LabelName.NORMAL, "image_path"]
-        category = Category(
-            name=datamodule.category or datamodule.name, train_good=[Path(path) for path in normal], test=[]
-        )
-        check_shots(self.model.shots, available=len(normal), where=f"data module {category.name!r}")
+        paths, name = [Path(path) for path in normal], datamodule.category or datamodule.name
+        check_shots(self.model.shots, available=len(paths), where=f"data module {name!r}")
         if self.model.nearest:
-            return category.train_good
+            return paths
+        category = Category(name=name, train_good=paths, test=[])
         return list(random_prompts(category, seed=self.seed, shots=self.model.shots))
 
     def _read(self, paths: list[Path]) -> Float[Tensor, "p 3 h w"]:
@@ -183,12 +176,7 @@ class MetaUAS(AnomalibModule):
         """Return nothing: nothing is trained."""
 
     def to_onnx(self, *args: Any, **kwargs: Any) -> Path:
-        """Export as anomalib does, by default with opset 18 and without the exporter's slow optimisation.
-
-        Args:
-            args: arguments of anomalib's ``to_onnx``.
-            kwargs: options of ``torch.onnx.export``, which the Engine takes as ``onnx_kwargs``.
-        """
+        """Export as anomalib does, by default with opset 18 and without the exporter's slow optimisation."""
         return super().to_onnx(*args, **({"opset_version": 18, "optimize": False} | kwargs))
 
     @property
