@@ -66,14 +66,14 @@ lint: env ## ruff and mypy, changing nothing
 env: $(READY)
 
 # A CPU build of torch saves 5 GB where no NVIDIA driver is and PyTorch's own index answers; versions are the lock's.
-CPU_BUILD := UV_HTTP_RETRIES=0 $(BIN)/uv pip install --quiet --dry-run --no-deps --python $(BIN)/python \
-	--torch-backend cpu "$$(grep '^torch==' requirements.lock)"
+CPU_BUILD = grep '^torch==' requirements.lock | UV_HTTP_RETRIES=0 $(BIN)/uv pip compile --quiet --no-deps --no-cache \
+	--torch-backend cpu - >/dev/null 2>&1
 
 # redone only if the pinned versions or the package's own metadata changed
 $(READY): requirements.lock pyproject.toml
 	python3 -m venv .venv
 	$(BIN)/pip install --quiet uv
-	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && $(CPU_BUILD) 2>/dev/null; then \
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null && $(CPU_BUILD); then \
 		echo "no NVIDIA driver: PyTorch's CPU build"; \
 		grep -vE '^(nvidia-|cuda-|triton==)' requirements.lock > .venv/cpu.lock; \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -r .venv/cpu.lock; \

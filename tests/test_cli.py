@@ -491,6 +491,6 @@ def test_the_book_names_every_preset_of_synthesis_and_settings_of_training():
     words = set(re.findall(r"`([\w-]+)(?::[^`]*)?`", (docs / "synthesis.md").read_text()))
     assert words >= set(PRESETS)
     options = (docs / "training.md").read_text().split("## Options worth knowing")[1]
-    named = set(re.findall(r"`(\w+)[`:]", options)) - {"pip"}
+    named = set(re.findall(r"(?:`|`\w+: {)(\w+)[`:]", options)) - {"pip"}
     assert named >= {"patience", "sizes", "image_weight"}
     assert named <= {*TrainSettings.model_fields, *Validation.model_fields, *Execution.model_fields}

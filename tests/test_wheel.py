@@ -49,7 +49,7 @@ def test_every_file_is_in_the_wheel(installed):
 
 
 def test_training_by_a_parameter_file_of_the_suite(installed, tmp_path):
-    arguments = ("--params", "params/quick.yaml", "--out", "mine", "--steps", "2", "--size", "32")
+    arguments = ("--params", "params/quick.yaml", "--out", "mine", "--set", "steps=2", "--set", "size=32")
     metauas("train", *arguments, installed=installed, folder=tmp_path)
     settings = json.loads((tmp_path / "mine" / "settings.json").read_text())
     assert settings["steps"] == 2

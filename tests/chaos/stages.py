@@ -10,8 +10,8 @@ import nbformat
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
-from metauas import cli
 from metauas.ablations.sweep import run_sweep
+from metauas.cli import evaluation
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.model import create_model, save_checkpoint
 from metauas.seeding import rng_for
@@ -85,7 +85,7 @@ def stages(work: Path) -> dict[str, Stage]:
     def evaluate(out: Path) -> None:
         given = {"prompt": "random", "shots": 1, "seeds": "1", "size": 32, "batch_size": 4, "device": "cpu"}
         given |= {"layout": "mvtec", "categories": "bottle,brick", "maps": True, "baselines": False, "official": False}
-        cli.evaluate(data=str(work / "miniature"), checkpoint=str(work / "checkpoint"), out=out, **given)
+        evaluation.evaluate(data=str(work / "miniature"), checkpoint=str(work / "checkpoint"), out=out, **given)
 
     def sweep(out: Path) -> None:
         files = sorted((work / "prompt").glob("*.yaml"))

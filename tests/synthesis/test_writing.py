@@ -196,7 +196,7 @@ def test_two_runs_cannot_write_into_one_folder(tmp_path):
     with alone_in(tmp_path), pytest.raises(InputError, match="another run is writing"):
         write_pairs(SETTINGS, tmp_path, workers=0)
     with alone_in(tmp_path):
-        assert not list(tmp_path.iterdir())
+        assert [file.name for file in tmp_path.iterdir()] == [".lock"]
 
 
 # --- broken images

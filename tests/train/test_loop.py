@@ -345,7 +345,7 @@ def test_a_run_starts_from_a_checkpoint(monkeypatch, tiny, unbroken, tmp_path):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"preset": "lite", "fusion": "concat"}, "has fusion='contrast', not 'concat'; leave fusion out"),
+        ({"preset": "lite", "fusion": "concat"}, "has fusion='nearest', not 'concat'; leave fusion out"),
         ({"preset": "b4"}, "is of preset 'lite', not 'b4'"),
     ],
     ids=["fusion", "preset"],
