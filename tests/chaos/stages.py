@@ -83,7 +83,7 @@ def stages(work: Path) -> dict[str, Stage]:
         save_checkpoint(create_model("lite"), work / "checkpoint")
 
     def evaluate(out: Path) -> None:
-        given = {"prompt": "random", "shots": 1, "seeds": "1", "size": 32, "batch_size": 4, "device": "cpu"}
+        given = {"prompt": "random", "shots": 1, "seeds": "1", "size": 32, "queries_at_once": 4, "device": "cpu"}
         given |= {"layout": "mvtec", "categories": "bottle,brick", "maps": True, "baselines": False, "official": False}
         evaluation.evaluate(data=str(work / "miniature"), checkpoint=str(work / "checkpoint"), out=out, **given)
 
