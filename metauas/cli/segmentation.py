@@ -62,8 +62,8 @@ def segment(
         print("  ".join(filter(None, columns)))
         results.append(result)
     about = {"prompts": list(map(str, prompt)), "size": size, "tiles": tiles, "threshold": threshold}
-    paths = write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
-    print(f"gallery: {paths[-1]}", file=sys.stderr)
+    written = write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
+    print(f"gallery: {written[-1]}", file=sys.stderr)
 
 
 @cli.command(epilog="Example: metauas calibrate --prompt normal.png good/*.png --rate 0.01")
