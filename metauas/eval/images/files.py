@@ -196,7 +196,7 @@ def _gallery(results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> s
         {"link": quote(r.overlay.name), "name": r.query.name, "score": r.score, "verdict": r.verdict}
         for r in sorted(results, key=lambda result: -result.score)
     ]
-    head = {"prompts": about["prompts"], "threshold": about["threshold"]}
+    head = {"prompts": about.get("prompts", ()), "threshold": about.get("threshold")}
     return render_page("eval/images/gallery.html", title="Segmented images", results=shown, **head)
 
 
