@@ -73,7 +73,8 @@ def test_regions_are_in_pixels_of_the_query(model, images, tmp_path):
 
 def test_results_are_written_as_data(model, images, tmp_path):
     results = segmented(model, images, tmp_path, 0.0)
-    table, details = write_results(tmp_path, results, about={"threshold": 0.0})
+    table, details, gallery = write_results(tmp_path, results, about={"threshold": 0.0})
+    assert gallery.read_text().count("DEFECTIVE</span>") == 2
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["query"] for row in rows] == [str(path) for path in images[1:]]
     assert [float(row["score"]) for row in rows] == [result.score for result in results]
