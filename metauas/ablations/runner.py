@@ -31,7 +31,7 @@ def run_notebook(
     """Run one notebook in a new kernel, in the notebook's folder, and return the executed notebook.
 
     All resolved parameters are written to ``<stem>.parameters.json`` next to ``output``: papermill itself records only
-    those that differ from the defaults.
+    changed ones.
 
     Args:
         notebook: the source, which is never written to.

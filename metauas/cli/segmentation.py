@@ -26,7 +26,7 @@ def segment(
         float | None, typer.Option(min=0, max=1, help="Score above which an image is defective, whatever calibration.")
     ] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="File by `metauas calibrate`, if not the one beside the checkpoint.")
+        Path | None, typer.Option(help="File by `metauas calibrate`, if not the one next to the checkpoint.")
     ] = None,
     scores_only: Annotated[bool, typer.Option("--scores-only", help="Give no verdicts.")] = False,
     single_pass: SinglePass = False,
@@ -56,8 +56,7 @@ def segment(
         found.check_fit(model, prompts=prompt, size=size)
         threshold = found.threshold
     results = []
-    seen_at = None if tiles else size
-    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=seen_at, threshold=threshold):
+    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold):
         columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
         print("  ".join(filter(None, columns)))
         results.append(result)
@@ -78,7 +77,9 @@ def calibrate(
         float, typer.Option(help="False-positive rate: share of normal images above the threshold.")
     ] = 0.01,
     size: Size = 256,
-    out: Annotated[Path | None, typer.Option(help="File to write, if not calibration.json beside the weights.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; by default calibration.json next to the weights.")
+    ] = None,
     single_pass: SinglePass = False,
     tiles: Tiles = False,
     device: Device = "auto",

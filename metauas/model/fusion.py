@@ -31,9 +31,14 @@ class Fusion(nn.Module):
         """Channels after fusing a stage of ``stage`` channels."""
         return {"concat": 2 * stage, "contrast": 2 * stage, "nearest": 2 * stage + 1}.get(self.mode, stage)
 
+    @property
+    def has_bank(self) -> bool:
+        """Whether ``forward`` needs what ``bank`` returns."""
+        return self.mode == "nearest"
+
     def bank(self, prompt: Float[Tensor, "p *k c h w"]) -> Float[Tensor, "p m c"] | None:
         """Return the unit vectors that ``nearest`` compares with, for ``forward``; None for the other choices."""
-        if self.mode != "nearest":
+        if not self.has_bank:
             return None
         return as_bank(unit_means(prompt.flatten(0, -4)), prompts=prompt.shape[0])  # len would fix it in an export
 

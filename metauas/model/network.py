@@ -116,7 +116,7 @@ class MetaUAS(HubMixin):
         """
         features = list(query)
         for stage, align in enumerate(self.alignments, start=self.first_aligned):
-            aligned = _align_each(align, query[stage], _one_for_each(prompt[stage], query[stage]))
+            aligned = _align_each(align, query[stage], one_for_each(prompt[stage], query[stage]))
             features[stage] = self.fusion(query[stage], aligned, self.fusion.bank(prompt[stage]))
         return cropped(self.decoder(features), like=like)
 
@@ -144,7 +144,7 @@ class MetaUAS(HubMixin):
         many = _at_once(queries) if self.normalise.mean.device.type == "cpu" else len(queries)
         if len(queries) <= many:
             return self.logits(queries, encoded).sigmoid()
-        each = tuple(_one_for_each(stage, queries) for stage in encoded)  # views: nothing is copied
+        each = tuple(one_for_each(stage, queries) for stage in encoded)  # views: nothing is copied
         chunks = zip(queries.split(many), *(stage.split(many) for stage in each), strict=True)
         return torch.cat([self.logits(query, tuple(part)).sigmoid() for query, *part in chunks])
 
@@ -163,7 +163,7 @@ def _align_each(align: nn.Module, query: Tensor, prompt: Tensor) -> Float[Tensor
     return aligned.unflatten(0, prompt.shape[:2]).mean(dim=1)
 
 
-def _one_for_each(prompt: Tensor, query: Tensor) -> Tensor:
+def one_for_each(prompt: Tensor, query: Tensor) -> Tensor:
     """Return one prompt for each query, without copying."""
     prompts, queries = prompt.shape[0], query.shape[0]  # len would fix the batch of an exported graph
     if prompts == queries:

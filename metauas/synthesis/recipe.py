@@ -110,7 +110,7 @@ class SynthesisSettings(Settings):
     @field_validator("variation")
     @classmethod
     def _whole_variation(cls, given: dict[str, float]) -> dict[str, float]:
-        """Return all values, with defaults for those that are not given."""
+        """Return all values, with defaults for missing ones."""
         usual = asdict(Variation())
         for name, value in given.items():
             check_choice(name="variation", value=name, choices=usual)

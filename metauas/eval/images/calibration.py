@@ -104,9 +104,7 @@ def calibrate(
     check_rate(false_positive_rate)
     kept, left_out = distinct_images(prompts, normal)
     check_enough(len(kept), false_positive_rate)
-    size = model.side if isinstance(model, TiledNetwork) else size
-    seen_at = None if isinstance(model, TiledNetwork) else size
-    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=seen_at))
+    maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=size))
     bar = tqdm(maps, total=len(kept), desc="calibrating", unit="image", delay=1)
     scores = np.array([anomaly_map.max() for anomaly_map in bar])
     return Calibration(
@@ -115,7 +113,7 @@ def calibrate(
         interval=rate_interval(len(kept), false_positive_rate),
         images=len(kept),
         left_out=tuple(map(str, left_out)),
-        size=size,
+        size=model.side if isinstance(model, TiledNetwork) else size,
         prompts=tuple(map(str, prompts)),
         prompts_digest=prompts_digest(prompts),
         weights_digest=network_digest(model),

@@ -21,6 +21,7 @@ from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
 from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
 from metauas.files.pages import render_page
+from metauas.model import TiledNetwork
 from metauas.plots import overlay
 
 SCORES_NAME = "scores.csv"
@@ -53,7 +54,7 @@ def segment_files(
     prompts: Sequence[str | Path],
     queries: Sequence[str | Path],
     out: str | Path,
-    size: int | None,
+    size: int,
     threshold: float | None = None,
 ) -> Iterator[SegmentedFile]:
     """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's size, into ``out``.
@@ -65,8 +66,7 @@ def segment_files(
         prompts: normal images; each query is compared with all of them.
         queries: the images under test.
         out: folder for the overlays.
-        size: side to which images are resized for the network, pixels; None keeps the size of each query, for a
-            ``TiledNetwork``.
+        size: side to which images are resized for the network, pixels; a ``TiledNetwork`` sees them as they are.
         threshold: a query with a higher score is ``DEFECTIVE``, and regions above it are outlined; None gives no
             verdict. See ``calibrate``.
 
@@ -94,9 +94,9 @@ def segment_files(
 
 
 def segment_each(
-    model: PromptedNetwork, *, prompts: Sequence[str | Path], queries: Sequence[Path], size: int | None
+    model: PromptedNetwork, *, prompts: Sequence[str | Path], queries: Sequence[Path], size: int
 ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h2 w2"]]]:
-    """Yield each query's file, its image (H, W, 3) and its map, (size, size) or without a size (H, W).
+    """Yield each query's file, its image (H, W, 3) and its map, (size, size) or of a ``TiledNetwork`` (H, W).
 
     Queries are segmented one at a time, so that scores and thresholds are independent of batches, to the last bit.
 
@@ -106,11 +106,12 @@ def segment_each(
     check_evaluation_mode(model)
     if not prompts:
         raise InputError("no prompt given; name at least one normal image")
-    shown = _stacked([read_image(prompt) for prompt in prompts], size=size)
+    side = None if isinstance(model, TiledNetwork) else size
+    shown = _stacked([read_image(prompt) for prompt in prompts], size=side)
     encoded = model.encode_prompt(shown if len(shown) == 1 else shown[None])
     for path in queries:
         image = read_image(path)
-        query = _stacked([image], size=size)
+        query = _stacked([image], size=side)
         anomaly_map = model.segment(query, encoded)[0, 0].float().cpu().numpy()
         if not np.isfinite(anomaly_map).all():
             raise InputError(f"the network's map of {path} is not finite; its weights may be damaged")

@@ -51,7 +51,7 @@ def write_report(
 ) -> Path:
     """Write ``<out>/report.html`` and return its path.
 
-    The page shows what was evaluated, the means of all methods, the categories beside the paper's numbers for this
+    The page shows what was evaluated, the means of all methods, the categories next to the paper's numbers for this
     benchmark if it has any, the curves and the gallery. Pictures are in the file; it needs no script and no network.
 
     Args:

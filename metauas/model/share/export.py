@@ -70,15 +70,14 @@ class QueryGraph(nn.Module):
     def __init__(self, model: MetaUAS) -> None:
         super().__init__()
         self.model = model
-        self.with_bank = model.config.fusion == "nearest"
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
         features = list(self.model.encode(queries))
         both = zip(self.model.alignments, prepared, strict=True)
         for stage, (align, parts) in enumerate(both, start=self.model.first_aligned):
-            query, bank = features[stage], parts[-1].flatten(0, 1)[None] if self.with_bank else None
-            compared = parts[:-1] if self.with_bank else parts
+            query, bank = features[stage], parts[-1].flatten(0, 1)[None] if self.model.fusion.has_bank else None
+            compared = parts[:-1] if self.model.fusion.has_bank else parts
             features[stage] = self.model.fusion(query, _aligned(align, query, *compared).expand_as(query), bank)
         return cropped(self.model.decoder(features), like=queries).sigmoid()
 
@@ -155,7 +154,7 @@ def require_onnx(*packages: str) -> None:
 def prepared_names(model: MetaUAS) -> list[str]:
     """Return the names of a prepared prompt's tensors in the graphs, such as ``keys_stride8``."""
     parts = ["features"] if model.config.alignment == "none" else ["keys", "values"]
-    parts += ["bank"] if model.config.fusion == "nearest" else []
+    parts += ["bank"] if model.fusion.has_bank else []
     strides = model.encoder.strides[model.first_aligned :]
     return [f"{part}_stride{stride}" for stride in strides for part in parts]
 

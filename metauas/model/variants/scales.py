@@ -80,8 +80,12 @@ class ScaleAverage(nn.Module):
 
 
 def _scaled(images: Float[Tensor, "b *k 3 h w"], scale: float) -> Float[Tensor, "b *k 3 h2 w2"]:
-    if scale == 1:
+    return resized(images, size=[max(1, round(side * scale)) for side in images.shape[-2:]])
+
+
+def resized(images: Float[Tensor, "b *k 3 h w"], *, size: Sequence[int]) -> Float[Tensor, "b *k 3 h2 w2"]:
+    """Return images, or K of them each, at ``size`` (height, width), bilinear and antialiased."""
+    if images.shape[-2:] == tuple(size):
         return images
-    size = [max(1, round(side * scale)) for side in images.shape[-2:]]
-    flat = images.flatten(0, -4)
-    return F.interpolate(flat, size=size, mode="bilinear", antialias=True).unflatten(0, images.shape[:-3])
+    scaled = F.interpolate(images.flatten(0, -4), size=tuple(size), mode="bilinear", antialias=True)
+    return scaled.unflatten(0, images.shape[:-3])

@@ -6,11 +6,10 @@ from itertools import product
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model.network import MetaUAS
-from metauas.model.variants.scales import ScaleAverage
+from metauas.model.network import MetaUAS, one_for_each
+from metauas.model.variants.scales import ScaleAverage, resized
 
 _OVERLAP = 0.25  # of a tile's side, shared with each neighbour
 _MARGIN = 0.25  # of a tile's side, by which the prompt's region is larger at each border
@@ -67,17 +66,15 @@ class TiledNetwork(nn.Module):
         Raises:
             InputError: the prompts are neither one nor as many as the queries.
         """
-        prompt = _resized(prompt, size=queries.shape[-2:])
+        prompt = resized(prompt, size=queries.shape[-2:])
         if max(queries.shape[-2:]) <= self.side:
             return self.model.segment(queries, prompt)
-        if len(prompt) not in (1, len(queries)):
-            raise InputError(f"{len(prompt)} prompts for {len(queries)} queries; give one, or one for each query")
-        each = (self._one(queries[i : i + 1], prompt[i % len(prompt)][None]) for i in range(len(queries)))
-        return torch.cat(list(each))
+        pairs = zip(queries.split(1), one_for_each(prompt, queries).split(1), strict=True)
+        return torch.cat([self._one(query, own) for query, own in pairs])
 
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Return the network's own vectors, of the images resized to one tile (paper, section 3.4)."""
-        return self.model.embed(_resized(images, size=(self.side, self.side)))
+        return self.model.embed(resized(images, size=(self.side, self.side)))
 
     def _one(self, query: Float[Tensor, "1 3 h w"], prompt: Float[Tensor, "1 *k 3 h w"]) -> Float[Tensor, "1 1 h w"]:
         blended, total = (torch.zeros(1, 1, *query.shape[-2:]) for _ in range(2))  # on the CPU: a GPU has less memory
@@ -116,11 +113,3 @@ def _ramp(length: int) -> Float[Tensor, " n"]:
     border = max(1, round(length * _OVERLAP))
     distance = torch.arange(length).minimum(torch.arange(length).flip(0)) + 1
     return (distance / border).clamp(max=1)
-
-
-def _resized(images: Float[Tensor, "b *k 3 h w"], *, size: tuple[int, ...]) -> Float[Tensor, "b *k 3 h2 w2"]:
-    if images.shape[-2:] == tuple(size):
-        return images
-    flat = images.flatten(0, -4)
-    scaled = F.interpolate(flat, size=tuple(size), mode="bilinear", antialias=True)
-    return scaled.unflatten(0, images.shape[:-3])
