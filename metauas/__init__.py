@@ -10,6 +10,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MetaUAS", "create_model", "load_checkpoint", "load_official", "save_checkpoint"]
 
+#: How to cite the paper, in the cards of shared networks and pairs.
+CITATION = """```bibtex
+@inproceedings{gao2024metauas,
+  title     = {{MetaUAS}: Universal Anomaly Segmentation with One-Prompt Meta-Learning},
+  author    = {Gao, Bin-Bin},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year      = {2024},
+  url       = {https://arxiv.org/abs/2505.09265}
+}
+```"""
+
 let_threads_yield(os.environ)  # before anything imports torch; kernels and workers inherit it
 
 

@@ -30,7 +30,6 @@ class Category:
 
 
 DARK: Colour = (0.05, 0.045, 0.04)
-BARE_METAL: Colour = (0.88, 0.88, 0.86)
 RUST: tuple[Colour, Colour] = ((0.55, 0.27, 0.10), (0.25, 0.12, 0.06))
 VERDIGRIS: tuple[Colour, Colour] = ((0.36, 0.50, 0.43), (0.17, 0.25, 0.21))
 INKS: tuple[Colour, ...] = ((0.62, 0.10, 0.12), (0.12, 0.12, 0.14), (0.12, 0.42, 0.20))

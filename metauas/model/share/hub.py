@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from torch import nn
 
+from metauas import CITATION
 from metauas.errors import InputError, WeightsUnavailableError
 from metauas.files import write_text
 from metauas.model.config import ModelConfig
@@ -48,15 +49,7 @@ score = anomaly_map.amax().item()
 
 ## Citation
 
-```bibtex
-@inproceedings{{gao2024metauas,
-  title     = {{{{MetaUAS}}: Universal Anomaly Segmentation with One-Prompt Meta-Learning}},
-  author    = {{Gao, Bin-Bin}},
-  booktitle = {{Advances in Neural Information Processing Systems}},
-  year      = {{2024}},
-  url       = {{https://arxiv.org/abs/2505.09265}}
-}}
-```
+{citation}
 """
 
 
@@ -182,6 +175,7 @@ def model_card(model: HubMixin, *, name: str) -> str:
         parameters=sum(n for n, _ in counts),
         learnt=sum(n for n, learnt in counts if learnt),
         name=name,
+        citation=CITATION,
         table="\n".join(f"| `{choice}` | `{value}` |" for choice, value in model.config.model_dump().items()),
     )
     return f"---\n{data.to_yaml()}\n---\n{body}"

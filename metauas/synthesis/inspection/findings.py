@@ -29,7 +29,6 @@ FINDINGS = {
 }
 
 Numbered = tuple[int, ChangePair]
-ByNumber = Dataset[ChangePair] | Sequence[ChangePair]
 
 _NEAR = 6  # of 126 bits; those of unrelated images differ in about half
 _VISIBLE = 1.2  # times the difference elsewhere; noise alone gives 1

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from metauas import CITATION
 from metauas.synthesis.recipe import PATHS
 from metauas.synthesis.written.record import Record, digest_of
 from metauas.synthesis.written.report import Kinds, count_kinds
@@ -57,15 +58,7 @@ Made by metauas {version}; digest of all settings `{digest}`. The same settings 
 
 ## Citation
 
-```bibtex
-@inproceedings{{gao2024metauas,
-  title     = {{{{MetaUAS}}: Universal Anomaly Segmentation with One-Prompt Meta-Learning}},
-  author    = {{Gao, Bin-Bin}},
-  booktitle = {{Advances in Neural Information Processing Systems}},
-  year      = {{2024}},
-  url       = {{https://arxiv.org/abs/2505.09265}}
-}}
-```
+{citation}
 """
 
 _SHIPPED = "Crops of the photographs that scikit-image ships, each under its own licence (its `data/README.txt`)."
@@ -87,6 +80,7 @@ def make_card(contents: Sequence[ShardContent], *, record: Record) -> str:
         digest=digest_of(record),
         settings="\n".join(f"| `{name}` | `{value}` |" for name, value in record.items() if value is not None),
         origin=_origin(record),
+        citation=CITATION,
     )
     return f"---\n{_metadata(contents).to_yaml()}\n---\n{body}"
 
