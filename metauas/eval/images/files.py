@@ -118,7 +118,7 @@ def segment_each(
         yield path, image, anomaly_map
 
 
-def _stacked(images: Sequence[UInt8[np.ndarray, "h w 3"]], *, size: int | None) -> Float[Tensor, "b 3 h2 w2"]:
+def _stacked(images: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, size: int | None) -> Float[Tensor, "b 3 h2 w2"]:
     """Return images of one size, (size, size) or without it that of the first."""
     height, width = (size, size) if size else images[0].shape[:2]
     return torch.cat([resize_images(to_tensor(image)[None], (height, width)) for image in images])

@@ -144,7 +144,7 @@ def _lay_coin(surface: Surface, placed: Float[np.ndarray, "c c 2"]) -> Surface:
 
 
 @lru_cache(maxsize=1)
-def coin_cuttings() -> list[Float[np.ndarray, "n n 2"]]:
+def coin_cuttings() -> list[Float[np.ndarray, "_ _ 2"]]:
     """Cut four large coins out of scikit-image's photograph: grey and cover, square, each coin filling it."""
     grey = photograph("coins")
     cover = coin_cover(grey)

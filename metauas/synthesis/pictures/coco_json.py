@@ -163,7 +163,7 @@ def decode(outline: RunLengths) -> Bool[np.ndarray, "h w"]:
         return np.asarray(mask_tools().decode(outline), dtype=bool)
 
 
-def read_polygons(outline: Any, *, shape: tuple[int, int]) -> tuple[list[Float[np.ndarray, "n 2"]], list[ValueError]]:
+def read_polygons(outline: Any, *, shape: tuple[int, int]) -> tuple[list[Float[np.ndarray, "_ 2"]], list[ValueError]]:
     """Return the usable polygons of an outline, clipped to the image, and the errors of the others.
 
     Raises:
