@@ -1,6 +1,6 @@
 """Make the page "What it can and cannot do": numbers and pictures of the package's own benchmark, none typed in.
 
-    python docs/limits.py --checkpoint lite --network 'the released `lite`, three scales' --size 256
+    python docs/limits.py --checkpoint lite --size 256
 
 writes docs/limits/metrics.json, docs/limits/*.jpg and docs/limits.md, which follows from the first alone.
 """
@@ -16,7 +16,7 @@ from metauas.eval import EvalSettings, MapGatherer, evaluate, open_benchmark
 from metauas.eval.report.figures import show_gallery
 from metauas.eval.report.gallery import failures_first
 from metauas.files import atomic_path, read_json, write_json, write_text
-from metauas.model import ScaleAverage, load_checkpoint
+from metauas.model import MetaUASPlus, ScaleAverage, load_checkpoint
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "limits"
@@ -68,12 +68,10 @@ The best and the worst defective image of each product, if their error is below 
 """
 
 
-def main(
-    checkpoint: str = "lite", network: str = "the released `lite`, three scales", size: int = 256, seed: int = 1
-) -> None:
-    """Evaluate a checkpoint, in words ``network``, and write the page."""
+def main(checkpoint: str = "lite", size: int = 256, seed: int = 1) -> None:
+    """Evaluate a checkpoint and write the page."""
     plain = load_checkpoint(checkpoint)
-    model = ScaleAverage(plain)  # as `metauas segment` does
+    model = ScaleAverage(MetaUASPlus(plain))  # as `metauas segment` does
     benchmark = open_benchmark()
     settings = EvalSettings(seeds=(seed,), size=size, rotations=(0.0, TURNED))
     gatherer = MapGatherer(benchmark, settings, embed=model.embed, worst=1, best=1)
@@ -87,7 +85,7 @@ def main(
         _write_jpeg(show_gallery(chosen, across=2), FOLDER / f"{name}.jpg")
     about = {
         "images": sum(len(category.test) for category in benchmark.categories),
-        "network": network,
+        "network": f"`{model.label}`",
         "alignment": plain.config.alignment,
         **{name: [case.title for case in chosen] for name, chosen in groups.items()},
     }

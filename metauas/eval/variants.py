@@ -5,13 +5,13 @@ from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, TiledNetwork, with
 
 
 def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | MetaUASPlus | TiledNetwork]:
-    """Return the variants that an evaluation asks for: the mean over several sizes, MetaUAS★+, and tiles.
+    """Return the variants that an evaluation asks for: the mean over several sizes, MetaUAS★+, both, and tiles.
 
     Raises:
         InputError: the network's encoder has no stage that ★+ compares.
         WeightsUnavailableError: CLIP's weights cannot be had; says what to do without a network.
     """
-    averaged = [ScaleAverage(model)] if settings.average_scales else []
     plus = [with_plus(model, settings.plus)] if settings.plus != "none" else []
+    averaged = [ScaleAverage(each) for each in (model, *plus)] if settings.average_scales else []
     tiled = [TiledNetwork(model, side=settings.tiles)] if settings.tiles else []
     return [*averaged, *plus, *tiled]

@@ -23,7 +23,7 @@ from metauas.eval.images.calibration import (
 )
 from metauas.eval.images.files import segment_each
 from metauas.files.images import read_image, write_png
-from metauas.model import ScaleAverage, create_model, load_checkpoint, save_checkpoint
+from metauas.model import MetaUASPlus, ScaleAverage, TiledNetwork, create_model, load_checkpoint, save_checkpoint
 from metauas.seeding import rng_for
 
 SIZE = 32
@@ -244,3 +244,14 @@ def test_another_mean_of_the_input_is_another_network(model, prompt, calibration
 def test_a_calibration_of_one_pass_is_none_of_several_scales(model, prompt, calibration):
     with pytest.raises(InputError, match="other weights"):
         calibration.check_fit(ScaleAverage(model), prompts=[prompt], size=SIZE)
+
+
+def test_each_wrapper_is_another_network(model):
+    wrapped = [
+        model,
+        ScaleAverage(model),
+        ScaleAverage(MetaUASPlus(model)),
+        ScaleAverage(MetaUASPlus(model, weight=0.3)),
+    ]
+    tiled = [TiledNetwork(network, side=64) for network in wrapped]
+    assert len({network_digest(network) for network in (*wrapped, *tiled)}) == 8

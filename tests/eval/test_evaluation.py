@@ -270,9 +270,15 @@ def test_variants_have_rows_of_their_own_between_network_and_baselines(model, ti
     settings = EvalSettings(size=32, seeds=(1,), average_scales=True, plus="encoder")
     variants = variants_of(model, settings)
     found = evaluate(model, tiny_benchmark, settings, variants=variants)
-    assert found.methods() == ["lite", "lite, 3 scales", "lite + visual similarity", *BASELINES]
+    assert found.methods() == [
+        "lite",
+        "lite, 3 scales",
+        "lite + visual similarity, 3 scales",
+        "lite + visual similarity",
+        *BASELINES,
+    ]
     assert found.network == "lite"
-    alone = evaluate(variants[1], tiny_benchmark, settings, baselines=False)
+    alone = evaluate(variants[2], tiny_benchmark, settings, baselines=False)
     assert alone.network == "lite + visual similarity"
     assert alone.values["value"].tolist() == values_of(found, method="lite + visual similarity")
     assert variants_of(model, EvalSettings()) == []

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model import ScaleAverage
+from metauas.model import MetaUASPlus, ScaleAverage
 
 
 def by_hand(model, queries, prompt, scales):
@@ -41,6 +41,16 @@ def test_several_prompts(lite, random_images):
     averaged = ScaleAverage(lite, (1.0, 0.5))
     apart = [averaged.segment(q[None], p[None]) for q, p in zip(queries, prompts, strict=True)]
     torch.testing.assert_close(averaged.segment(queries, prompts), torch.cat(apart), rtol=0, atol=1e-5)
+
+
+def test_the_visual_similarity_is_averaged_with_the_network(lite, random_images):
+    queries, prompt = random_images(2, 128, 128), random_images(1, 128, 128, seed=1)
+    plus = MetaUASPlus(lite)
+    averaged = ScaleAverage(plus, (1.0, 0.5))
+    assert averaged.label == "lite + visual similarity, 2 scales"
+    expected = by_hand(plus, queries, prompt, (1.0, 0.5))
+    torch.testing.assert_close(averaged.segment(queries, prompt), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ScaleAverage(plus, (1.0,)).segment(queries, prompt), plus.segment(queries, prompt))
 
 
 def test_it_takes_the_network_s_place(lite, random_images):

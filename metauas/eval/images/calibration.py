@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from metauas.errors import InputError
 from metauas.eval.images.files import segment_each
 from metauas.files import read_json, write_json
 from metauas.files.images import read_image
-from metauas.model import MetaUAS, ScaleAverage, TiledNetwork
+from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, TiledNetwork
 from metauas.progress import tqdm
 from metauas.settings import Settings
 
@@ -75,7 +75,7 @@ class Calibration(Settings):
             own, given = (", ".join(map(str, paths)) for paths in (self.prompts, prompts))
             raise InputError(f"the calibration is for the prompt {own}, not {given}; give that one, or {_RECALIBRATE}")
         if network_digest(model) != self.weights_digest:
-            raise InputError(f"the calibration is for other weights, scales or tiles; {_RECALIBRATE}")
+            raise InputError(f"the calibration is for other weights, scales, similarity or tiles; {_RECALIBRATE}")
 
 
 def calibrate(
@@ -220,17 +220,29 @@ def image_digest(path: str | Path) -> str:
 
 
 def network_digest(network: Network) -> str:
-    """Return the SHA-256 of everything that determines a map: configuration, weights, scales and tiles."""
-    tiles, whole = ({"tiles": network.side}, network.model) if isinstance(network, TiledNetwork) else ({}, network)
-    scales, model = (whole.scales, whole.model) if isinstance(whole, ScaleAverage) else ((1.0,), whole)
+    """Return the SHA-256 of everything that determines a map: configuration, weights, similarity, scales and tiles."""
+    wrappers, model = _unwrapped(network)
     config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True)
-    digest = hashlib.sha256(json.dumps(config | {"scales": scales} | tiles, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(config | wrappers, sort_keys=True).encode())
     inputs = {"normalise.mean": model.normalise.mean, "normalise.std": model.normalise.std}
     for name, tensor in sorted((model.state_dict() | inputs).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         # as bytes, since NumPy has no bfloat16
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _unwrapped(network: Network) -> tuple[dict[str, Any], MetaUAS]:
+    """Return the settings of the wrappers, and the network within."""
+    settings: dict[str, Any] = {"scales": (1.0,)}
+    model: Any = network
+    if isinstance(model, TiledNetwork):
+        settings, model = settings | {"tiles": model.side}, model.model
+    if isinstance(model, ScaleAverage):
+        settings, model = settings | {"scales": model.scales}, model.model
+    if isinstance(model, MetaUASPlus):
+        settings, model = settings | {"similarity": model.label, "weight": model.weight}, model.model
+    return settings, model
 
 
 def calibration_file(checkpoint: str | Path) -> Path:

@@ -28,6 +28,8 @@ from metauas.model.variants.visual_similarity import (
 #: What ★+ can add to a network: the similarity of its own encoder's features, or of CLIP's image tower.
 PLUS = ("encoder", "clip")
 
+_SMALLEST = 1e-6  # probability whose logit is taken for smaller ones
+
 
 class MetaUASPlus(nn.Module):
     """A network and a visual similarity with the network's own methods, so that it can take the network's place.
@@ -91,6 +93,12 @@ class MetaUASPlus(nn.Module):
         else:
             unlike = self.similarity.segment(queries, patches)
         return change.lerp(unlike.to(change.device), self.weight)
+
+    def logits(
+        self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Features, EncodedPatches]
+    ) -> Float[Tensor, "b 1 h w"]:
+        """Return the logits of the maps, as ``ScaleAverage`` averages them; see ``segment``."""
+        return self.segment(queries, prompt).logit(eps=_SMALLEST)
 
     def embed(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Return the network's own vectors: it chooses the prompt (paper, section 3.4)."""

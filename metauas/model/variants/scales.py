@@ -1,6 +1,7 @@
 """The mean over several image sizes: a wrapper around a network, which sees best at the sizes it was trained at."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metauas.errors import InputError
-from metauas.model.network import Features, MetaUAS
+from metauas.model.network import MetaUAS
+from metauas.model.variants.plus import MetaUASPlus
 
 #: Sizes as shares of the images' own: at 256 pixels 192, 128 and 96, at which ``lite`` was trained. With 256 in place
 #: of 96, validation products lose 2 points of I-AUROC and 4 of P-AP, and it costs the most.
@@ -21,7 +23,7 @@ class ScaleAverage(nn.Module):
     It has the network's own methods, so that it can take the network's place.
 
     Args:
-        model: the network, in evaluation mode.
+        model: the network, or the network with a visual similarity, in evaluation mode.
         scales: sizes, as shares of the images' own, above 0 and at most 1.
 
     Raises:
@@ -32,7 +34,7 @@ class ScaleAverage(nn.Module):
         >>> anomaly_map = averaged.segment(queries, prompt)  # (B, 1, H, W) in [0, 1]
     """
 
-    def __init__(self, model: MetaUAS, scales: Sequence[float] = SCALES) -> None:
+    def __init__(self, model: MetaUAS | MetaUASPlus, scales: Sequence[float] = SCALES) -> None:
         super().__init__()
         if not scales or any(not 0 < scale <= 1 for scale in scales):
             raise InputError(f"scales={tuple(scales)}: give one or more shares above 0 and at most 1")
@@ -46,14 +48,12 @@ class ScaleAverage(nn.Module):
         return f"{self.model.label}, {len(self.scales)} scales"
 
     @torch.no_grad()
-    def encode_prompt(self, prompt: Float[Tensor, "b *k 3 h w"]) -> tuple[Features, ...]:
+    def encode_prompt(self, prompt: Float[Tensor, "b *k 3 h w"]) -> tuple[Any, ...]:
         """Encode a prompt, or K of them, once at each size."""
         return tuple(self.model.encode_prompt(_scaled(prompt, scale)) for scale in self.scales)
 
     @torch.no_grad()
-    def segment(
-        self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Features, ...]
-    ) -> Float[Tensor, "b 1 h w"]:
+    def segment(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Any, ...]) -> Float[Tensor, "b 1 h w"]:
         """Return the maps of ``queries`` for a prompt image or an encoded one.
 
         Raises:
@@ -61,9 +61,7 @@ class ScaleAverage(nn.Module):
         """
         return self.logits(queries, prompt).sigmoid()
 
-    def logits(
-        self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Features, ...]
-    ) -> Float[Tensor, "b 1 h w"]:
+    def logits(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | tuple[Any, ...]) -> Float[Tensor, "b 1 h w"]:
         """Return the mean of the logits at all sizes; arguments and errors are those of ``segment``."""
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
         logits = [
