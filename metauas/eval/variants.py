@@ -12,6 +12,7 @@ def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | M
         WeightsUnavailableError: CLIP's weights cannot be had; says what to do without a network.
     """
     plus = [with_plus(model, settings.plus)] if settings.plus != "none" else []
-    averaged = [ScaleAverage(each) for each in (model, *plus)] if settings.average_scales else []
+    networks: list[MetaUAS | MetaUASPlus] = [model, *plus]
+    averaged = [ScaleAverage(network) for network in networks] if settings.average_scales else []
     tiled = [TiledNetwork(model, side=settings.tiles)] if settings.tiles else []
     return [*averaged, *plus, *tiled]
