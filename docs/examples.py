@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metauas import plots
 from metauas.eval import draw_examples, open_benchmark
-from metauas.model import MetaUASPlus, ScaleAverage, load_checkpoint
+from metauas.model import ScaleAverage, load_checkpoint
 
 SHOWN = ("bottle", "grass", "weave")
 
@@ -18,9 +18,7 @@ def main() -> None:
     miniature = open_benchmark("miniature")
     shown = replace(miniature, categories=tuple(c for c in miniature.categories if c.name in SHOWN))
     plots.notebook_style()
-    examples = draw_examples(
-        ScaleAverage(MetaUASPlus(load_checkpoint("lite"))), shown, size=256, seed=1, per_category=2
-    )
+    examples = draw_examples(ScaleAverage(load_checkpoint("lite")), shown, size=256, seed=1, per_category=2)
     plots.save_figure(plots.show_examples(examples), Path(__file__).with_suffix(".png"))
 
 

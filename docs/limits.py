@@ -16,7 +16,7 @@ from metauas.eval import EvalSettings, MapGatherer, evaluate, open_benchmark
 from metauas.eval.report.figures import show_gallery
 from metauas.eval.report.gallery import failures_first
 from metauas.files import atomic_path, read_json, write_json, write_text
-from metauas.model import MetaUASPlus, ScaleAverage, load_checkpoint
+from metauas.model import ScaleAverage, load_checkpoint
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "limits"
@@ -71,7 +71,7 @@ The best and the worst defective image of each product, if their error is below 
 def main(checkpoint: str = "lite", size: int = 256, seed: int = 1) -> None:
     """Evaluate a checkpoint and write the page."""
     plain = load_checkpoint(checkpoint)
-    model = ScaleAverage(MetaUASPlus(plain))  # as `metauas segment` does
+    model = ScaleAverage(plain)  # as `metauas segment` does
     benchmark = open_benchmark()
     settings = EvalSettings(seeds=(seed,), size=size, rotations=(0.0, TURNED))
     gatherer = MapGatherer(benchmark, settings, embed=model.embed, worst=1, best=1)

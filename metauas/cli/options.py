@@ -30,8 +30,7 @@ NormalImages = Annotated[
     list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
 ]
 SinglePass = Annotated[
-    bool,
-    typer.Option("--single-pass", help="The network alone, at --size; by default ★+, the mean over three image sizes."),
+    bool, typer.Option("--single-pass", help="One forward pass at --size, in place of the mean over three image sizes.")
 ]
 Tiles = Annotated[
     bool,

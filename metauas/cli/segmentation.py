@@ -103,9 +103,9 @@ def calibrate(
 
 
 def _load_network(checkpoint: str, place: "torch.device", *, single_pass: bool, tiles: int | None) -> "Network":
-    """Load the network that segments files: ★+ averaged over three sizes, perhaps in tiles of ``tiles`` pixels."""
-    from metauas.model import MetaUASPlus, ScaleAverage, TiledNetwork, load_checkpoint
+    """Load the network that segments files: its mean over three image sizes, perhaps in tiles of ``tiles`` pixels."""
+    from metauas.model import ScaleAverage, TiledNetwork, load_checkpoint
 
     network = load_checkpoint(checkpoint).to(place)
-    whole = network if single_pass else ScaleAverage(MetaUASPlus(network))
+    whole = network if single_pass else ScaleAverage(network)
     return TiledNetwork(whole, side=tiles) if tiles else whole

@@ -11,7 +11,7 @@ from torch import Tensor
 from metauas.eval.images.regions import Region, enlarge_map, find_regions
 from metauas.eval.prompts.conditions import shifted, turned
 from metauas.files.images import resize_images, to_tensor
-from metauas.model import MetaUAS, look_of, possible_alignments, with_alignment
+from metauas.model import MetaUAS, ScaleAverage, look_of, possible_alignments, with_alignment
 
 Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size
 
@@ -110,7 +110,7 @@ class Session:
         return dict(enumerate(strides[first:], start=first + 1))
 
     def ask(self, question: Question) -> Answer:
-        """Segment the question's query by its prompt.
+        """Segment the question's query by its prompt, averaged over three sizes, as ``metauas segment`` does.
 
         Raises:
             InputError: the alignment is not known or not possible.
@@ -119,7 +119,7 @@ class Session:
         side = (self.size, self.size)
         query = resize_images(to_tensor(question.query)[None], side)
         prompt = resize_images(question.moved_prompt, side)
-        found = model.segment(query, prompt)[0, 0].float().cpu().numpy()
+        found = ScaleAverage(model).segment(query, prompt)[0, 0].float().cpu().numpy()
         return Answer(question=question, model=model, query=query, prompt=prompt, map=found)
 
     def _with(self, alignment: str) -> MetaUAS:

@@ -32,7 +32,7 @@ class Explorer(ipw.VBox):
         self.session = Session(network.model, size=size)
         self._make_controls(threshold)
         self._make_pictures()
-        about = ipw.Label(f"Network: {network.name}")
+        about = ipw.Label(f"Network: {network.name}, mean over three image sizes")
         super().__init__([self._choices, self.status, self.threshold, self._pictures, self._sliders, about])
         self.add_class("metauas-explorer")
         self._show_example()

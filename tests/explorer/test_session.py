@@ -9,7 +9,7 @@ import torch
 from metauas.explorer import Question, Session, draw_example, list_examples
 from metauas.explorer.session import peak
 from metauas.files.images import resize_images, to_tensor
-from metauas.model import create_model
+from metauas.model import ScaleAverage, create_model
 
 SIZE = 64
 
@@ -28,7 +28,8 @@ def session(network):
 def test_the_map_is_the_networks(session, network, question):
     query, prompt = (resize_images(to_tensor(image)[None], (SIZE, SIZE)) for image in (question.query, question.prompt))
     answer = session.ask(question)
-    np.testing.assert_array_equal(answer.map, network.model.segment(query, prompt)[0, 0].numpy())
+    averaged = ScaleAverage(network.model)
+    np.testing.assert_array_equal(answer.map, averaged.segment(query, prompt)[0, 0].numpy())
     assert answer.score == answer.map.max()
 
 
