@@ -1,8 +1,10 @@
+import io
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from metauas.errors import InputError
 from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, Source, find_source
@@ -252,6 +254,12 @@ def test_a_source_says_where_from_and_under_which_licence(name):
 
 def test_the_catalogue_has_a_row_for_each():
     assert catalogue_table().row_count == len(CATALOGUE)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(catalogue_table())
+    assert "…" not in shown.getvalue()
+    assert all(
+        f" {name} " in shown.getvalue().replace("\n", " ") for name in CATALOGUE
+    )  # whole, to be copied into a command
     with pytest.raises(InputError, match="did you mean 'btad'"):
         find_source("btda")
 

@@ -241,10 +241,10 @@ CATALOGUE: dict[str, Source] = {
         note="Each of the five views of an object is an image with its own label.",
     ),
     "real-iad-single": Source(
-        title="Real-IAD, single view",
+        title="Real-IAD single view",
         homepage="https://realiad4ad.github.io/Real-IAD/",
         paper="Wang et al., Real-IAD, CVPR 2024",
-        licence="for research, on request; see its page",
+        licence="as real-iad",
         steps=("# as for real-iad (metauas data info real-iad)",),
         categories=dict.fromkeys(_REALIAD.split()),
         note="The lists of realiad_jsons_sv name one of the five views of each object.",

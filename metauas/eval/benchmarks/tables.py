@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -57,7 +58,10 @@ def check_lines(check: DataCheck) -> Iterator[str]:
 
 def catalogue_table() -> Table:
     """Return one row per benchmark: its layout, title, numbers of images and licence."""
-    table = Table("name", "benchmark", title="`metauas data info NAME` shows how to get one")
+    title = "`metauas data info NAME` shows how to get one"
+    table = Table(title=title, box=box.HORIZONTALS, pad_edge=False, collapse_padding=True)  # narrow, for 80 columns
+    table.add_column("name", no_wrap=True)
+    table.add_column("benchmark")
     for title in ("categories", "train", "good", "defective"):
         table.add_column(title, justify="right")
     table.add_column("licence")
