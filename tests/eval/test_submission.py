@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from metauas import cli
 from metauas.errors import InputError
-from metauas.eval import EvalSettings, open_benchmark
+from metauas.eval import EvalSettings, evaluate, open_benchmark
 from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts
+from metauas.eval.benchmarks.layouts import load_sample
 from metauas.eval.prompts.selection import random_prompts
 from metauas.eval.report.submission import write_submission
 from metauas.files.images import stack_images
@@ -130,6 +131,25 @@ def test_masks_are_the_maps_above_the_highest_validation_score(root, tmp_path, n
         if number % 2 == 0:
             assert mask[8:22, 13:27].all()
         assert mask.mean() < 0.5
+
+
+def test_segf1_of_an_evaluation_is_at_the_same_threshold(root):
+    benchmark = open_benchmark(root, layout="mvtec2")
+    settings = EvalSettings(seeds=(3,), size=SIZE)
+    cells = evaluate(Difference(), benchmark, settings, baselines=False).metrics()["categories"]
+    for category in benchmark.categories:
+        prompt = stack_images(random_prompts(category, seed=3), size=SIZE)
+        images = [sample.path for sample in category.test]
+        normal, test = (
+            Difference().segment(stack_images(paths, size=SIZE), prompt)[:, 0].numpy()
+            for paths in (category.validation, images)
+        )
+        masks = np.stack([load_sample(sample, SIZE)[1] for sample in category.test])
+        found = test > normal.max()
+        precision, recall = masks[found].mean(), found[masks].mean()
+        assert cells[category.name]["SegF1"]["mean"] == pytest.approx(2 / (1 / precision + 1 / recall), abs=1e-6)
+        assert precision > 0.5
+        assert recall > 0.5
 
 
 def test_the_command_writes_it_after_the_evaluation(root, model, tmp_path):
