@@ -288,7 +288,7 @@ def test_robustness_writes_numbers_and_curves(folder, checkpoint, tmp_path):
     ],
 )
 def test_help_lists_every_name_that_the_code_accepts(command, names):
-    words = re.findall("[a-z-]+", run(*command.split(), "--help").output)
+    words = re.findall("[a-z0-9-]+", run(*command.split(), "--help").output)
     assert set(names) <= set(words)
 
 

@@ -63,6 +63,15 @@ def write_folders(root):
         mark(root / "part" / "ground_truth" / "hole" / f"{number:03}_mask.png")
 
 
+def write_mvtec2(root):
+    for part in ("train/good", "validation/good", "test_public/good", "test_public/bad", "test_private"):
+        for number in range(2):
+            draw(root / "part" / part / f"{number:03}_regular.png")
+    for number in range(2):
+        draw(root / "part" / "test_private_mixed" / f"{number:03}_mixed.png")
+        mark(root / "part" / "test_public" / "ground_truth" / "bad" / f"{number:03}_regular_mask.png")
+
+
 def write_visa(root, *, slash="/"):
     rows = [["object", "split", "label", "image", "mask"]]
     for number, (split, label) in enumerate((("train", "normal"), ("test", "normal"), ("test", "anomaly"))):
@@ -126,7 +135,9 @@ def read_layout(layout):
         benchmark = read_benchmark(root, layout=layout)
         (category,) = benchmark.categories
         masks = [sample.mask_path for sample in category.test if sample.mask_path]
-        return [*category.train_good, *(sample.path for sample in category.test), *masks], benchmark.left_out
+        unlabelled = [path for paths in category.unlabelled.values() for path in paths]
+        test = [sample.path for sample in category.test]
+        return [*category.train_good, *test, *masks, *category.validation, *unlabelled], benchmark.left_out
 
     return read
 
@@ -162,6 +173,7 @@ READERS = {
     "masked": (write_masked, read_masked),
     "folder": (write_folders, read_layout("folder")),
     "mvtec": (write_folders, read_layout("mvtec")),
+    "mvtec2": (write_mvtec2, read_layout("mvtec2")),
     "visa": (write_visa, read_layout("visa")),
     "real-iad": (write_real_iad, read_layout("real-iad")),
     "coco": (write_coco, read_coco),
@@ -169,7 +181,7 @@ READERS = {
     "parameters": (write_parameters, lambda root: (parameter_files(root), ())),
 }
 #: Those that list folders of pictures, which may have any suffix.
-OF_FOLDERS = ("photographs", "textures", "masked", "folder", "mvtec")
+OF_FOLDERS = ("photographs", "textures", "masked", "folder", "mvtec", "mvtec2")
 #: Those that tell what they leave out of a folder.
 TELLING = (*OF_FOLDERS, "visa", "real-iad")
 #: Those of lists with paths in them.

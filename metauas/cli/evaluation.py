@@ -1,5 +1,6 @@
 """Commands that evaluate a checkpoint: eval, robustness."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ from metauas.cli.options import (
 
 if TYPE_CHECKING:
     from metauas.eval import Evaluation
+
+_COLUMNS = 7  # metrics in one table, for which 80 columns are enough
 
 
 @cli.command("eval", epilog="Example: metauas eval --data /data/mvtec --prompt random --seeds 1,3,5 --out runs/mvtec")
@@ -61,6 +64,9 @@ def evaluate(
         int | None, typer.Option(min=32, help="Also evaluate overlapping tiles of this side, pixels, at --size.")
     ] = None,
     official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
+    submit: Annotated[
+        bool, typer.Option("--submit", help="Also write submission.tar.gz for MVTec AD 2's server (layout mvtec2).")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Evaluate a checkpoint and baselines: seven metrics per category, mean and deviation over prompt seeds.
@@ -71,6 +77,7 @@ def evaluate(
     from metauas.eval import evaluate as evaluate_network
     from metauas.eval.network import choose_device
     from metauas.eval.report.maps import MapWriter
+    from metauas.eval.report.submission import SUBMISSION_NAME, check_submission, write_submission
     from metauas.eval.results import check_out, write_results
     from metauas.files.locks import alone_in
     from metauas.model import load_checkpoint
@@ -88,6 +95,8 @@ def evaluate(
     check_out(out)
     model = load_checkpoint(checkpoint).to(place)
     benchmark = open_benchmark(data, layout=layout, categories=names(categories))
+    if submit:
+        check_submission(benchmark, settings)
     variants = [variant.to(place) for variant in variants_of(model, settings)]
     writer = MapWriter(out / "maps", benchmark) if maps else None
     gatherer = MapGatherer(benchmark, settings, embed=model.embed)
@@ -101,6 +110,8 @@ def evaluate(
         paths.append(
             write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
         )
+        if submit:
+            paths.append(write_submission(out / SUBMISSION_NAME, model, benchmark, settings))
     _print_evaluation(evaluation)
     for path in [*paths, *([out / "maps"] if maps else [])]:
         print(f"written: {path}")
@@ -151,27 +162,28 @@ def robustness(
 def _print_evaluation(evaluation: "Evaluation") -> None:
     """Print a table for each definition of the metrics: the network in each category, then every method's mean."""
     from metauas.eval.benchmarks.layouts.samples import MEAN
+    from metauas.eval.benchmarks.queries import pieces
 
     for definition in evaluation.definitions():
         cells = evaluation.table(definition=definition)
         categories = [name for name in cells.loc[evaluation.network].index if name != MEAN]
-        metrics = list(dict.fromkeys(cells.columns.get_level_values(0)))
         title = f"{evaluation.network}, percent; {definition} metrics; below the line: means over the categories"
-        table = Table("", title=title, box=box.HORIZONTALS, pad_edge=False)
-        for metric in metrics:
-            table.add_column(metric, justify="right", no_wrap=True)
-        for category in categories:
-            _add_row(table, category, cells.loc[(evaluation.network, category)], metrics)
-        table.add_section()
-        for method in evaluation.methods():
-            _add_row(table, method, cells.loc[(method, MEAN)], metrics)
-        console.print(table)
+        for metrics in pieces(evaluation.metric_names(definition), _COLUMNS):
+            table = Table("", title=title, box=box.HORIZONTALS, pad_edge=False)
+            for metric in metrics:
+                table.add_column(metric, justify="right", no_wrap=True)
+            for category in categories:
+                _add_row(table, category, cells.loc[(evaluation.network, category)], metrics)
+            table.add_section()
+            for method in evaluation.methods():
+                _add_row(table, method, cells.loc[(method, MEAN)], metrics)
+            console.print(table)
         for metric, count in evaluation.averaged_over(definition=definition).items():
             if count < len(categories):
                 print(f"{metric}: mean over {count} of {len(categories)} categories; in the others it is undefined (–)")
 
 
-def _add_row(table: Table, name: str, row: Any, metrics: list[str]) -> None:
+def _add_row(table: Table, name: str, row: Any, metrics: Sequence[str]) -> None:
     from metauas.ablations.results.collect import format_mean_std
 
     texts = (format_mean_std(row[metric, "mean"], row[metric, "std"]) for metric in metrics)

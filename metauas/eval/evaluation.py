@@ -1,7 +1,9 @@
 """The evaluation: every method on every category, prompt and condition, as one long table."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.results import EXACT, OFFICIAL, Evaluation
 from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.metrics import compute_metrics, compute_metrics_official
+from metauas.eval.validation import extra_metrics, maps_threshold, validation_queries
+from metauas.metrics import METRICS, SEG_F1, compute_metrics, compute_metrics_official, segmentation_f1
 from metauas.progress import tqdm
 
 #: Called with a category, a prompt seed and the network's maps (N, H, W), such as ``MapWriter``.
@@ -41,6 +44,10 @@ def evaluate(
 
     For several prompts of a query, MetaUAS averages the aligned features, a baseline its maps. Except for rounding in
     the network, results do not depend on the batch size or the order of images.
+
+    For a benchmark whose paper uses further metrics (``Source.metrics``), these are given, too. The threshold of SegF1
+    is calibrated for each method and seed on the category's validation images; SegF1 is NaN, with a warning, if they
+    are too few, or if prompts are chosen for test images alone (``defective``, prompt files).
 
     Args:
         model: the network, in evaluation mode.
@@ -64,18 +71,24 @@ def evaluate(
     runs = _runs(model, wanted, variants=variants, baselines=baselines)
     rows: list[dict[str, Any]] = []
     shares: list[float] = []
+    extra = extra_metrics(benchmark)
     images = sum(len(category.test) for category in benchmark.categories)
     with tqdm(total=images * len(runs) * len(strategy.seeds), desc="evaluating", unit="map") as bar:
         for category in benchmark.categories:
             queries = Queries(category, size=settings.size)
+            validation = validation_queries(category, settings) if SEG_F1 in extra else None
             bar.set_postfix_str(category.name)
             for seed in strategy.seeds:
                 prompts = strategy.choose(queries, seed=seed)
+                normal_prompts = strategy.choose(validation, seed=seed) if validation else []
                 shares.append(right_class_share(prompts, category))
                 for run in runs:
                     read = prompt_reader(run.condition, category=category.name, seed=seed, size=settings.size)
-                    maps = segment_queries(run.method, queries, prompts, read=read, batch_size=settings.queries_at_once)
-                    rows += _rows(run, queries, maps, seed=seed, official=official)
+                    segment = partial(segment_queries, run.method, read=read, batch_size=settings.queries_at_once)
+                    maps = segment(queries, prompts)
+                    threshold = maps_threshold(segment(validation, normal_prompts)) if validation else math.nan
+                    found = _metrics(queries, maps, extra=extra, threshold=threshold, official=official)
+                    rows += _rows(run, category.name, found, seed=seed)
                     if run is runs[0] and on_maps:
                         on_maps(category, seed, maps)
                     bar.update(len(maps))
@@ -106,18 +119,23 @@ def _runs(
     return [*(_Run(method, main) for method in (ours, *others)), *(_Run(ours, condition) for condition in changed)]
 
 
-def _rows(
-    run: _Run, queries: Queries, maps: Float32[np.ndarray, "n h w"], *, seed: int, official: bool
-) -> Iterator[dict[str, Any]]:
-    place = {
-        "method": run.method.name,
-        "condition": run.condition.name,
-        "category": queries.category.name,
-        "seed": seed,
-    }
-    found = {EXACT: compute_metrics(maps, queries.masks, queries.labels)}
+def _metrics(
+    queries: Queries, maps: Float32[np.ndarray, "n h w"], *, extra: Sequence[str], threshold: float, official: bool
+) -> dict[str, dict[str, float]]:
+    """Return the metrics of a category by definition; ``threshold`` is that of SegF1, NaN without one."""
+    known = compute_metrics(maps, queries.masks, queries.labels, extras=bool(extra))
+    if SEG_F1 in extra:
+        known[SEG_F1] = math.nan
+        if not math.isnan(threshold):
+            known[SEG_F1] = segmentation_f1(maps, queries.masks, queries.labels, threshold=threshold)
+    found = {EXACT: {name: known[name] for name in (*METRICS, *extra)}}
     if official:
         found[OFFICIAL] = compute_metrics_official(maps, queries.official_masks, queries.labels)
+    return found
+
+
+def _rows(run: _Run, category: str, found: Mapping[str, Mapping[str, float]], *, seed: int) -> Iterator[dict[str, Any]]:
+    place = {"method": run.method.name, "condition": run.condition.name, "category": category, "seed": seed}
     for definition, metrics in found.items():
         for metric, value in metrics.items():
             yield {**place, "definition": definition, "metric": metric, "value": value}

@@ -44,7 +44,7 @@ class Evaluation:
         cells = rows.groupby(["method", "category", "metric"], sort=False)["value"].agg(["mean", "std"])
         wide = cells.unstack("metric").swaplevel(axis=1)
         order = [(method, category) for method in rows["method"].unique() for category in rows["category"].unique()]
-        return wide.loc[order, [(metric, part) for metric in METRICS for part in ("mean", "std")]]
+        return wide.loc[order, [(metric, part) for metric in self.metric_names(definition) for part in ("mean", "std")]]
 
     def averaged_over(
         self, method: str | None = None, *, condition: str | None = None, definition: str = EXACT
@@ -53,7 +53,12 @@ class Evaluation:
         values = self._select(condition, definition)
         known = values[(values["method"] == (method or self.network)) & values["value"].notna()]
         counts = known.groupby("metric")["category"].nunique()
-        return {metric: int(counts.get(metric, 0)) for metric in METRICS}
+        return {metric: int(counts.get(metric, 0)) for metric in self.metric_names(definition)}
+
+    def metric_names(self, definition: str = EXACT) -> list[str]:
+        """Return the names of the metrics: the seven, then those that the benchmark's paper adds."""
+        found = self.values.loc[self.values["definition"] == definition, "metric"].unique()
+        return [*METRICS, *(metric for metric in found if metric not in METRICS)]
 
     def conditions(self) -> list[str]:
         """Return the names of the conditions, the main one first."""
@@ -95,8 +100,9 @@ class Evaluation:
 
     def _block(self, method: str, *, condition: str | None = None, definition: str = EXACT) -> dict[str, Any]:
         table = self.table(condition=condition, definition=definition).loc[method]
+        names = self.metric_names(definition)
         rows = {
-            str(category): {m: {"mean": float(row[m, "mean"]), "std": float(row[m, "std"])} for m in METRICS}
+            str(category): {m: {"mean": float(row[m, "mean"]), "std": float(row[m, "std"])} for m in names}
             for category, row in table.iterrows()
         }
         mean = rows.pop(MEAN)

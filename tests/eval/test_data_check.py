@@ -1,8 +1,10 @@
+import io
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from metauas.errors import InputError
 from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts, Source, find_source
@@ -21,6 +23,8 @@ AUTHORS_LISTS = {
     "goods": (6, Counts(3137, 1328, 1659)),
     "btad": (3, Counts(1799, 451, 290)),
 }
+#: Sums that others state: of MPDD, its copy AI4Manufacturing/187 on the Hugging Face Hub.
+STATED = {"mpdd": (6, Counts(888, 458 - 282, 282))}
 
 
 def picture(path):
@@ -209,10 +213,26 @@ def test_the_table_shows_found_beside_known_and_the_first_findings(root):
     assert lines[-1] == "bottle: and 6 more"
 
 
-@pytest.mark.parametrize("name", AUTHORS_LISTS)
-def test_known_counts_add_up_to_the_authors_lists(name):
+@pytest.mark.parametrize("name", [*AUTHORS_LISTS, *STATED])
+def test_known_counts_add_up_to_the_authors_lists_and_to_stated_sums(name):
     source = find_source(name)
-    assert (len(source.categories), source.counts()) == AUTHORS_LISTS[name]
+    assert (len(source.categories), source.counts()) == (AUTHORS_LISTS | STATED)[name]
+
+
+def test_counts_of_mvtec_ad_2():
+    counts = find_source("mvtec2").counts()
+    # "more than 8000 high-resolution images" of "eight" scenarios in the paper's abstract
+    assert len(find_source("mvtec2").categories) == 8
+    assert 8000 < sum((counts.train, counts.validation, counts.good, counts.defective, 2 * counts.unlabelled)) < 8100
+    text = "\n".join(source_lines("mvtec2", find_source("mvtec2")))
+    assert "302 for validation" in text
+    assert "two folders of 2045 images without labels" in text
+
+
+def test_unknown_counts_are_not_told_as_zero():
+    source = find_source("real-iad-single")
+    assert source.counts() is None
+    assert next(source_lines("real-iad-single", source)).endswith("30 categories, numbers of images unknown")
 
 
 def test_counts_of_the_others():
@@ -234,6 +254,12 @@ def test_a_source_says_where_from_and_under_which_licence(name):
 
 def test_the_catalogue_has_a_row_for_each():
     assert catalogue_table().row_count == len(CATALOGUE)
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(catalogue_table())
+    assert "…" not in shown.getvalue()
+    assert all(
+        f" {name} " in shown.getvalue().replace("\n", " ") for name in CATALOGUE
+    )  # whole, to be copied into a command
     with pytest.raises(InputError, match="did you mean 'btad'"):
         find_source("btda")
 

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,13 +23,18 @@ from metauas.seeding import rng_for
 
 SIZE = 64
 TRAIN, NORMAL, DEFECTIVE = 3, 2, 2
+VALIDATION, PRIVATE = 19, 2
+MORE = {"mvtec2": (VALIDATION, PRIVATE)}  # of the layouts with further images
 CATEGORIES = {
     "mvtec": ("bottle", "metal_nut"),
     "visa": ("candle", "pcb1"),
     "goods": ("drink_can", "food_box"),
     "btad": ("01", "03"),
     "loco": ("pushpins", "screw_bag"),
+    "mvtec2": ("can", "sheet_metal"),
+    "mpdd": ("bracket_black", "tubes"),
     "real-iad": ("audiojack", "usb"),
+    "real-iad-single": ("audiojack", "usb"),
     "folder": ("mine", "yours"),
 }
 
@@ -84,6 +90,23 @@ def write_loco(root, name):
     (root / name / "defects_config.json").write_text('[{"defect_name": "missing", "pixel_value": 255}]')
 
 
+def write_mvtec2(root, name):
+    folder, public = root / name, root / name / "test_public"
+    for part, count in (("train/good", TRAIN), ("validation/good", VALIDATION), ("test_private", PRIVATE)):
+        for number in range(count):
+            draw(folder / part / f"{number:03}_regular.png")
+    for number in range(PRIVATE):
+        draw(folder / "test_private_mixed" / f"{number:03}_mixed.png")
+    for number, light in enumerate(("regular", "overexposed")):
+        draw(public / "good" / f"{number:03}_{light}.png")
+        draw(public / "bad" / f"{number:03}_{light}.png")
+        mark(public / "ground_truth" / "bad" / f"{number:03}_{light}_mask.png")
+
+
+def write_mpdd(root, name):
+    write_folders(root, name, defects=("hole", "scratches") if name == "bracket_black" else ("anomalous",))
+
+
 def write_folder(root, name):
     write_folders(root, name)
 
@@ -106,9 +129,9 @@ def write_visa(root, name):
         csv.writer(file).writerows([*header, *rows])
 
 
-def write_real_iad(root, name):
+def write_real_iad(root, name, *, view=1, lists="realiad_jsons"):
     def entry(number, *, defect="OK", folder="OK"):
-        stem = f"{folder}/S{number:04}/{name}_{number:04}_C1"
+        stem = f"{folder}/S{number:04}/{name}_{number:04}_C{view}"
         draw(root / "realiad_1024" / name / f"{stem}.jpg")
         mask = None if defect == "OK" else f"{stem}.png"
         if mask:
@@ -120,7 +143,12 @@ def write_real_iad(root, name):
     good = [entry(TRAIN), *(entry(10 + n, folder="NG/AK") for n in range(NORMAL - 1))]
     defective = [entry(20 + number, defect="AK", folder="NG/AK") for number in range(DEFECTIVE)]
     content = {"meta": {"prefix": f"{name}/", "normal_class": "OK"}, "train": train, "test": [*good, *defective]}
-    write_json(root / "realiad_jsons" / f"{name}.json", content)
+    write_json(root / lists / f"{name}.json", content)
+
+
+def write_real_iad_single(root, name):
+    write_real_iad(root, name, view=2)  # images of the other views lie in the same folders
+    write_real_iad(root, name, lists="realiad_jsons_sv")
 
 
 def write(root, layout):
@@ -187,7 +215,7 @@ def test_the_command_evaluates_every_layout_from_end_to_end(shelf, layout, check
     metrics = read_json(tmp_path / "metrics.json")
     assert list(metrics["categories"]) == list(CATEGORIES[layout])
     values = [cell["mean"] for block in metrics["categories"].values() for cell in block.values()]
-    assert len(values) == 14
+    assert len(values) == len(CATEGORIES[layout]) * (9 if layout == "mvtec2" else 7)
     assert all(0 <= value <= 1 for value in values)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert ("as published" in report) == (layout in ("mvtec", "visa", "goods"))
@@ -197,7 +225,7 @@ def test_the_command_evaluates_every_layout_from_end_to_end(shelf, layout, check
 def test_a_sound_benchmark_is_found_to_be_sound(shelf, layout, monkeypatch):
     if layout in CATALOGUE:
         source = CATALOGUE[layout]
-        counts = dict.fromkeys(CATEGORIES[layout], Counts(TRAIN, NORMAL, DEFECTIVE))
+        counts = dict.fromkeys(CATEGORIES[layout], Counts(TRAIN, NORMAL, DEFECTIVE, *MORE.get(layout, ())))
         monkeypatch.setitem(CATALOGUE, layout, type(source)(**{**vars(source), "categories": counts, "total": None}))
     check = check_data(layout, shelf / layout, deep=True)
     assert check.findings == []
@@ -209,6 +237,59 @@ def test_a_sound_benchmark_is_found_to_be_sound(shelf, layout, monkeypatch):
 @pytest.mark.parametrize("layout", [name for name in CATEGORIES if name != "folder"])
 def test_categories_of_these_tests_are_real_ones(layout):
     assert set(CATEGORIES[layout]) <= set(find_source(layout).categories)
+
+
+def test_validation_and_private_images_of_mvtec_ad_2_are_neither_prompts_nor_test_images(shelf):
+    category = open_benchmark(shelf / "mvtec2", layout="mvtec2").categories[0]
+    assert {path.parts[-3] for path in category.train_good} == {"train"}
+    assert {sample.path.parts[-3] for sample in category.test} == {"test_public"}
+    assert [path.name for path in category.validation] == [f"{i:03}_regular.png" for i in range(VALIDATION)]
+    names = {folder: [path.name for path in paths] for folder, paths in category.unlabelled.items()}
+    assert names == {
+        "test_private": ["000_regular.png", "001_regular.png"],
+        "test_private_mixed": ["000_mixed.png", "001_mixed.png"],
+    }
+
+
+def test_missing_and_broken_validation_and_private_images_are_findings(copy, monkeypatch):
+    root = copy("mvtec2")
+    counts = {"can": Counts(TRAIN, NORMAL, DEFECTIVE, VALIDATION, PRIVATE)}
+    monkeypatch.setitem(CATALOGUE, "mvtec2", replace(CATALOGUE["mvtec2"], categories=counts))
+    shutil.rmtree(root / "sheet_metal")
+    (root / "can" / "validation" / "good" / "003_regular.png").unlink()
+    shutil.rmtree(root / "can" / "test_private_mixed")
+    broken = root / "can" / "test_private" / "001_regular.png"
+    broken.write_bytes(b"")
+    (can,) = check_data("mvtec2", root).categories
+    assert can.findings[0].startswith(f"{broken} cannot be read as an image")
+    assert can.findings[1:] == [
+        "18 validation images, expected 19",
+        "0 images in test_private_mixed, expected 2",
+    ]
+
+
+def test_mvtec_ad_2_without_enough_validation_images_has_no_segf1(copy, model, caplog):
+    root = copy("mvtec2")
+    (root / "can" / "validation" / "good" / "003_regular.png").unlink()
+    benchmark = open_benchmark(root, layout="mvtec2")
+    settings = EvalSettings(seeds=(1,), size=SIZE)
+    evaluation = evaluate(model, benchmark, settings, baselines=False)
+    cells = evaluation.metrics()["categories"]
+    assert math.isnan(cells["can"]["SegF1"]["mean"])
+    assert 0 <= cells["sheet_metal"]["SegF1"]["mean"] <= 1
+    assert evaluation.averaged_over()["SegF1"] == 1
+    assert "no SegF1 is computed: category 'can', folder validation: a false-positive rate of 0.05 needs 19 " in (
+        caplog.text
+    )
+
+
+def test_the_lists_of_a_single_view_leave_out_the_others(shelf):
+    root = shelf / "real-iad-single"
+    assert len(list((root / "realiad_1024" / "usb").rglob("*_C2.jpg"))) == TRAIN + NORMAL + DEFECTIVE
+    for layout, view in (("real-iad", "_C2"), ("real-iad-single", "_C1")):
+        (usb,) = open_benchmark(root, layout=layout, categories=["usb"]).categories
+        assert {path.stem[-3:] for path in [*usb.train_good, *(sample.path for sample in usb.test)]} == {view}
+    assert "realiad_jsons_sv holds no list" in message(shelf / "real-iad", "real-iad-single")
 
 
 def test_several_masks_of_one_image_are_united(shelf):
@@ -260,12 +341,14 @@ def test_real_iad_in_other_sizes_and_with_a_folder_more(copy, name):
     assert benchmark.categories[0].train_good[0].is_relative_to(root / name)
 
 
-@pytest.mark.parametrize(("layout", "seen"), [("visa", "visa"), ("real-iad", "real-iad"), ("btad", "btad")])
+@pytest.mark.parametrize(
+    ("layout", "seen"), [("visa", "visa"), ("real-iad", "real-iad"), ("btad", "btad"), ("mvtec2", "mvtec2")]
+)
 def test_a_root_in_another_layout_is_recognised(shelf, layout, seen):
     assert f"it looks like the layout {seen!r}" in message(shelf / layout, "mvtec")
 
 
-@pytest.mark.parametrize("layout", ["visa", "real-iad", "btad"])
+@pytest.mark.parametrize("layout", ["visa", "real-iad", "btad", "mvtec2"])
 def test_mvtec_is_not_taken_for_another(shelf, layout):
     assert "it looks like the layout 'mvtec'" in message(shelf / "mvtec", layout)
 

@@ -1,7 +1,7 @@
 """Published facts of the field's benchmarks: source, licence and numbers of images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from metauas.errors import check_choice
 
@@ -10,14 +10,24 @@ UNKNOWN = "see its page"
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of normal training images and of good and defective test images."""
+    """Numbers of images.
+
+    Attributes:
+        train: normal training images.
+        good: good test images.
+        defective: defective test images.
+        validation: normal images for validation.
+        unlabelled: test images without published labels, in each of their folders.
+    """
 
     train: int
     good: int
     defective: int
+    validation: int = 0
+    unlabelled: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.train + other.train, self.good + other.good, self.defective + other.defective)
+        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,7 @@ class Source:
         size: of the download.
         total: counts of all categories together; given only if the counts of each are unknown.
         note: peculiarities.
+        metrics: metrics of the benchmark's paper that evaluation gives in addition to the seven.
     """
 
     title: str
@@ -45,11 +56,12 @@ class Source:
     size: str = UNKNOWN
     total: Counts | None = None
     note: str = ""
+    metrics: tuple[str, ...] = ()
 
-    def counts(self) -> Counts:
-        """Return the counts of all categories together."""
-        known = (counts for counts in self.categories.values() if counts is not None)
-        return self.total or sum(known, Counts(0, 0, 0))
+    def counts(self) -> Counts | None:
+        """Return the counts of all categories together, None if they are unknown."""
+        known = [counts for counts in self.categories.values() if counts is not None]
+        return self.total or (sum(known, Counts(0, 0, 0)) if known else None)
 
 
 def find_source(name: str) -> Source:
@@ -113,6 +125,27 @@ _LOCO = {
     "screw_bag": Counts(360, 122, 219),
     "splicing_connectors": Counts(360, 119, 193),
 }
+# MVTec AD 2: the unlabelled images as MVTec's own check of uploads expects them (MVTecAD2_public_code_utils, utils.py);
+# the others as the project Anometa counts them on disk. With both folders of unlabelled images, all are 8004.
+_MVTEC2 = {
+    "can": Counts(412, 72, 90, 46, 321),
+    "fabric": Counts(387, 66, 90, 43, 314),
+    "fruit_jelly": Counts(263, 20, 60, 37, 255),
+    "rice": Counts(313, 42, 90, 35, 277),
+    "sheet_metal": Counts(137, 24, 90, 19, 142),
+    "vial": Counts(291, 35, 105, 41, 276),
+    "wallplugs": Counts(293, 60, 90, 33, 232),
+    "walnuts": Counts(432, 60, 90, 48, 228),
+}
+# MPDD: as counted in the published archive; adds up to its copy AI4Manufacturing/187 on the Hugging Face Hub.
+_MPDD = {
+    "bracket_black": Counts(289, 32, 47),
+    "bracket_brown": Counts(185, 26, 51),
+    "bracket_white": Counts(110, 30, 30),
+    "connector": Counts(128, 30, 14),
+    "metal_plate": Counts(54, 26, 71),
+    "tubes": Counts(122, 32, 69),
+}
 _REALIAD = (
     "audiojack bottle_cap button_battery end_cap eraser fire_hood mint mounts pcb phone_battery plastic_nut "
     "plastic_plug porcelain_doll regulator rolled_strip_base sim_card_set switch tape terminalblock toothbrush toy "
@@ -171,6 +204,27 @@ CATALOGUE: dict[str, Source] = {
         categories=_LOCO,
         note="Prompts come from train/good; validation/good is not used.",
     ),
+    "mvtec2": Source(
+        title="MVTec AD 2",
+        homepage="https://www.mvtec.com/company/research/datasets/mvtec-ad-2",
+        paper="Heckler-Kram et al., The MVTec AD 2 Dataset, arXiv:2503.21622, 2025",
+        licence="CC BY-NC-SA 4.0",
+        steps=(
+            "# download the archives of MVTec AD 2 from its page and unpack them into one folder",
+            "# to send results to https://benchmark.mvtec.com, evaluate with --submit",
+        ),
+        categories=_MVTEC2,
+        note="Evaluation is on test_public. test_private and test_private_mixed have no published labels.",
+        metrics=("AUPRO@0.05", "SegF1"),
+    ),
+    "mpdd": Source(
+        title="MPDD",
+        homepage="https://github.com/stepanje/MPDD",
+        paper="Jezek et al., Deep learning-based defect detection of metal parts, ICUMT 2021",
+        steps=("# download the archive linked from its page and unpack it",),
+        categories=_MPDD,
+        note="The folder to give holds bracket_black, …, tubes.",
+    ),
     "real-iad": Source(
         title="Real-IAD",
         homepage="https://realiad4ad.github.io/Real-IAD/",
@@ -185,5 +239,14 @@ CATALOGUE: dict[str, Source] = {
         categories=dict.fromkeys(_REALIAD.split()),
         total=Counts(36465, 63256, 51329),
         note="Each of the five views of an object is an image with its own label.",
+    ),
+    "real-iad-single": Source(
+        title="Real-IAD single view",
+        homepage="https://realiad4ad.github.io/Real-IAD/",
+        paper="Wang et al., Real-IAD, CVPR 2024",
+        licence="as real-iad",
+        steps=("# as for real-iad (metauas data info real-iad)",),
+        categories=dict.fromkeys(_REALIAD.split()),
+        note="The lists of realiad_jsons_sv name one of the five views of each object.",
     ),
 }

@@ -106,10 +106,11 @@ def _check_category(
     images = {mask: sample.path for sample in samples for mask in mask_files(sample) if mask not in reported}
     masks = dict(each(partial(mask_facts, images=images), list(images), f"{category.name}: masks"))
     defective = sum(sample.label for sample in category.test)
-    counts = Counts(len(category.train_good), len(category.test) - defective, defective)
+    counts = Counts(len(category.train_good), len(category.test) - defective, defective, len(category.validation))
     findings = [
         *(problem.text for problem in own),
         *_unexpected_counts(counts, known),
+        *_unexpected_unlabelled(category, known),
         *_undefined_metrics(category),
         *faulty_pictures(pictures),
         *duplicates(category, [path for path in paths if not pictures[path].error], deep=deep),
@@ -144,9 +145,16 @@ def _unexpected_counts(counts: Counts, known: Counts | None) -> Iterator[str]:
         ("normal training", counts.train, known.train),
         ("good test", counts.good, known.good),
         ("defective test", counts.defective, known.defective),
+        ("validation", counts.validation, known.validation),
     ):
         if found != expected:
             yield f"{found} {what} images, expected {expected}"
+
+
+def _unexpected_unlabelled(category: Category, known: Counts | None) -> Iterator[str]:
+    for folder, images in category.unlabelled.items():
+        if known and len(images) != known.unlabelled:
+            yield f"{len(images)} images in {folder}, expected {known.unlabelled}"
 
 
 def _unused_files(category: Category, left_out: Sequence[LeftOut], reported: Container[Path | None]) -> Iterator[str]:

@@ -48,8 +48,9 @@ class MaskFacts:
 
 
 def images_of(category: Category) -> list[Path]:
-    """Return the normal and the test images of a category."""
-    return [*category.train_good, *(sample.path for sample in category.test)]
+    """Return all images of a category: for prompts, under test, for validation, and those without labels."""
+    unlabelled = (path for images in category.unlabelled.values() for path in images)
+    return [*category.train_good, *(sample.path for sample in category.test), *category.validation, *unlabelled]
 
 
 def each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> Iterator[tuple[Path, Found]]:

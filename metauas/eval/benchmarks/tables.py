@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -57,25 +58,36 @@ def check_lines(check: DataCheck) -> Iterator[str]:
 
 def catalogue_table() -> Table:
     """Return one row per benchmark: its layout, title, numbers of images and licence."""
-    table = Table("name", "benchmark", title="`metauas data info NAME` shows how to get one")
+    title = "`metauas data info NAME` shows how to get one"
+    table = Table(title=title, box=box.HORIZONTALS, pad_edge=False, collapse_padding=True)  # narrow, for 80 columns
+    table.add_column("name", no_wrap=True)
+    table.add_column("benchmark")
     for title in ("categories", "train", "good", "defective"):
         table.add_column(title, justify="right")
     table.add_column("licence")
     for name, source in CATALOGUE.items():
         counts = source.counts()
-        numbers = (len(source.categories), counts.train, counts.good, counts.defective)
+        known = (counts.train, counts.good, counts.defective) if counts else ("–",) * 3
+        numbers = (len(source.categories), *known)
         table.add_row(name, source.title, *map(str, numbers), source.licence)
     return table
 
 
 def source_lines(name: str, source: Source) -> Iterator[str]:
     """Yield the facts of one benchmark, and how to get, check and evaluate it."""
-    counts = source.counts()
-    test = f"{counts.good} good and {counts.defective} defective test images"
-    yield f"{source.title}: {len(source.categories)} categories, {counts.train} normal training images, {test}"
+    yield f"{source.title}: {len(source.categories)} categories, {_counts_in_words(source.counts())}"
     facts = {"page": source.homepage, "paper": source.paper, "licence": source.licence, "download": source.size}
     yield from (f"{name:<10}{fact}" for name, fact in (facts | {"note": source.note}).items() if fact)
     yield ""
     yield from source.steps
     yield f"metauas data check {name} FOLDER"
     yield f"metauas eval --data FOLDER --layout {name}"
+
+
+def _counts_in_words(counts: Counts | None) -> str:
+    if counts is None:
+        return "numbers of images unknown"
+    more = f", {counts.validation} for validation" if counts.validation else ""
+    private = f", two folders of {counts.unlabelled} images without labels" if counts.unlabelled else ""
+    test = f"{counts.good} good and {counts.defective} defective test images"
+    return f"{counts.train} normal training images{more}, {test}{private}"

@@ -64,7 +64,8 @@ def write_report(
     """
     dataset = find_dataset(benchmark)
     beside = beside_paper(evaluation, dataset)
-    groups = ([m for m in METRICS if m.startswith("I-")], [m for m in METRICS if not m.startswith("I-")])
+    metrics = evaluation.metric_names()
+    groups = ([m for m in metrics if m.startswith("I-")], [m for m in metrics if not m.startswith("I-")])
     text = render_page(
         "eval/report/report.html",
         title=f"Evaluation on {benchmark.name}",
@@ -107,15 +108,16 @@ def _count(number: int, one: str, several: str) -> str:
 
 def _summary(evaluation: Evaluation) -> pd.DataFrame:
     """Return the means of every method, and of the network under the other conditions."""
-    cells = {method: _spreads(evaluation.table().loc[method]) for method in evaluation.methods()}
+    names = evaluation.metric_names()
+    cells = {method: _spreads(evaluation.table().loc[method], names) for method in evaluation.methods()}
     for condition in evaluation.conditions()[1:]:
         changed = evaluation.table(condition=condition).loc[evaluation.network]
-        cells[f"{evaluation.network}, {condition}"] = _spreads(changed)
+        cells[f"{evaluation.network}, {condition}"] = _spreads(changed, names)
     return pd.DataFrame.from_dict(cells, orient="index")
 
 
-def _spreads(table: Any) -> dict[str, str]:
-    return {m: _spread(table.loc[MEAN, (m, "mean")], table.loc[MEAN, (m, "std")]) for m in METRICS}
+def _spreads(table: Any, names: Sequence[str]) -> dict[str, str]:
+    return {m: _spread(table.loc[MEAN, (m, "mean")], table.loc[MEAN, (m, "std")]) for m in names}
 
 
 def _spread(mean: float, std: float) -> str:

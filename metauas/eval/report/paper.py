@@ -101,7 +101,8 @@ def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | N
     if dataset is not None:
         categories = [name for name in sources[f"ours {EXACT}"].index if name != MEAN]
         sources[PAPER] = _paper_rows(dataset, method or paper_method(evaluation), categories=categories)
-    return pd.concat(sources, axis=1).swaplevel(axis=1)[[(metric, name) for metric in METRICS for name in sources]]
+    columns = [(m, name) for m in evaluation.metric_names() for name, table in sources.items() if m in table]
+    return pd.concat(sources, axis=1).swaplevel(axis=1)[columns]
 
 
 def paper_method(evaluation: Evaluation) -> str:
@@ -120,4 +121,5 @@ def _paper_rows(dataset: str, method: str, *, categories: Collection[str]) -> pd
 
 
 def _means(table: Any) -> pd.DataFrame:
-    return pd.DataFrame({metric: table[metric, "mean"] for metric in METRICS})
+    names = table.columns.get_level_values(0).unique()
+    return pd.DataFrame({metric: table[metric, "mean"] for metric in names})

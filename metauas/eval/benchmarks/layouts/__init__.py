@@ -9,7 +9,7 @@ from pathlib import Path
 from metauas.errors import InputError, check_choice
 from metauas.eval.benchmarks.layouts.folders import FolderLayout
 from metauas.eval.benchmarks.layouts.problems import Problems
-from metauas.eval.benchmarks.layouts.realiad import list_realiad
+from metauas.eval.benchmarks.layouts.realiad import SINGLE_VIEW, list_realiad
 from metauas.eval.benchmarks.layouts.samples import (
     GOOD,
     Benchmark,
@@ -31,7 +31,15 @@ _LISTERS: dict[str, Callable[[Path, Sequence[str] | None, Problems], list[Catego
     "goods": FolderLayout(others=("ok",)),
     "btad": FolderLayout(good="ok", others=("good",)),
     "loco": FolderLayout(others=("ok",)),
+    "mvtec2": FolderLayout(
+        test="test_public",
+        truth_in_test=True,
+        validation="validation",
+        unlabelled=("test_private", "test_private_mixed"),
+    ),
+    "mpdd": FolderLayout(others=("ok",)),
     "real-iad": list_realiad,
+    "real-iad-single": partial(list_realiad, lists=SINGLE_VIEW),
     "folder": FolderLayout(single=True, masks_optional=True),  # your own data, arranged as MVTec AD
 }
 
@@ -52,7 +60,7 @@ def list_benchmark(
     except InputError as error:
         raise InputError(f"{error}{_other_layout(folder, layout)}") from error
     benchmark = Benchmark(name=folder.resolve().name, root=folder, categories=read, layout=layout)
-    left_out = left_out_of(benchmark, whole=categories is None and layout != "real-iad")
+    left_out = left_out_of(benchmark, whole=categories is None and not layout.startswith("real-iad"))
     return replace(benchmark, left_out=left_out), problems
 
 
@@ -88,10 +96,11 @@ def _other_layout(root: Path, layout: str) -> str:
         "real-iad": "realiad_jsons",
         "btad": "*/train/ok",
         "loco": "*/test/logical_anomalies",
+        "mvtec2": "*/test_public",
         "mvtec": "*/train/good",
     }
-    alike = {"goods": "mvtec", "folder": "mvtec"}.get(layout, layout)
-    # an unpacked LOCO has MVTec's marks too, so the first in this order counts
+    alike = {"goods": "mvtec", "mpdd": "mvtec", "folder": "mvtec", "real-iad-single": "real-iad"}.get(layout, layout)
+    # an unpacked LOCO or MVTec AD 2 has MVTec's marks too, so the first in this order counts
     seen = next((name for name, mark in marks.items() if any(root.glob(str(mark)))), alike)
     return "" if seen == alike else f" (it looks like the layout {seen!r})"
 

@@ -1,7 +1,8 @@
-"""Real-IAD as downloaded, by its lists for training on normal images of all views.
+"""Real-IAD as downloaded, by its lists for training on normal images: of all views, or of a single one.
 
     root/realiad_1024/<category>/{OK,NG}/...      (or realiad_512, realiad_256)
-    root/realiad_jsons/<category>.json            (or realiad_jsons/realiad_jsons/<category>.json)
+    root/realiad_jsons/<category>.json            all views (or realiad_jsons/realiad_jsons/<category>.json)
+    root/realiad_jsons_sv/<category>.json         a single view (or realiad_jsons/realiad_jsons_sv/<category>.json)
 
 A list is ``{"meta": {"prefix", "normal_class"}, "train": [...], "test": [...]}`` with entries ``category``,
 ``anomaly_class``, ``image_path`` and ``mask_path``, relative to the folder of the images and the prefix. Each view has
@@ -11,6 +12,7 @@ Source: Wang et al., Real-IAD, CVPR 2024.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -23,7 +25,8 @@ from metauas.files import read_json
 from metauas.files.listing import files_in
 
 IMAGES = ("realiad_1024", "realiad_512", "realiad_256")
-LISTS = (Path("realiad_jsons"), Path("realiad_jsons", "realiad_jsons"))
+#: Folders of the lists of all views, and of those of a single view.
+ALL_VIEWS, SINGLE_VIEW = ((Path(name), Path("realiad_jsons", name)) for name in ("realiad_jsons", "realiad_jsons_sv"))
 #: Words for the codes of the defects, from the project's page.
 DEFECTS = {
     "AK": "pit",
@@ -56,8 +59,10 @@ class _List(BaseModel):
     test: list[_Image]
 
 
-def list_realiad(root: Path, categories: Sequence[str] | None, problems: Problems) -> list[Category]:
-    """List the categories asked for, by their lists, and add their problems to ``problems``.
+def list_realiad(
+    root: Path, categories: Sequence[str] | None, problems: Problems, *, lists: tuple[Path, ...] = ALL_VIEWS
+) -> list[Category]:
+    """List the categories asked for, by their ``lists`` under the root, and add their problems to ``problems``.
 
     Raises:
         InputError: there are no lists or no images, or a list cannot be read or has another form; names the file.
@@ -65,12 +70,14 @@ def list_realiad(root: Path, categories: Sequence[str] | None, problems: Problem
     images = next((root / name for name in IMAGES if (root / name).is_dir()), None)
     if images is None:
         raise InputError(f"{root} holds no images; expected the folder {' or '.join(IMAGES)}")
-    folders = [root / folder for folder in LISTS if (root / folder).is_dir()]
+    folders = [root / folder for folder in lists if (root / folder).is_dir()]
     files = {path.stem: path for folder in folders for path in files_in(folder, suffixes=(".json",))}
     if not files:
-        raise InputError(f"{root / LISTS[0]} holds no list of a category; unpack realiad_jsons.zip there")
+        raise InputError(f"{root / lists[0]} holds no list of a category; unpack realiad_jsons.zip there")
     names = known_names(categories, sorted(files), problems)
-    return [category_from(name, images, _entries(files[name], problems), problems) for name in names]
+    read = [category_from(name, images, _entries(files[name], problems), problems) for name in names]
+    # images of the other views lie in the same folders, unused on purpose
+    return read if lists == ALL_VIEWS else [replace(category, folder=None) for category in read]
 
 
 def _entries(path: Path, problems: Problems) -> list[Entry]:

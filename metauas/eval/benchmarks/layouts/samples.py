@@ -1,7 +1,7 @@
 """Benchmark, category and test image, independent of the layout on disk."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,8 @@ class Category:
         name: of its folder, or in the lists.
         train_good: its normal images, from which prompts are taken.
         test: its test images.
+        validation: normal images that are neither prompts nor under test, from which thresholds are calibrated.
+        unlabelled: images under test without published labels, by the name of their folder.
         folder: where all its files are, if known.
         notes: what was read though it is unusual, one sentence each.
     """
@@ -52,6 +54,8 @@ class Category:
     name: str
     train_good: list[Path]
     test: list[Sample]
+    validation: list[Path] = field(default_factory=list)
+    unlabelled: Mapping[str, list[Path]] = field(default_factory=dict)
     folder: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -73,6 +77,11 @@ class Benchmark:
     categories: list[Category]
     layout: str = "mvtec"
     left_out: tuple[LeftOut, ...] = ()
+
+
+def as_test_images(category: Category, images: list[Path]) -> Category:
+    """Return the category with other test images, which have no defect and no mask, such as its ``validation``."""
+    return replace(category, test=[Sample(path=path, label=False, defect=GOOD, mask_path=None) for path in images])
 
 
 def mask_files(sample: Sample) -> list[Path]:

@@ -29,6 +29,7 @@ def _of_category(category: Category) -> list[LeftOut]:
     if folder is None or not is_folder(folder):
         return []
     used = {*category.train_good, *(sample.path for sample in category.test)}
+    used |= {*category.validation, *(path for images in category.unlabelled.values() for path in images)}
     used |= {mask for sample in category.test for mask in mask_files(sample)}
     return pictures_left_out(folder, used=used, reason=lambda path: _reason(path, folder, used))
 
