@@ -29,7 +29,7 @@ fuzz: env ## 10,000 damaged files for every reader, a benchmark in 250 variants;
 		$(BIN)/python tests/fuzz/variants.py --count 250 --work $$folder/variants && \
 		$(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder/damaged
 
-chaos: env ## 50 random kills of synthesis, training, evaluation and a sweep; `make test` takes a few
+chaos: env ## 50 random kills of synthesis, training, evaluation, segmentation and a sweep; `make test` takes a few
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --kills 50 --work $$folder
 
 notebooks: env ## execute the notebooks in place, as they are committed
