@@ -139,7 +139,9 @@ def test_another_seed_gives_another_run(tiny, unbroken, tmp_path):
     assert other.history["loss"].tolist() != unbroken.history["loss"].tolist()
 
 
-def test_workers_change_nothing(tiny, unbroken, tmp_path):
+@pytest.mark.parametrize("methods", [["fork", "spawn", "forkserver"], ["spawn"]], ids=["Linux and macOS", "Windows"])
+def test_workers_change_nothing(tiny, unbroken, tmp_path, monkeypatch, methods):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: methods)
     assert_same(train(tiny.model_copy(update={"execution": Execution(workers=1)}), out=tmp_path), unbroken)
 
 

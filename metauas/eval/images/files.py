@@ -2,10 +2,11 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -146,13 +147,28 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
     resolved = [query.resolve() for query in queries]
     if twice := [path for path, count in Counter(resolved).items() if count > 1]:
         raise InputError(f"query {twice[0]} is given twice; give it once")
-    deepest = max((len(path.parts) for path in resolved), default=1)
+    if (names := distinct_names(resolved)) is not None:
+        return [Path(out) / f"{name}_overlay.png" for name in names]
+    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+
+
+def distinct_names(paths: Sequence[PurePath]) -> list[str] | None:
+    """Return a name for each path, as short as possible, or None where paths cannot be told apart.
+
+    Names that differ only in case are the same file on Windows and macOS, so they count as equal.
+    """
+    deepest = max((len(path.parts) for path in paths), default=1)
     for depth in range(1, deepest + 1):
         for name in ("stem", "name"):
-            names = ["-".join([*path.parts[-depth:-1], getattr(path, name)]).replace("/", "") for path in resolved]
-            if len(set(names)) == len(names):
-                return [Path(out) / f"{name}_overlay.png" for name in names]
-    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+            names = ["-".join([*map(_plain, path.parts[-depth:-1]), getattr(path, name)]) for path in paths]
+            if len({name.casefold() for name in names}) == len(names):
+                return names
+    return None
+
+
+def _plain(part: str) -> str:
+    """Return a part of a path without what a root may hold, such as ``C:\\``, and no name of a file may."""
+    return re.sub(r"[/\\:]", "", part)
 
 
 def find_queries(given: Sequence[Path]) -> list[Path]:
