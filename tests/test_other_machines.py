@@ -124,6 +124,25 @@ def test_the_package_imports_nothing_that_windows_lacks():
     assert {name for name in imported if name[1] in POSIX} == set()
 
 
+def outside_functions(tree):
+    """Yield the nodes of a module that its import executes."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef):
+            yield node
+            yield from outside_functions(node)
+        else:
+            yield from (inner for decorator in node.decorator_list for inner in ast.walk(decorator))
+
+
+def test_every_test_can_be_imported_where_signals_and_limits_are_missing():
+    missing = {"SIGKILL", "SIGPROF", "SIGALRM", "getrlimit", "setitimer", "fork"}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in outside_functions(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not POSIX.intersection(names), path
+            assert getattr(node, "attr", "") not in missing, f"{path}:{node.lineno}"
+
+
 def test_several_processes_are_refused_where_nothing_forks(monkeypatch):
     monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
     with pytest.raises(InputError, match=r"processes=2 needs forks.*`accelerate launch --num_processes 2"):

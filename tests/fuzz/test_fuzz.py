@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits and timers of processes")
 SCRIPT = Path(__file__).with_name("fuzz.py")
 READERS = (
     "image", "mask", "labels", "map", "safetensors", "checkpoint", "torch file", "timm weights", "cyws", "coco", "visa",

@@ -1,5 +1,4 @@
 import math
-import resource
 
 import numpy as np
 import pandas as pd
@@ -406,6 +405,7 @@ def test_the_network_is_compiled_where_that_is_asked_for(monkeypatch, tiny, tmp_
 
 def test_a_full_disk_leaves_the_last_good_state(monkeypatch, tiny, unbroken, tmp_path):
     """The kernel refuses to let a file grow, as it does on a full disk, when step 8 is saved."""
+    resource = pytest.importorskip("resource", reason="Windows has no limits of files")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     save_state = loop.save_state
 
