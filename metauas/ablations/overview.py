@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from metauas.ablations.notebooks import Cell, notebooks_folder, read_cells
+from metauas.files.listing import files_in
 
 #: Keys of a cell's ``execution`` metadata, which Jupyter writes.
 _BEGIN, _END = "iopub.status.busy", "shell.execute_reply"
@@ -20,7 +21,7 @@ def overview(folder: str | Path | None = None) -> pd.DataFrame:
     Raises:
         InputError: a file is no notebook.
     """
-    files = sorted(Path(folder or notebooks_folder()).glob("*.ipynb"))
+    files = files_in(folder or notebooks_folder(), suffixes=(".ipynb",))
     cells = {file.stem: read_cells(file) for file in files if file.stem != "index"}
     rows = {stem: {"title": _title(found), "seconds": _seconds(found)} for stem, found in cells.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["title", "seconds"]).rename_axis("notebook")

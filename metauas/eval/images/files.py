@@ -61,7 +61,7 @@ def segment_files(
     paths = [Path(query) for query in queries]
     check_queries(paths)
     targets = check_overlays(out, queries=paths, prompts=prompts)
-    known = [records and records.find(path, target) for path, target in zip(paths, targets, strict=True)]
+    known = [records.find(*pair) if records else None for pair in zip(paths, targets, strict=True)]
     left = [path for path, found in zip(paths, known, strict=True) if found is None]
     maps = segment_each(model, prompts=prompts, queries=left, size=size)
     for target, found in zip(targets, known, strict=True):

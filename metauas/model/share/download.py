@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from metauas.errors import WeightsUnavailableError
+from metauas.files.listing import files_below
 from metauas.model.share.hub import explained
 from metauas.model.weights.checkpoint import WEIGHTS_NAME
 
@@ -67,7 +68,7 @@ def _cached_name(repo_id: str, *, revision: str | None, cache_dir: str | Path | 
         )
     except LocalEntryNotFoundError:
         return None
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob(f"*{_CKPT}")]
+    names = [path.relative_to(folder).as_posix() for path in files_below(folder) if path.suffix == _CKPT]
     return _only_checkpoint(names, repo_id=repo_id) if names else None
 
 

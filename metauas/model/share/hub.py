@@ -182,7 +182,8 @@ def model_card(model: HubMixin, *, name: str, metrics: Mapping[str, str | Path] 
         license="mit",
         pipeline_tag="image-segmentation",
         tags=["anomaly-segmentation", "anomaly-detection", "change-segmentation", "one-shot", "visual-prompt"],
-        **({"model_name": name.rpartition("/")[2], "eval_results": results} if results else {}),
+        model_name=name.rpartition("/")[2] if results else None,
+        eval_results=results or None,
     )
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
     body = _CARD.format(
