@@ -21,7 +21,7 @@ NBVAL := -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeo
 
 test: lint ## lint, then every test, then every notebook
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/0[1-4]_*.ipynb notebooks/explorer.ipynb
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/0[1-4]_*.ipynb notebooks/explorer.ipynb notebooks/index.ipynb
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/05_*.ipynb # reads the checkpoint of 03
 
 fuzz: env ## 10,000 damaged files for every reader, a benchmark in 250 variants; `make test` takes a sample
@@ -29,7 +29,7 @@ fuzz: env ## 10,000 damaged files for every reader, a benchmark in 250 variants;
 		$(BIN)/python tests/fuzz/variants.py --count 250 --work $$folder/variants && \
 		$(BIN)/python tests/fuzz/fuzz.py --count 10000 --work $$folder/damaged
 
-chaos: env ## 50 random kills of synthesis, training, evaluation and a sweep; `make test` takes a few
+chaos: env ## 50 random kills of synthesis, training, evaluation, segmentation and a sweep; `make test` takes a few
 	folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(BIN)/python tests/chaos/chaos.py --kills 50 --work $$folder
 
 notebooks: env ## execute the notebooks in place, as they are committed
@@ -39,8 +39,8 @@ notebooks: env ## execute the notebooks in place, as they are committed
 check-lab: env ## every notebook in JupyterLab, in a real Chromium, from a clean kernel: no error, no warning
 	folder=$$(mktemp -d) && $(BIN)/python tests/lab/lab.py --work $$folder/lab
 
-lab: env ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+lab: env ## open the notebooks in JupyterLab, at the page that says which one answers which question
+	$(BIN)/jupyter lab notebooks/index.ipynb
 
 demo: env ## the explorer as a web page on this computer; METAUAS_CHECKPOINT names another network
 	$(BIN)/voila --Voila.config_file_paths=demo notebooks/explorer.ipynb

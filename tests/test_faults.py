@@ -2,7 +2,6 @@
 
 import ast
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -69,6 +68,7 @@ cli.app()
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_sigterm_takes_away_what_is_half_written(tmp_path):
     command = [sys.executable, "-c", WRITING, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -82,6 +82,7 @@ def test_sigterm_takes_away_what_is_half_written(tmp_path):
 @contextmanager
 def disk_that_ends(size):
     """No file can become longer than ``size`` bytes: the system refuses to write, half way, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no limits of files")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,6 +1,8 @@
 """Finding notebooks and reading their declared parameters."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,11 @@ from metauas.ablations.notebooks import (
     read_cells,
     suite_file,
 )
+from metauas.ablations.overview import overview
 from metauas.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+INDEX = notebooks_folder() / "index.ipynb"
 
 
 def test_default_folder_is_that_of_the_checkout(monkeypatch):
@@ -154,3 +160,47 @@ def test_a_suite_of_which_a_part_is_missing_cannot_be_copied(make_notebook, tmp_
     with pytest.raises(InputError, match="params"):
         copy_suite(tmp_path / "suite")
     assert not (tmp_path / "suite").exists()
+
+
+def test_the_launcher_page_links_to_every_notebook_and_names_what_exists():
+    text = "\n".join(cell.source for cell in read_cells(INDEX) if cell.kind == "markdown")
+    others = {path.name for path in notebooks_folder().glob("*.ipynb")} - {INDEX.name}
+    assert set(re.findall(r"\]\((\S+\.ipynb)\)", text)) == others
+    named = re.findall(r"params/[\w-]+\.yaml", text)
+    assert named
+    assert [name for name in named if not suite_file(name).is_file()] == []
+
+
+def test_the_launcher_page_is_copied_but_is_no_part_of_a_run(tmp_path):
+    copy = copy_suite(tmp_path / "suite")
+    assert (copy / INDEX.name).read_bytes() == INDEX.read_bytes()
+    assert [path.stem for path in find_notebooks(copy)] == [path.stem for path in find_notebooks()]
+    assert INDEX.stem not in [path.stem for path in find_notebooks()]
+
+
+def test_the_first_cell_says_what_to_install_with_extras_that_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for notebook in (*find_notebooks(), INDEX):
+        first = read_cells(notebook)[0]
+        (named,) = re.findall(r'`%pip install "metauas\[([\w,]+)\]"`', first.source)
+        assert {"notebooks"} <= set(named.split(",")) <= extras.keys()
+
+
+def test_the_overview_has_titles_and_recorded_times(make_notebook):
+    def moment(second):
+        return {
+            "iopub.status.busy": f"2026-01-01T00:00:{second}Z",
+            "shell.execute_reply": f"2026-01-01T00:01:{second}Z",
+        }
+
+    folder = make_notebook("02_b.ipynb", "a = 1").parent
+    path = make_notebook("01_a.ipynb", "a = 1", "b = 2")
+    content = json.loads(path.read_text())
+    for cell, second in zip(content["cells"][1:], ("10", "25"), strict=True):
+        cell["metadata"]["execution"] = moment(second)
+    path.write_text(json.dumps(content))
+    make_notebook("index.ipynb", None, "a = 1")
+    table = overview(folder)
+    assert table["title"].to_dict() == {"01_a": "A title", "02_b": "A title"}
+    assert table.loc["01_a", "seconds"] == 75
+    assert table["seconds"].isna().tolist() == [False, True]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -62,6 +63,29 @@ def test_a_notebook_runs_without_a_checkout(installed, tmp_path):
     kernel_saw = json.loads((tmp_path / "mine" / "02_model.ipynb").read_text())
     assert kernel_saw["metadata"]["papermill"]["exception"] is None
     assert str(installed) in kernel_saw["metadata"]["papermill"]["input_path"]
+
+
+#: Packages of the extras that a notebook must run without, where only `metauas[notebooks]` is installed.
+OTHERS = ("datasets", "distributed", "dask", "pycocotools", "anomalib", "diffusers", "onnx", "onnxruntime", "anywidget")
+
+
+@pytest.mark.parametrize(
+    ("notebook", "parameters"),
+    [("01_synthesis", "{count: 12, size: 48}"), ("04_eval", "{categories: [bottle], seeds: [1], size: 48}")],
+)
+def test_a_notebook_alone_in_an_empty_folder_runs_with_the_extra_notebooks(installed, tmp_path, notebook, parameters):
+    """As on Colab, where a notebook is opened without its repository."""
+    place, hooks = tmp_path / "content", tmp_path / "hooks"
+    place.mkdir()
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(f"import sys; sys.modules.update(dict.fromkeys({OTHERS}))\n")
+    shutil.copy(installed / "metauas" / "suite" / "notebooks" / f"{notebook}.ipynb", place)
+    path = os.pathsep.join([str(hooks), str(installed)])
+    environment = {**os.environ, "PYTHONPATH": path, "METAUAS_PACKAGE": str(installed / "metauas")}
+    command = [sys.executable, "-m", "papermill", f"{notebook}.ipynb", "out.ipynb", "-k", "python3", "-y", parameters]
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "runs" / "quick" / notebook / "metrics.json").read_text())
 
 
 def test_the_suite_can_be_copied_to_be_changed(installed, tmp_path):

@@ -32,16 +32,21 @@ def segment(
     single_pass: SinglePass = False,
     tiles: Tiles = False,
     device: Device = "auto",
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = True,
 ) -> None:
     """Segment images with one normal image: write a heat-map overlay for each and print its score.
 
     Also writes scores.csv, results.json, and gallery.html with the highest scores first. With a calibration next to the
-    checkpoint, or a threshold, each image is OK or DEFECTIVE, and defective regions are outlined.
+    checkpoint, or a threshold, each image is OK or DEFECTIVE, and defective regions are outlined. After a stop, the
+    same command segments only the images that are left; after a change of prompt, network or option, it starts again.
     """
     from metauas.eval.images.calibration import find_calibration
-    from metauas.eval.images.files import check_queries, find_queries, segment_files, write_results
+    from metauas.eval.images.files import check_overlays, check_queries, find_queries, segment_files, write_results
+    from metauas.eval.images.identity import run_digest
+    from metauas.eval.images.records import Records
     from metauas.eval.network import choose_device
     from metauas.files.images import read_image
+    from metauas.files.locks import alone_in
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
@@ -49,19 +54,25 @@ def segment(
     check_queries(paths)
     for path in prompt:
         read_image(path)
+    check_overlays(out, queries=paths, prompts=prompt)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
     model = _load_network(checkpoint, place, single_pass=single_pass, tiles=size if tiles else None)
     if found is not None:
         found.check_fit(model, prompts=prompt, size=size)
         threshold = found.threshold
-    results = []
-    for result in segment_files(model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold):
-        columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
-        print("  ".join(filter(None, columns)))
-        results.append(result)
+    records = Records(out, run=run_digest(model, prompts=prompt, size=size, threshold=threshold), resume=resume)
     about = {"prompts": list(map(str, prompt)), "size": size, "tiles": tiles, "threshold": threshold}
-    written = write_results(out, results, about=about | {"calibration": found and found.model_dump(mode="json")})
+    about["calibration"] = found and found.model_dump(mode="json")
+    results = []
+    with alone_in(out):
+        for result in segment_files(
+            model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold, records=records
+        ):
+            columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
+            print("  ".join(filter(None, columns)))
+            results.append(result)
+        written = write_results(out, results, about=about)
     print(f"gallery: {written[-1]}", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Commands that convert and export networks."""
+"""Commands that convert, export and publish networks."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from metauas.cli.options import CHECKPOINT, Checkpoint, Out, Size, cli, console
+from metauas.errors import InputError
 
 
 @cli.command(epilog="Example: metauas convert metauas-256.ckpt --out checkpoints/metauas-256")
@@ -37,3 +38,28 @@ def export(
     with console.status("tracing and writing two graphs; this takes up to a minute"):
         folder = export_model(load_checkpoint(checkpoint), out, size=size, file_format=file_format)
     print(f"graphs: {folder}")
+
+
+@cli.command(epilog="Example: metauas push me/model --checkpoint runs/mine/checkpoint --metrics 'MVTec AD=runs/mvtec'")
+def push(
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME on the Hugging Face Hub; made if it is missing.")],
+    checkpoint: Checkpoint = CHECKPOINT,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(help="BENCHMARK=PATH: the folder of an evaluation, whose metrics go into the model card."),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+) -> None:
+    """Upload a network to the Hugging Face Hub, with a model card and, if given, its metrics on benchmarks."""
+    from metauas.model import load_checkpoint
+
+    results = dict(_benchmark_and_path(text) for text in metrics or [])
+    url = load_checkpoint(checkpoint).push_to_hub(repository, metrics=results, private=private or None)
+    print(f"commit: {url}")
+
+
+def _benchmark_and_path(text: str) -> tuple[str, str]:
+    benchmark, equals, path = text.partition("=")
+    if not (benchmark.strip() and equals and path):
+        raise InputError(f"--metrics {text!r} is not BENCHMARK=PATH; write for example 'MVTec AD=runs/mvtec'")
+    return benchmark.strip(), path

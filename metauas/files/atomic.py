@@ -15,6 +15,7 @@ from metauas.errors import InputError, OutputError
 
 #: How the names of unfinished files begin.
 UNFINISHED = ".tmp-"
+_SYNCS_FOLDERS = os.name != "nt"
 _WAYS_OUT = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
     errno.EDQUOT: "free some space, or choose a folder on another disk",
@@ -85,8 +86,11 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def to_disk(path: Path) -> None:
-    """Sync a file, or a folder's list of names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Sync a file, or a folder's list of names, to the disk; on Windows, which cannot sync a folder, only a file."""
+    if not _SYNCS_FOLDERS and path.is_dir():
+        return
+    # Windows syncs only what is open for writing, and other systems open a folder only for reading
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
@@ -101,9 +105,9 @@ def remove_unfinished(*folders: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write ``text`` atomically as UTF-8 and return the path."""
+    """Write ``text`` atomically as UTF-8, with its own line ends on every system, and return the path."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="")
     return Path(path)
 
 
@@ -149,7 +153,8 @@ def content_digest(path: str | Path, *, what: str = "path") -> str:
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
-            digest.update(f"\0{file.relative_to(root)}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"\0{file.relative_to(root).as_posix()}\0{content}".encode())
     return digest.hexdigest()
 
 

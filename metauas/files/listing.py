@@ -60,7 +60,8 @@ def is_ignored(name: str) -> bool:
 
 def entries(folder: str | Path) -> list[Path]:
     """Return the entries directly in ``folder`` that are not ignored, sorted by name."""
-    return sorted(entry for entry in Path(folder).iterdir() if not is_ignored(entry.name))
+    found = (entry for entry in Path(folder).iterdir() if not is_ignored(entry.name))
+    return sorted(found, key=lambda entry: entry.name)  # Windows' paths would be sorted without regard to case
 
 
 def files_in(folder: str | Path, *, suffixes: Collection[str]) -> list[Path]:

@@ -1,5 +1,6 @@
 """Pairs as a torch dataset: the same pairs whatever the number of workers."""
 
+import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,8 +84,13 @@ def pair_loader(dataset: Dataset[ChangePair], *, batch_size: int, workers: int =
         collate_fn=collate,
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
-        multiprocessing_context="forkserver" if workers > 0 else None,
+        multiprocessing_context=_start_method() if workers > 0 else None,
     )
+
+
+def _start_method() -> str:
+    """Return how workers start: from a server without threads or, on Windows, which has none, as new interpreters."""
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def _one_thread(worker: int) -> None:

@@ -178,7 +178,8 @@ class _Run:
             return
         try:
             if validated:
-                write_text(self.folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
+                history = pd.DataFrame(progress.history).to_csv(index=False, lineterminator="\n")
+                write_text(self.folder / "history.csv", history)
                 network = self.learner.shown
                 if self.shown:
                     write_maps(self.folder, maps_of(network, self.shown), step=progress.step)

@@ -1,5 +1,6 @@
 """Processes of a training run: devices, precision, and checks before they start."""
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -71,11 +72,16 @@ def check_tracker(name: str | None) -> None:
 
 
 def check_processes(processes: int) -> None:
-    """Check that each process has a GPU, if there are GPUs.
+    """Check that this system can fork several processes, and that each has a GPU, if there are GPUs.
 
     Raises:
-        InputError: there are too few.
+        InputError: it cannot, or there are too few.
     """
+    if processes > 1 and "fork" not in multiprocessing.get_all_start_methods():
+        raise InputError(
+            f"processes={processes} needs forks, which this system does not have; give 1, or start several by "
+            f"`accelerate launch --num_processes {processes} -m metauas train`"
+        )
     gpus = torch.cuda.device_count()
     if processes < 1 or (gpus and processes > gpus):
         raise InputError(f"processes={processes}; give 1 to {gpus or 'the number of cores'}, one for each GPU")

@@ -72,6 +72,7 @@ def workers_of(process):
     return found
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_a_killed_worker_and_a_killed_sweep_lose_nothing_and_repeat_nothing(start, tmp_path, monkeypatch):
     out = tmp_path / "out"
     sweep = start()

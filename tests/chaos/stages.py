@@ -11,8 +11,9 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 from metauas.ablations.sweep import run_sweep
-from metauas.cli import evaluation
+from metauas.cli import evaluation, segmentation
 from metauas.eval.miniature import Counts, write_miniature
+from metauas.files.images import write_png
 from metauas.model import create_model, save_checkpoint
 from metauas.seeding import rng_for
 from metauas.synthesis import read_recipe, write_pairs
@@ -87,6 +88,16 @@ def stages(work: Path) -> dict[str, Stage]:
         given |= {"layout": "mvtec", "categories": "bottle,brick", "maps": True, "baselines": False, "official": False}
         evaluation.evaluate(data=str(work / "miniature"), checkpoint=str(work / "checkpoint"), out=out, **given)
 
+    def prepare_segmentation() -> None:
+        for index, name in enumerate(("normal", "queries/0", "queries/1", "queries/2", "queries/3")):
+            write_png(work / "pictures" / f"{name}.png", rng_for(index, "chaos").random((32, 32, 3)))
+        save_checkpoint(create_model("lite"), work / "checkpoint")
+
+    def segment(out: Path) -> None:
+        given = {"checkpoint": str(work / "checkpoint"), "size": 32, "threshold": 0.4, "device": "cpu"}
+        pictures = work / "pictures"
+        segmentation.segment([pictures / "queries"], [pictures / "normal.png"], out=out, single_pass=True, **given)
+
     def sweep(out: Path) -> None:
         files = sorted((work / "prompt").glob("*.yaml"))
         runs = run_sweep(files, out=out, seeds=[1], scale=None, workers=0)
@@ -96,6 +107,7 @@ def stages(work: Path) -> dict[str, Stage]:
         "synthesis": Stage(_write_pairs, ("*/*.parquet", "README.md", "skipped.json")),
         "training": Stage(_train, ("checkpoint/*", "history.csv"), prepare=_segment_photographs),
         "evaluation": Stage(evaluate, ("metrics.json", "metrics.csv", "maps/**/*.png"), prepare=prepare_evaluation),
+        "segmentation": Stage(segment, ("scores.csv", "*_overlay.png"), prepare=prepare_segmentation),
         "sweep": Stage(sweep, ("**/metrics.json", "**/weights.txt"), prepare=lambda: _prepare_sweep(work)),
     }
 

@@ -18,7 +18,7 @@ def test_killed_at_random_moments_a_stage_ends_as_if_nothing_had_happened(tmp_pa
     process = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert process.returncode == 0, process.stdout + process.stderr[-3000:]
     results = json.loads((tmp_path / "results.json").read_text())
-    assert list(results) == ["synthesis", "training", "evaluation", "sweep"]
+    assert list(results) == ["synthesis", "training", "evaluation", "segmentation", "sweep"]
     for found in results.values():
         assert found["kills"] == KILLS
         assert found["bad"] == []

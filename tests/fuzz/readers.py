@@ -18,10 +18,12 @@ from metauas.ablations.parameters import read_for_notebooks
 from metauas.errors import InputError
 from metauas.eval.benchmarks.layouts import list_benchmark
 from metauas.eval.images.calibration import read_calibration
+from metauas.eval.images.records import RECORDS_NAME, Records, SegmentedFile
 from metauas.eval.prompts.files import prompts_from_file, read_prompt_file
-from metauas.files.images import read_image, read_mask
+from metauas.files.images import read_image, read_mask, write_png
 from metauas.files.maps import read_map, write_map
 from metauas.model import create_model, load_checkpoint, save_checkpoint
+from metauas.model.share.results import read_results
 from metauas.model.weights.checkpoint import read_tensors
 from metauas.model.weights.pretrained import create_timm
 from metauas.model.weights.torch_files import read_state_dict
@@ -241,6 +243,27 @@ def _notebook(folder: Path) -> list[Path]:
     return [folder / "01_a.ipynb"]
 
 
+def _results(folder: Path) -> list[Path]:
+    value = {"mean": {"P-AP": {"mean": 0.5, "std": 0.1}, "AUPRO": {"mean": None}}, "settings": {"size": 96}}
+    (folder / "metrics.json").write_text(json.dumps(value))
+    return [folder / "metrics.json"]
+
+
+def _record(folder: Path) -> list[Path]:
+    query, overlay = (write_png(folder / name, np.zeros((4, 4, 3))) for name in ("a.png", "a_overlay.png"))
+    Records(folder, run="0").add(SegmentedFile(query=query, overlay=overlay, score=0.5, verdict="OK"))
+    return [folder / RECORDS_NAME / "a_overlay.json"]
+
+
+def _find_record(path: Path) -> None:
+    """Find a damaged record: it comes back whole, or the query is segmented again."""
+    folder = path.parents[1]
+    found = Records(folder, run="0").find(folder / "a.png", folder / "a_overlay.png")
+    if found is None:
+        raise InputError(f"{path} does not apply")
+    assert (found.score, found.verdict) == (0.5, "OK")
+
+
 # --- written pairs
 
 
@@ -274,5 +297,7 @@ READERS: dict[str, Reader] = {
     "recipe": Reader(_recipe, read_recipe),
     "calibration": Reader(_calibration, read_calibration),
     "notebook": Reader(_notebook, declared_parameters),
+    "results": Reader(_results, lambda path: read_results({"MVTec AD": path})),
+    "record": Reader(_record, _find_record),
     "shard": Reader(_shard, _read_shard),
 }

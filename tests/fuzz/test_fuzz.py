@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits and timers of processes")
 SCRIPT = Path(__file__).with_name("fuzz.py")
 READERS = (
     "image", "mask", "labels", "map", "safetensors", "checkpoint", "torch file", "timm weights", "cyws", "coco", "visa",
-    "real-iad", "prompt file", "parameters", "recipe", "calibration", "notebook", "shard",
+    "real-iad", "prompt file", "parameters", "recipe", "calibration", "notebook", "results",
+    "record", "shard",
 )  # fmt: skip
 SAMPLE = 40
 

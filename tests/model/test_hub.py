@@ -12,12 +12,17 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
-from huggingface_hub.errors import HTTPError
+from huggingface_hub.errors import EntryNotFoundError, HTTPError
+from huggingface_hub.repocard_data import model_index_to_eval_results
+from typer.testing import CliRunner
 
+from metauas.cli import cli
 from metauas.errors import InputError, WeightsUnavailableError
+from metauas.files import write_json
 from metauas.files.images import write_png
 from metauas.model import MetaUAS, create_model, load_checkpoint, save_checkpoint
 from metauas.model.share.hub import model_card
+from metauas.model.weights.official import official_name
 
 CITATION = Path(__file__).parents[2] / "CITATION.cff"
 
@@ -153,6 +158,80 @@ def test_the_example_of_the_card_runs(lite, tmp_path, monkeypatch, random_images
     assert names["score"] == names["anomaly_map"].max()
 
 
+METRICS = {
+    "network": "lite",
+    "mean": {"I-AUROC": {"mean": 0.912, "std": 0.01}, "P-AP": {"mean": 0.5, "std": None}, "AUPRO": {"mean": None}},
+    "categories": {},
+    "settings": {"size": 256, "prompt": "random", "seeds": [1, 3]},
+}
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    """Return the folder of an evaluation, with its metrics.json."""
+    write_json(tmp_path / "mvtec" / "metrics.json", METRICS)
+    return tmp_path / "mvtec"
+
+
+def test_metrics_become_the_model_index_of_the_card(lite, evaluation):
+    other = write_json(evaluation.parent / "visa.json", METRICS | {"mean": {"P-AP": {"mean": 0.25, "std": 0.0}}})
+    text = model_card(lite, name="me/mine", metrics={"MVTec AD": evaluation, "VisA": other})
+    card = ModelCard(text)
+    name, results = model_index_to_eval_results(yaml.safe_load(text.split("---\n")[1])["model-index"])
+    assert name == card.data.model_name == "mine"
+    assert results == card.data.eval_results
+    found = [(r.dataset_name, r.dataset_type, r.metric_name, r.metric_type, r.metric_value) for r in results]
+    assert found == [
+        ("MVTec AD", "mvtec-ad", "I-AUROC", "i-auroc", 0.912),
+        ("MVTec AD", "mvtec-ad", "P-AP", "p-ap", 0.5),
+        ("VisA", "visa", "P-AP", "p-ap", 0.25),
+    ]
+    assert {r.task_type for r in results} == {"image-segmentation"}
+    assert results[0].dataset_args == METRICS["settings"]
+    rows = [line for line in section(text, "Results").splitlines() if line.startswith("|")]
+    assert rows == [
+        "| benchmark | I-AUROC | P-AP |",
+        "| --- | --- | --- |",
+        "| MVTec AD | 91.2 | 50.0 |",
+        "| VisA | – | 25.0 |",
+    ]
+
+
+def test_a_card_without_metrics_has_no_results(lite):
+    card = model_card(lite, name="me/mine")
+    assert ModelCard(card).data.eval_results is None
+    assert "## Results" not in card
+
+
+@pytest.mark.parametrize(
+    "content", [[], {}, {"mean": {}}, {"mean": {"P-AP": 0.5}}, {"mean": {"P-AP": {"mean": "high"}}}]
+)
+def test_a_file_without_metrics_is_named_before_a_repository_is_made(lite, hub, tmp_path, content):
+    path = write_json(tmp_path / "other.json", content)
+    with pytest.raises(InputError, match=r"other\.json holds no metric.*give the metrics\.json of `metauas eval`"):
+        lite.push_to_hub("me/mine", metrics={"MVTec AD": path})
+    with pytest.raises(InputError, match=r"metrics\.json does not exist"):
+        lite.push_to_hub("me/mine", metrics={"MVTec AD": tmp_path})
+    assert not [call for call in hub.calls if call[0] != "login"]
+
+
+def test_a_card_and_metrics_exclude_each_other(lite, hub, evaluation):
+    with pytest.raises(InputError, match="card and metrics are both given"):
+        lite.push_to_hub("me/mine", card="# Mine", metrics={"MVTec AD": evaluation})
+
+
+def test_the_command_pushes_a_checkpoint_with_metrics(lite, hub, evaluation, tmp_path):
+    folder = save_checkpoint(lite, tmp_path / "checkpoint")
+    pushed = CliRunner().invoke(
+        cli, ["push", "me/mine", "--checkpoint", str(folder), "--metrics", f"MVTec AD={evaluation}", "--private"]
+    )
+    assert pushed.output == "commit: https://huggingface.co/me/mine/commit/1\n"
+    assert ("create", "me/mine", {"private": True, "exist_ok": True}) in hub.calls
+    assert ModelCard(hub.files["README.md"].decode()).data.eval_results[0].metric_value == 0.912
+    refused = CliRunner().invoke(cli, ["push", "me/mine", "--checkpoint", str(folder), "--metrics", str(evaluation)])
+    assert "is not BENCHMARK=PATH" in str(refused.exception)
+
+
 # --- pushing
 
 
@@ -248,6 +327,84 @@ def test_a_name_that_cannot_be_resolved_is_asked_for_once(monkeypatch, tmp_path)
     with pytest.raises(WeightsUnavailableError, match="Name or service not known"):
         MetaUAS.from_pretrained("me/mine")
     assert len(asked) == 1
+
+
+class RemoteHub:
+    """Stands in for a repository that can be asked and downloaded from: its files are those of a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, token=None):
+        return self
+
+    def get_hf_file_metadata(self, url, token=None):
+        if not (self.folder / url.rpartition("/")[2]).exists():
+            raise EntryNotFoundError(f"404: {url}")
+
+    def list_repo_files(self, repo_id, revision=None):
+        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+
+    def hf_hub_download(self, repo_id, name, **options):
+        return str(self.folder / name)
+
+
+@pytest.fixture
+def remote(monkeypatch, offline, tmp_path):
+    """Return the folder of the files of ``me/mine``."""
+    hub = RemoteHub(tmp_path / "remote")
+    hub.folder.mkdir()
+    (hub.folder / "README.md").write_text("# Mine")
+    monkeypatch.setattr(huggingface_hub, "HfApi", hub)
+    for name in ("get_hf_file_metadata", "hf_hub_download"):
+        monkeypatch.setattr(huggingface_hub, name, getattr(hub, name))
+    return hub.folder
+
+
+@pytest.fixture(scope="module")
+def ckpt(b4, tmp_path_factory):
+    """A file such as the author's; it takes 90 MB and goes after the tests."""
+    path = tmp_path_factory.mktemp("ckpt") / "metauas-256.ckpt"
+    torch.save({"state_dict": {official_name(name): tensor for name, tensor in b4.state_dict().items()}}, path)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize("place", [".", "weights"])
+def test_a_repository_with_the_authors_checkpoint_alone_is_read(b4, ckpt, remote, place):
+    (remote / place).mkdir(exist_ok=True)
+    (remote / place / ckpt.name).symlink_to(ckpt)
+    loaded = MetaUAS.from_pretrained("me/mine")
+    assert loaded.config.preset == "b4"
+    assert same(b4, loaded)
+
+
+def test_our_files_come_before_the_authors_checkpoint(lite, remote):
+    lite.save_pretrained(remote)
+    (remote / "metauas-256.ckpt").write_bytes(b"not read")
+    assert same(lite, MetaUAS.from_pretrained("me/mine"))
+
+
+def test_no_checkpoint_or_several_are_refused_with_a_way_out(remote):
+    with pytest.raises(
+        WeightsUnavailableError, match=r"'me/mine' holds no model\.safetensors and no \.ckpt file; give"
+    ):
+        MetaUAS.from_pretrained("me/mine")
+    for size in (512, 256):
+        (remote / f"metauas-{size}.ckpt").write_bytes(b"")
+    several = r"several \.ckpt files \(metauas-256\.ckpt, metauas-512\.ckpt\); .*hf download me/mine metauas-256\.ckpt"
+    with pytest.raises(WeightsUnavailableError, match=several):
+        MetaUAS.from_pretrained("me/mine")
+
+
+def test_a_cached_checkpoint_of_the_author_needs_no_network(b4, ckpt, offline):
+    folder = offline / "models--me--mine"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("0" * 40)
+    (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    (folder / "snapshots" / ("0" * 40) / ckpt.name).symlink_to(ckpt)
+    assert same(b4, MetaUAS.from_pretrained("me/mine", local_files_only=True))
+    assert same(b4, MetaUAS.from_pretrained("me/mine"))
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "../gone", "gone model"])

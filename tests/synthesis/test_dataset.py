@@ -73,7 +73,9 @@ def test_an_index_beyond_the_end_is_refused(index):
         dataset()[index]
 
 
-def test_two_workers_give_the_same_pairs_as_none():
+@pytest.mark.parametrize("methods", [["fork", "spawn", "forkserver"], ["spawn"]], ids=["Linux and macOS", "Windows"])
+def test_two_workers_give_the_same_pairs_as_none(monkeypatch, methods):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: methods)
     alone, together = (list(pair_loader(dataset(), batch_size=4, workers=workers)) for workers in (0, 2))
     assert [len(batch.kinds) for batch in alone] == [4, 4, 2]
     for first, second in zip(alone, together, strict=True):

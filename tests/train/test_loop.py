@@ -1,5 +1,4 @@
 import math
-import resource
 
 import numpy as np
 import pandas as pd
@@ -139,7 +138,9 @@ def test_another_seed_gives_another_run(tiny, unbroken, tmp_path):
     assert other.history["loss"].tolist() != unbroken.history["loss"].tolist()
 
 
-def test_workers_change_nothing(tiny, unbroken, tmp_path):
+@pytest.mark.parametrize("methods", [["fork", "spawn", "forkserver"], ["spawn"]], ids=["Linux and macOS", "Windows"])
+def test_workers_change_nothing(tiny, unbroken, tmp_path, monkeypatch, methods):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: methods)
     assert_same(train(tiny.model_copy(update={"execution": Execution(workers=1)}), out=tmp_path), unbroken)
 
 
@@ -404,6 +405,7 @@ def test_the_network_is_compiled_where_that_is_asked_for(monkeypatch, tiny, tmp_
 
 def test_a_full_disk_leaves_the_last_good_state(monkeypatch, tiny, unbroken, tmp_path):
     """The kernel refuses to let a file grow, as it does on a full disk, when step 8 is saved."""
+    resource = pytest.importorskip("resource", reason="Windows has no limits of files")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     save_state = loop.save_state
 

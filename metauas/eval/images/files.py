@@ -2,10 +2,11 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.eval.images.drawing import draw_verdict
-from metauas.eval.images.regions import Region, enlarge_map, find_regions
+from metauas.eval.images.records import Records, SegmentedFile
+from metauas.eval.images.regions import enlarge_map, find_regions
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
 from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
@@ -29,25 +31,6 @@ RESULTS_NAME = "results.json"
 GALLERY_NAME = "gallery.html"
 
 
-@dataclass(frozen=True)
-class SegmentedFile:
-    """A segmented query.
-
-    Attributes:
-        query: its file.
-        overlay: the picture written for it.
-        score: the maximum of its map.
-        verdict: ``OK`` or ``DEFECTIVE``; empty without a threshold.
-        regions: regions above the threshold, in pixels of the query.
-    """
-
-    query: Path
-    overlay: Path
-    score: float
-    verdict: str = ""
-    regions: tuple[Region, ...] = ()
-
-
 def segment_files(
     model: PromptedNetwork,
     *,
@@ -56,6 +39,7 @@ def segment_files(
     out: str | Path,
     size: int,
     threshold: float | None = None,
+    records: Records | None = None,
 ) -> Iterator[SegmentedFile]:
     """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's size, into ``out``.
 
@@ -69,28 +53,58 @@ def segment_files(
         size: side to which images are resized for the network, pixels; a ``TiledNetwork`` sees them as they are.
         threshold: a query with a higher score is ``DEFECTIVE``, and regions above it are outlined; None gives no
             verdict. See ``calibrate``.
+        records: results of an earlier run, which are yielded in place of a new segmentation, and of this one.
 
     Raises:
         InputError: a file cannot be read, a query is given twice, or an overlay would replace a query or a prompt.
     """
     paths = [Path(query) for query in queries]
     check_queries(paths)
-    targets = overlay_paths(out, paths)
-    given = {image.resolve() for image in (*paths, *map(Path, prompts))}
+    targets = check_overlays(out, queries=paths, prompts=prompts)
+    known = [records.find(*pair) if records else None for pair in zip(paths, targets, strict=True)]
+    left = [path for path, found in zip(paths, known, strict=True) if found is None]
+    maps = segment_each(model, prompts=prompts, queries=left, size=size)
+    for target, found in zip(targets, known, strict=True):
+        if found is not None:
+            yield found
+            continue
+        path, image, anomaly_map = next(maps)
+        result = _write_overlay(target, path, image, anomaly_map, threshold=threshold)
+        if records is not None:
+            records.add(result)
+        yield result
+
+
+def check_overlays(out: str | Path, *, queries: Sequence[Path], prompts: Sequence[str | Path]) -> list[Path]:
+    """Return the path of each query's overlay (``overlay_paths``).
+
+    Raises:
+        InputError: a query is given twice, or an overlay would replace a query or a prompt.
+    """
+    targets = overlay_paths(out, queries)
+    given = {image.resolve() for image in (*queries, *map(Path, prompts))}
     if taken := [target for target in targets if target.resolve() in given]:
         raise InputError(f"{taken[0]} would take the place of an image that was given; choose another folder")
-    maps = segment_each(model, prompts=prompts, queries=paths, size=size)
-    for target, (path, image, anomaly_map) in zip(targets, maps, strict=True):
-        enlarged = enlarge_map(anomaly_map, (image.shape[0], image.shape[1]))
-        score = float(anomaly_map.max())
-        if threshold is None:
-            write_png(target, overlay(image, enlarged))
-            yield SegmentedFile(query=path, overlay=target, score=score)
-            continue
-        regions = tuple(find_regions(enlarged, threshold))
-        verdict = "DEFECTIVE" if score > threshold else "OK"
-        write_png(target, draw_verdict(image, enlarged, regions=regions, verdict=verdict, score=score))
-        yield SegmentedFile(query=path, overlay=target, score=score, verdict=verdict, regions=regions)
+    return targets
+
+
+def _write_overlay(
+    target: Path,
+    path: Path,
+    image: UInt8[np.ndarray, "h w 3"],
+    anomaly_map: Float32[np.ndarray, "h2 w2"],
+    *,
+    threshold: float | None,
+) -> SegmentedFile:
+    enlarged = enlarge_map(anomaly_map, (image.shape[0], image.shape[1]))
+    score = float(anomaly_map.max())
+    if threshold is None:
+        write_png(target, overlay(image, enlarged))
+        return SegmentedFile(query=path, overlay=target, score=score)
+    regions = tuple(find_regions(enlarged, threshold))
+    verdict = "DEFECTIVE" if score > threshold else "OK"
+    write_png(target, draw_verdict(image, enlarged, regions=regions, verdict=verdict, score=score))
+    return SegmentedFile(query=path, overlay=target, score=score, verdict=verdict, regions=regions)
 
 
 def segment_each(
@@ -133,13 +147,28 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
     resolved = [query.resolve() for query in queries]
     if twice := [path for path, count in Counter(resolved).items() if count > 1]:
         raise InputError(f"query {twice[0]} is given twice; give it once")
-    deepest = max((len(path.parts) for path in resolved), default=1)
+    if (names := distinct_names(resolved)) is not None:
+        return [Path(out) / f"{name}_overlay.png" for name in names]
+    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+
+
+def distinct_names(paths: Sequence[PurePath]) -> list[str] | None:
+    """Return a name for each path, as short as possible, or None where paths cannot be told apart.
+
+    Names that differ only in case are the same file on Windows and macOS, so they count as equal.
+    """
+    deepest = max((len(path.parts) for path in paths), default=1)
     for depth in range(1, deepest + 1):
         for name in ("stem", "name"):
-            names = ["-".join([*path.parts[-depth:-1], getattr(path, name)]).replace("/", "") for path in resolved]
-            if len(set(names)) == len(names):
-                return [Path(out) / f"{name}_overlay.png" for name in names]
-    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+            names = ["-".join([*map(_plain, path.parts[-depth:-1]), getattr(path, name)]) for path in paths]
+            if len({name.casefold() for name in names}) == len(names):
+                return names
+    return None
+
+
+def _plain(part: str) -> str:
+    """Return a part of a path without what a root may hold, such as ``C:\\``, and no name of a file may."""
+    return re.sub(r"[/\\:]", "", part)
 
 
 def find_queries(given: Sequence[Path]) -> list[Path]:

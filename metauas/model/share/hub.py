@@ -1,6 +1,6 @@
 """Networks on the Hugging Face Hub: the files there are those of a checkpoint folder, and a model card."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from torch import nn
 
 from metauas import CITATION
-from metauas.errors import InputError, WeightsUnavailableError
+from metauas.errors import InputError
 from metauas.files import write_text
 from metauas.model.config import ModelConfig
+from metauas.model.share.results import read_results, results_section
 
 if TYPE_CHECKING:
     from metauas.model.network import MetaUAS
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 AnyModel = TypeVar("AnyModel", bound="HubMixin")
 
 CARD_NAME = "README.md"
-_KEEP_A_COPY = "without a network, put the repository's model.safetensors into a folder and give that folder"
 _LOG_IN = "pushing needs a network and a token with write access ('hf auth login', or token=...)"
 _CARD = """
 # MetaUAS, preset {preset}
@@ -40,7 +40,7 @@ query = stack_images(["query.png"], size=256)  # (1, 3, 256, 256) in [0, 1]
 anomaly_map = model.segment(query, prompt)  # (1, 1, 256, 256) in [0, 1]
 score = anomaly_map.amax().item()
 ```
-
+{results}
 ## Configuration
 
 | choice | value |
@@ -76,23 +76,24 @@ class HubMixin(nn.Module):
         """Load a network from a checkpoint folder or a repository of the Hub, in evaluation mode, on the CPU.
 
         Args:
-            name: a folder (or weights file) as ``save_checkpoint`` writes it, else ``"owner/repository"``. A ``Path``
-                is never a repository.
+            name: a folder (or weights file) as ``save_checkpoint`` writes it, else ``"owner/repository"`` with such
+                files, or with one checkpoint of the author (``.ckpt``). A ``Path`` is never a repository.
             revision: branch, tag or commit of the repository.
             cache_dir: where downloads are kept, by default huggingface_hub's own cache.
             token: for private repositories, by default that of ``hf auth login``.
             local_files_only: use the cache only.
 
         Raises:
-            WeightsUnavailableError: the repository cannot be reached or holds no weights; says the way out.
+            WeightsUnavailableError: the repository cannot be reached, or holds neither ``model.safetensors`` nor
+                exactly one ``.ckpt``; says the way out.
             InputError: as ``load_checkpoint``.
         """
-        from metauas.model.weights.checkpoint import (
-            load_checkpoint,
-        )  # only now: it imports the network, which imports this
+        # only now: they import the network, which imports this
+        from metauas.model.share.download import download_weights, is_repository
+        from metauas.model.weights.checkpoint import load_checkpoint
 
-        if isinstance(name, str) and not Path(name).exists() and _is_repository(name):
-            name = _download(
+        if isinstance(name, str) and not Path(name).exists() and is_repository(name):
+            name = download_weights(
                 name, revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only
             )
         return cast(AnyModel, load_checkpoint(name))
@@ -116,6 +117,7 @@ class HubMixin(nn.Module):
         repo_id: str,
         *,
         card: str | None = None,
+        metrics: Mapping[str, str | Path] | None = None,
         private: bool | None = None,
         token: str | bool | None = None,
         branch: str | None = None,
@@ -127,6 +129,8 @@ class HubMixin(nn.Module):
         Args:
             repo_id: ``"owner/repository"``; made if it is missing.
             card: text of the card; by default ``model_card``'s, which takes the place of the one that is there.
+            metrics: name of a benchmark to the ``metrics.json`` of an evaluation on it, or the folder of this file; its
+                means are written into ``model_card``.
             private: visibility of a new repository, by default the owner's choice.
             token: by default that of ``hf auth login``.
             branch: by default ``main``.
@@ -134,16 +138,20 @@ class HubMixin(nn.Module):
             commit_message: first line of the commit.
 
         Raises:
-            InputError: the Hub cannot be reached, or refuses.
+            InputError: the Hub cannot be reached, or refuses; both ``card`` and ``metrics`` are given; or a file of
+                ``metrics`` holds no evaluation.
         """
         from huggingface_hub import HfApi  # only now: half a second to import
 
+        if card is not None and metrics:
+            raise InputError("card and metrics are both given; give one, or card=model_card(..., metrics=...)")
+        read_results(metrics or {})  # a wrong file is told before a repository is made
         api, what = HfApi(token=token), f"cannot push to {repo_id!r}"
-        with _explained(InputError, what, _LOG_IN):
+        with explained(InputError, what, _LOG_IN):
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         with TemporaryDirectory() as folder:
-            self.save_pretrained(folder, card=card or model_card(self, name=repo_id))
-            with _explained(InputError, what, _LOG_IN):
+            self.save_pretrained(folder, card=card or model_card(self, name=repo_id, metrics=metrics))
+            with explained(InputError, what, _LOG_IN):
                 return api.upload_folder(
                     repo_id=repo_id,
                     folder_path=folder,
@@ -153,21 +161,29 @@ class HubMixin(nn.Module):
                 ).commit_url
 
 
-def model_card(model: HubMixin, *, name: str) -> str:
-    """Return the model card: metadata for the Hub, an example that runs, the configuration and the citation.
+def model_card(model: HubMixin, *, name: str, metrics: Mapping[str, str | Path] | None = None) -> str:
+    """Return the model card: metadata for the Hub, an example that runs, results, the configuration and the citation.
 
     Args:
         model: the network.
         name: repository or folder that the example loads.
+        metrics: name of a benchmark to the ``metrics.json`` of an evaluation on it, or the folder of this file. The
+            means over categories become a table and the ``model-index`` of the metadata.
+
+    Raises:
+        InputError: a file of ``metrics`` is missing or holds no evaluation.
     """
     from huggingface_hub import ModelCardData
 
+    results = read_results(metrics or {})
     data = ModelCardData(
         language="en",
         library_name="metauas",
         license="mit",
         pipeline_tag="image-segmentation",
         tags=["anomaly-segmentation", "anomaly-detection", "change-segmentation", "one-shot", "visual-prompt"],
+        model_name=name.rpartition("/")[2] if results else None,
+        eval_results=results or None,
     )
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
     body = _CARD.format(
@@ -175,54 +191,15 @@ def model_card(model: HubMixin, *, name: str) -> str:
         parameters=sum(n for n, _ in counts),
         learnt=sum(n for n, learnt in counts if learnt),
         name=name,
+        results=results_section(results),
         citation=CITATION,
         table="\n".join(f"| `{choice}` | `{value}` |" for choice, value in model.config.model_dump().items()),
     )
     return f"---\n{data.to_yaml()}\n---\n{body}"
 
 
-def _is_repository(name: str) -> bool:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
-
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return True
-
-
-def _download(
-    repo_id: str,
-    *,
-    revision: str | None,
-    cache_dir: str | Path | None,
-    token: str | bool | None,
-    local_files_only: bool,
-) -> Path:
-    """Return the repository's weights file; one request first, as the downloader retries for most of a minute."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-
-    from metauas.model.weights.checkpoint import WEIGHTS_NAME
-
-    what = f"checkpoint {repo_id!r} is no folder here, and cannot be had from the Hugging Face Hub"
-    with _explained(WeightsUnavailableError, what, _KEEP_A_COPY):
-        cached = try_to_load_from_cache(repo_id, WEIGHTS_NAME, cache_dir=cache_dir, revision=revision)
-        if not (local_files_only or isinstance(cached, str)):
-            get_hf_file_metadata(hf_hub_url(repo_id, WEIGHTS_NAME, revision=revision), token=token)
-        file = hf_hub_download(
-            repo_id,
-            WEIGHTS_NAME,
-            revision=revision,
-            cache_dir=cache_dir,
-            token=token,
-            local_files_only=local_files_only,
-        )
-    return Path(file)
-
-
 @contextmanager
-def _explained(kind: type[InputError], what: str, way_out: str) -> Iterator[None]:
+def explained(kind: type[InputError], what: str, way_out: str) -> Iterator[None]:
     """Turn all errors of the hub into one kind of error."""
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx2's, httpx's or requests' own
 

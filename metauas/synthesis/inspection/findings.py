@@ -103,7 +103,7 @@ class Inspection:
                 gallery = show_pairs([pair for _, pair in numbered], titles=titles)
                 figures[f"gallery-{name.replace(' ', '-')}.png"] = gallery
         files = [write_json(out / "inspection.json", self.summary())]
-        files.append(write_text(out / "pairs.csv", self.pairs.to_csv(float_format="%.5g")))
+        files.append(write_text(out / "pairs.csv", self.pairs.to_csv(float_format="%.5g", lineterminator="\n")))
         for file, figure in figures.items():
             files.append(plots.save_figure(figure, out / file))
             plt.close(figure)

@@ -1,0 +1,42 @@
+"""The notebooks of a folder at a glance, for the launcher page ``notebooks/index.ipynb``."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from metauas.ablations.notebooks import Cell, notebooks_folder, read_cells
+from metauas.files.listing import files_in
+
+#: Keys of a cell's ``execution`` metadata, which Jupyter writes.
+_BEGIN, _END = "iopub.status.busy", "shell.execute_reply"
+
+
+def overview(folder: str | Path | None = None) -> pd.DataFrame:
+    """Return one row per notebook: its title, and the seconds of its last complete execution (NA if not recorded).
+
+    Args:
+        folder: of the notebooks; by default ``notebooks_folder()``.
+
+    Raises:
+        InputError: a file is no notebook.
+    """
+    files = files_in(folder or notebooks_folder(), suffixes=(".ipynb",))
+    cells = {file.stem: read_cells(file) for file in files if file.stem != "index"}
+    rows = {stem: {"title": _title(found), "seconds": _seconds(found)} for stem, found in cells.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["title", "seconds"]).rename_axis("notebook")
+    return table.astype({"seconds": "Int64"})
+
+
+def _title(cells: list[Cell]) -> str:
+    lines = (line for cell in cells if cell.kind == "markdown" for line in cell.source.splitlines())
+    return next((line.removeprefix("# ") for line in lines if line.startswith("# ")), "")
+
+
+def _seconds(cells: list[Cell]) -> int | None:
+    """Return the time from the start of the first code cell to the end of the last, rounded to seconds."""
+    times = [cell.metadata.get("execution", {}) for cell in cells if cell.kind == "code"]
+    if not times or not all({_BEGIN, _END} <= time.keys() for time in times):
+        return None
+    begin, end = (datetime.fromisoformat(moment) for moment in (times[0][_BEGIN], times[-1][_END]))
+    return round((end - begin).total_seconds())
