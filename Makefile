@@ -4,6 +4,7 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+unexport PYTHONDONTWRITEBYTECODE # without bytecode each kernel and worker compiles PyTorch's modules for seconds
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,7 +18,7 @@ OFFLINE := alignment similarity stages fusion decoder freezing kinds pairs resol
 ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; stopped, it goes on later
 	$(BIN)/metauas sweep $(OFFLINE) --scale offline --seeds 1,3,5 --out runs/ablations/offline --report
 
-NBVAL := -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+NBVAL := -p nbval -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 test: lint ## lint, then every test, then every notebook
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
-import nbformat
 import pytest
 from jaxtyping import install_import_hook
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 matplotlib.use("Agg")
 install_import_hook("metauas", "beartype.beartype")
@@ -36,6 +34,8 @@ MakeNotebook = Callable[..., Path]
 @pytest.fixture
 def make_notebook(tmp_path: Path) -> MakeNotebook:
     """Return a function that writes a notebook: a heading, the parameters cell, then the other cells."""
+    import nbformat  # here, because the import takes a second
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     def make(name: str, parameters: str | None, *cells: str, tags: tuple[str, ...] = ("parameters",)) -> Path:
         tagged = [] if parameters is None else [new_code_cell(parameters, metadata={"tags": list(tags)})]
