@@ -21,7 +21,7 @@ ablations: env ## run every offline ablation under three seeds, into runs/ablati
 NBVAL := -p nbval -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 test: lint ## lint, then every test, then every notebook
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/0[1-4]_*.ipynb notebooks/explorer.ipynb
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/05_*.ipynb # reads the checkpoint of 03
 
@@ -85,6 +85,7 @@ $(READY): requirements.lock pyproject.toml
 		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; \
 	fi
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/python -c "import timm, metauas.synthesis, metauas.train, metauas.eval" # writes their bytecode
 	touch $@
 
 RESOLUTION := lowest-direct

@@ -16,6 +16,11 @@ install_import_hook("metauas", "beartype.beartype")
 _ALONE = "METAUAS_TEST_ALONE"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that are marked ``long``, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is marked ``alone`` in a process of its own: it forks, and others may have started threads."""

@@ -19,6 +19,7 @@ from metauas.model.share.export import METADATA, PromptGraph, QueryGraph
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.long
 SIZE = 64
 TOLERANCE = 1e-4  # float32 sums in another order make 4e-6 here
 SMALL_ENCODER = {"preset": "lite", "encoder": "test_efficientnet", "encoder_weights": "random"}
