@@ -64,7 +64,7 @@ pretrain: env ## train the released weights of lite from a seed (an hour on two 
 lint: env ## ruff and mypy, changing nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 env: $(READY)
 
