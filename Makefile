@@ -4,6 +4,7 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+unexport PYTHONDONTWRITEBYTECODE # without bytecode each kernel and worker compiles PyTorch's modules for seconds
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,10 +18,10 @@ OFFLINE := alignment similarity stages fusion decoder freezing kinds pairs resol
 ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; stopped, it goes on later
 	$(BIN)/metauas sweep $(OFFLINE) --scale offline --seeds 1,3,5 --out runs/ablations/offline --report
 
-NBVAL := -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+NBVAL := -p nbval -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 test: lint ## lint, then every test, then every notebook
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/0[1-4]_*.ipynb notebooks/explorer.ipynb notebooks/index.ipynb
 	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/05_*.ipynb # reads the checkpoint of 03
 
@@ -63,7 +64,7 @@ pretrain: env ## train the released weights of lite from a seed (an hour on two 
 lint: env ## ruff and mypy, changing nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 env: $(READY)
 
@@ -84,6 +85,7 @@ $(READY): requirements.lock pyproject.toml
 		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; \
 	fi
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/python -c "import timm, metauas.synthesis, metauas.train, metauas.eval" # writes their bytecode
 	touch $@
 
 RESOLUTION := lowest-direct

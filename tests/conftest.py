@@ -7,15 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
-import nbformat
 import pytest
 from jaxtyping import install_import_hook
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 matplotlib.use("Agg")
 install_import_hook("metauas", "beartype.beartype")
 
 _ALONE = "METAUAS_TEST_ALONE"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that are marked ``long``, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,6 +39,8 @@ MakeNotebook = Callable[..., Path]
 @pytest.fixture
 def make_notebook(tmp_path: Path) -> MakeNotebook:
     """Return a function that writes a notebook: a heading, the parameters cell, then the other cells."""
+    import nbformat  # here, because the import takes a second
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     def make(name: str, parameters: str | None, *cells: str, tags: tuple[str, ...] = ("parameters",)) -> Path:
         tagged = [] if parameters is None else [new_code_cell(parameters, metadata={"tags": list(tags)})]

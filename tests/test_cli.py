@@ -172,7 +172,8 @@ def test_calibrate_says_how_many_images_a_rate_needs(images, normals, tmp_path):
 
 
 def test_export_writes_both_graphs(tmp_path):
-    model = create_model("lite", alignment="none", aligned_stages=1, decoder_channels=(8,))
+    small = {"encoder": "test_efficientnet", "encoder_weights": "random", "alignment": "none"}
+    model = create_model("lite", **small, aligned_stages=1, decoder_channels=(8,))
     checkpoint = save_checkpoint(model, tmp_path / "checkpoint")
     result = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--size", 32, "--format", "torch")
     assert result.exit_code == 0, result.output

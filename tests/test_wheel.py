@@ -12,6 +12,7 @@ import pytest
 
 from metauas.ablations.notebooks import SUITE
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[1]
 FILES = [
     file

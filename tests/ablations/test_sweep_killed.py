@@ -14,6 +14,8 @@ import pytest
 from metauas.ablations.factors import find_files
 from metauas.ablations.sweep import run_sweep
 
+pytestmark = pytest.mark.long
+
 
 def refuse(*_, **__):
     raise AssertionError("it would run again")

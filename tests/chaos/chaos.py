@@ -66,6 +66,7 @@ def start(stage: Stage, out: Path, *, change: int = 0, seconds: float = 0.0) -> 
 def _live(stage: Stage, out: Path, writer: int, *, change: int, seconds: float) -> None:
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.dont_write_bytecode = True  # so that changes of the disk are the stage's own
         counter, begin = Counter(fatal=change), time.process_time()
         if seconds:
             signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends the process on the spot

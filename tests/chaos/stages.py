@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets  # noqa: F401  # stages import it and timm on first use, so every fork would do so by itself
 import nbformat
+import timm  # noqa: F401
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 

@@ -10,6 +10,7 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("chaos.py")
 KILLS = 4
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks")

@@ -12,6 +12,7 @@ from tornado.web import HTTPError
 from traitlets.config.loader import PyFileConfigLoader
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.long
 VISITORS = 3
 PATIENCE = 600  # seconds; a few on a quiet machine
 

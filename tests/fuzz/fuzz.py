@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--readers", nargs="*", default=list(READERS))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
+    sys.dont_write_bytecode = True  # an import on the way to an error is no write of the reader
     limit_memory()
     for ends in (signal.SIGPROF, signal.SIGALRM):  # a reader that hangs, in C as well, is shown and the process ends
         faulthandler.register(ends, chain=True)

@@ -19,12 +19,14 @@ from metauas.model.share.export import METADATA, PromptGraph, QueryGraph
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.long
 SIZE = 64
 TOLERANCE = 1e-4  # float32 sums in another order make 4e-6 here
-VARIANTS = {  # an export takes seconds; those of few stages take fewer
+SMALL_ENCODER = {"preset": "lite", "encoder": "test_efficientnet", "encoder_weights": "random"}
+VARIANTS = {  # an export takes seconds; those of small encoders and few stages take fewer
     "lite": {"preset": "lite"},  # soft, cosine, contrast
     "hard": {
-        "preset": "lite",
+        **SMALL_ENCODER,
         "alignment": "hard",
         "similarity": "dot",
         "fusion": "concat",
@@ -32,7 +34,7 @@ VARIANTS = {  # an export takes seconds; those of few stages take fewer
         "decoder_channels": (16, 8),
     },
     "none": {
-        "preset": "lite",
+        **SMALL_ENCODER,
         "alignment": "none",
         "fusion": "add",
         "aligned_stages": 2,
@@ -107,6 +109,14 @@ def test_onnx_runtime_gives_the_networks_maps(exported):
         expected, found = model.segment(*pair), segmenter.segment(*pair)
         assert expected.std() > 0.01
         torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_exports_see_what_a_network_with_its_own_mean_and_deviation_sees(export_of):
+    model, folder = export_of("lite")
+    assert model.normalise.mean.flatten().tolist() == model.normalise.std.flatten().tolist() == [0.5, 0.5, 0.5]
+    pair = images(2), images(1, seed=1)
+    found = OnnxSegmenter(folder, threads=1).segment(*pair)
+    torch.testing.assert_close(found, model.segment(*pair), rtol=0, atol=TOLERANCE)
 
 
 def test_graphs_are_tidy(exported):

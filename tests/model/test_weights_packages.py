@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from metauas.errors import InputError, WeightsUnavailableError
-from metauas.model import create_model, export_model, load_checkpoint, save_checkpoint
+from metauas.model import create_model, load_checkpoint, save_checkpoint
 from metauas.model.encoder import create_encoder
 from metauas.model.weights import packages as weights_packages
 from metauas.model.weights.original_names import original_name, stage_depths
@@ -87,16 +87,6 @@ def test_damaged_means_are_refused(tmp_path, wrong):
     write_tensors(file, tensors, header={**header, "input": wrong})
     with pytest.raises(InputError, match=r"of the input is .*three numbers"):
         load_checkpoint(tmp_path)
-
-
-def test_exports_see_what_the_network_sees(tmp_path, random_images):
-    pytest.importorskip("onnxruntime")
-    from metauas.model import OnnxSegmenter
-
-    model = create_model("lite").eval()
-    segmenter = OnnxSegmenter(export_model(model, tmp_path, size=64), threads=1)
-    pair = random_images(2, 64, 64), random_images(1, 64, 64, seed=1)
-    torch.testing.assert_close(segmenter.segment(*pair), model.segment(*pair), rtol=0, atol=1e-4)
 
 
 # --- packages

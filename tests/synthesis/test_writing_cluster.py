@@ -18,6 +18,7 @@ from metauas.cluster import error_of, local_cluster, open_client, run_on_cluster
 from metauas.errors import InputError
 from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
 
+pytestmark = pytest.mark.long
 SMALL = {"size": 32, "count": 24, "shard_size": 4, "validation_share": 0.25}
 SETTINGS = read_recipe(**SMALL)
 

@@ -1,4 +1,5 @@
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from metauas.train import (
 from metauas.train.record import RECORD_NAME
 from metauas.train.settings import Execution, Validation
 from metauas.train.state import STATE_NAME
+
+pytestmark = pytest.mark.long
 
 
 class BrokenOffError(Exception):
@@ -56,13 +59,19 @@ def unbroken(tiny, tmp_path_factory):
     return train(tiny, out=tmp_path_factory.mktemp("unbroken") / "run")
 
 
+@pytest.fixture
+def finished(unbroken, tmp_path):
+    """A copy of the complete run's folder, into which a test may write."""
+    return shutil.copytree(unbroken.checkpoint.parent, tmp_path / "finished")
+
+
 # --- what a run leaves
 
 
 def test_the_loss_falls(easy_task, tmp_path):
     rate = 5.0e-3
     settings = TrainSettings(
-        size=32, steps=100, batch_size=8, learning_rate=rate, validation=Validation(pairs=8, every=10)
+        size=32, steps=50, batch_size=8, learning_rate=rate, validation=Validation(pairs=8, every=10)
     )
     history = train(settings, out=tmp_path).history
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
@@ -166,10 +175,9 @@ def test_a_broken_run_ends_as_the_unbroken_one(monkeypatch, tiny, unbroken, tmp_
     assert_same(resumed, unbroken)
 
 
-def test_a_finished_run_is_not_done_again(monkeypatch, tiny, tmp_path):
-    first = train(tiny, out=tmp_path)
+def test_a_finished_run_is_not_done_again(monkeypatch, tiny, unbroken, finished):
     monkeypatch.setattr(learner, "learning_rate", lambda settings, step: pytest.fail("takes a step"))
-    assert_same(train(tiny, out=tmp_path), first)
+    assert_same(train(tiny, out=finished), unbroken)
 
 
 def test_without_resuming_a_run_starts_anew(monkeypatch, tiny, unbroken, tmp_path):
@@ -180,23 +188,21 @@ def test_without_resuming_a_run_starts_anew(monkeypatch, tiny, unbroken, tmp_pat
     assert_same(train(tiny, out=tmp_path, resume=False), unbroken)
 
 
-def test_without_resuming_nothing_of_the_old_run_passes_for_the_new_one(monkeypatch, tiny, tmp_path):
-    train(tiny, out=tmp_path)
+def test_without_resuming_nothing_of_the_old_run_passes_for_the_new_one(monkeypatch, tiny, finished):
     with monkeypatch.context() as patch:
         break_off(patch, at=0)
         with pytest.raises(BrokenOffError):
-            train(tiny.model_copy(update={"seed": 99}), out=tmp_path, resume=False)
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["run.json", "settings.json"]
+            train(tiny.model_copy(update={"seed": 99}), out=finished, resume=False)
+    assert sorted(path.name for path in finished.rglob("*") if path.is_file()) == ["run.json", "settings.json"]
 
 
-def test_a_run_may_start_from_the_network_of_its_own_folder(monkeypatch, tiny, tmp_path):
-    train(tiny, out=tmp_path)
-    again = tiny.model_copy(update={"init_from": str(tmp_path / "checkpoint")})
+def test_a_run_may_start_from_the_network_of_its_own_folder(monkeypatch, tiny, finished):
+    again = tiny.model_copy(update={"init_from": str(finished / "checkpoint")})
     with monkeypatch.context() as patch:
         break_off(patch, at=0)
         with pytest.raises(BrokenOffError):
-            train(again, out=tmp_path, resume=False)
-    assert (tmp_path / "checkpoint/model.safetensors").is_file()
+            train(again, out=finished, resume=False)
+    assert (finished / "checkpoint/model.safetensors").is_file()
 
 
 def test_other_settings_in_the_same_folder_are_refused(tiny, unbroken):
@@ -240,11 +246,10 @@ def test_settings_are_checked_before_anything_is_written(tiny, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_wrong_settings_do_not_cost_the_state_of_a_run(tiny, tmp_path):
-    train(tiny, out=tmp_path)
+def test_wrong_settings_do_not_cost_the_state_of_a_run(tiny, finished):
     with pytest.raises(InputError, match="'locl'"):
-        train(tiny.model_copy(update={"recipe": {"kinds": ["locl"]}}), out=tmp_path, resume=False)
-    assert (tmp_path / STATE_NAME).exists()
+        train(tiny.model_copy(update={"recipe": {"kinds": ["locl"]}}), out=finished, resume=False)
+    assert (finished / STATE_NAME).exists()
 
 
 # --- devices, precision, schedule

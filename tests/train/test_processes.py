@@ -18,6 +18,7 @@ from metauas.train.processes import check_processes, check_shares, check_tracker
 from metauas.train.record import RECORD_NAME
 from metauas.train.settings import Execution, Validation
 
+pytestmark = pytest.mark.long
 ON_CPU = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 # forking with other threads about is what notebook_launcher does
 forks = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
