@@ -8,22 +8,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import typer
 from common import Row, in_turns, report, wall
 
 from metauas.files.images import write_png
 from metauas.seeding import rng_for
-from metauas.synthesis.drawn.surfaces import DrawnSurfaces
 
 
 def draw_pair(folder: Path) -> list[str]:
-    """Write two specimens of a drawn surface, and return the arguments that segment one by the other."""
-    picture = DrawnSurfaces().draw(rng_for("start"), size=256)
-    assert picture.sibling is not None
-    files = {"normal.png": picture.image, "query.png": picture.sibling}
-    for name, image in files.items():
-        write_png(folder / name, (255 * image).round().astype("uint8"))
-    return ["segment", "--prompt", str(folder / "normal.png"), str(folder / "query.png"), "--out", str(folder / "maps")]
+    """Write two images of noise, and return the arguments that segment one by the other."""
+    images = rng_for("start").integers(0, 256, (2, 256, 256, 3), dtype=np.uint8)
+    files = [write_png(folder / name, image) for name, image in zip(("normal.png", "query.png"), images, strict=True)]
+    return ["segment", "--prompt", *map(str, files), "--out", str(folder / "maps")]
 
 
 def run(*arguments: str) -> None:

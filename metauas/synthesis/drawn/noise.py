@@ -25,7 +25,8 @@ def perlin_noise(
 
 def _product(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return ``left · middle · rightᵀ`` on one thread; NumPy's takes all cores, whose threads spin if others work."""
-    return cv2.gemm(cv2.gemm(left, middle, 1, None, 0), right, 1, None, 0, flags=cv2.GEMM_2_T)
+    nothing = np.empty(0, np.float32)  # gemm could add a third matrix
+    return np.asarray(cv2.gemm(cv2.gemm(left, middle, 1, nothing, 0), right, 1, nothing, 0, flags=cv2.GEMM_2_T))
 
 
 @lru_cache(maxsize=64)
