@@ -49,9 +49,8 @@ demo: env ## the explorer as a web page on this computer; METAUAS_CHECKPOINT nam
 docs: env ## build the book into site/: tutorials, executed notebooks, API reference; links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: env ## run every benchmark of speed and memory (those of textures.py need a folder)
-	set -e; for script in $(filter-out %/common.py %/textures.py %/check_gpu.py,$(sort $(wildcard benchmarks/*.py))); do \
-		echo "== $$script"; $(BIN)/python "$$script"; done
+bench: env ## measure speed and memory against references (ten minutes on two cores), into docs/speed.md
+	$(BIN)/python benchmarks/run.py
 
 check-gpu: env ## check maps, training and speed on a CUDA device in a few minutes; without one, say so
 	$(BIN)/python benchmarks/check_gpu.py

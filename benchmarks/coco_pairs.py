@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from common import print_table
+import pandas as pd
 from pycocotools import mask as coco
 
 from metauas.files.images import list_images, read_mask
@@ -97,7 +97,7 @@ def main() -> None:
     if given.out:
         drawn = [pictures.draw(rng_for("crop", number), size=given.size) for number in range(given.pairs)]
         save_figure(show_pictures(drawn, across=10), given.out / "crops.png")
-    print_table(rows, title=f"object-level pairs of {given.size} px, one core")
+    print(f"object-level pairs of {given.size} px, one core\n\n{pd.DataFrame(rows).round(2).to_string(index=False)}")
 
 
 if __name__ == "__main__":

@@ -1,75 +1,62 @@
 """What a training step on a CPU gains where freed memory is kept, as `metauas train` does, and what it costs.
 
-Steps of ``lite`` on random images, in two fresh processes in turns, as a process cannot be told to give memory back
-again. Seconds are those of the median step; memory is the most that was resident.
+Steps of ``lite`` on random images, in two processes in turns, as a process cannot be told to give memory back again.
+Memory is the most that was resident.
+
+    python benchmarks/freed_memory.py [--size 128] [--batch-size 16] [--rounds 7]
 """
 
-import argparse
 import resource
-import statistics
-import subprocess
-import sys
-import time
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from common import print_table
+import typer
+from common import Row, on_demand, report, serve, wall
 
 from metauas.memory import keep_freed_memory
 from metauas.model import create_model
 from metauas.train.learner import ChangeLoss
 
-WAYS = ("given back", "kept")
+BACK = "given back"
 
 
-def step_seconds(*, size: int, batch_size: int, steps: int) -> float:
-    """Return the median seconds of a step without its optimiser, after the first two."""
+def steps(*, size: int, batch_size: int) -> Callable[[], tuple[float, float]]:
+    """Return a measure: seconds of a step without its optimiser, and MiB of this process at its peak."""
     torch.manual_seed(0)
-    loss, seconds = ChangeLoss(create_model("lite")), []
+    loss = ChangeLoss(create_model("lite"))
     query, prompt = torch.rand(2, batch_size, 3, size, size)
-    for _ in range(steps + 2):
-        start = time.perf_counter()
-        loss(query, prompt, (query > 0.5)[:, :1].float()).backward()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[2:])
+    step = wall(lambda: loss(query, prompt, (query > 0.5)[:, :1].float()).backward())
+    return lambda: (step(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def measure(way: str, arguments: list[str]) -> tuple[float, float]:
-    """Return seconds and GiB of a fresh process that keeps or gives back."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--way", way, *arguments], check=True, capture_output=True, text=True
-    )
-    seconds, kibibytes = map(float, done.stdout.split())
-    return seconds, kibibytes / 2**20
-
-
-def compared(rounds: list[dict[str, tuple[float, float]]]) -> list[dict[str, object]]:
-    """Return one row a way: the medians over all rounds, and their ratios to those of the first way."""
-    medians = {way: [statistics.median(r[way][i] for r in rounds) for i in (0, 1)] for way in WAYS}
-    base = medians[WAYS[0]]
-    return [
-        {"freed memory": way, "s/step": seconds, "ratio": seconds / base[0], "GiB": held, "GiB ratio": held / base[1]}
-        for way, (seconds, held) in medians.items()
-    ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=128, help="pixels")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.way != WAYS[0] and not keep_freed_memory():
+def main(size: int = 128, batch_size: int = 16, rounds: int = 7, out: Path | None = None, child: str = "") -> None:
+    if child != BACK and not keep_freed_memory():
         print("only glibc can be told to keep freed memory")
+        report([], out=out)
         return
-    if given.way is not None:
-        seconds = step_seconds(size=given.size, batch_size=given.batch_size, steps=given.steps)
-        print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    if child:
+        serve(steps(size=size, batch_size=batch_size))
         return
-    rows = compared([{way: measure(way, sys.argv[1:]) for way in WAYS} for _ in range(given.rounds)])
-    print_table(rows, title=f"training steps of lite, {given.batch_size} pairs of {given.size} px")
+    extent = ["--size", str(size), "--batch-size", str(batch_size)]
+    found: dict[str, list[list[float]]] = {BACK: [], "kept": []}
+    with (
+        on_demand(__file__, "--child", BACK, *extent) as back,
+        on_demand(__file__, "--child", "kept", *extent) as kept,
+    ):
+        for _ in range(rounds + 2):
+            found[BACK].append(back())
+            found["kept"].append(kept())
+    ours, reference = ([list(column) for column in zip(*found[way][2:], strict=True)] for way in ("kept", BACK))
+    what = f"training step of lite, {batch_size} pairs of {size} px, freed memory kept"
+    report(
+        [
+            Row(what=what, unit="s", ours=ours[0], against=BACK, reference=reference[0]),
+            Row(what="its memory at the peak", unit="MiB", ours=ours[1], against=BACK, reference=reference[1]),
+        ],
+        out=out,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,26 +1,24 @@
-"""Speed and memory of the metrics, each as a ratio to references that run in the same process.
+"""CPU seconds of the seven metrics, against references that run in turns in the same process.
 
-python benchmarks/metrics.py [--sizes 256 512] [--images 100] [--repeats 3] [--out FILE.json]
+    python benchmarks/metrics.py [--size 256] [--images 8] [--rounds 5]
 
 The references are written here in plain code: the procedure of the author's evaluation script (scikit-learn's curves,
 then 200 thresholds with scikit-image's regions), and exact values (scikit-learn's six, then AUPRO over all thresholds).
-All run on the same images; the references take minutes of the default sizes, so give fewer --images for a first look.
+All run on the same images, and their values are compared first.
 """
 
-import argparse
 import os
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import cv2
 import numpy as np
-from common import cpu_seconds, peak_bytes, print_table, ratio_rows
+import typer
+from common import Row, cpu, in_turns, report
 from skimage import measure
 from sklearn import metrics as sk
 
-from metauas.files import write_json
 from metauas.metrics import METRICS, StreamingMetrics, compute_metrics, compute_metrics_official
 from metauas.seeding import rng_for
 
@@ -114,68 +112,24 @@ def stream(maps: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> dict[str,
     return streaming.result()
 
 
-def difference(one: dict[str, float], other: dict[str, float]) -> float:
-    """Return the largest difference of any metric."""
-    return max(abs(one[name] - other[name]) for name in METRICS)
+def check(results: dict[str, dict[str, float]], category: Category) -> None:
+    """Check that ours are the exact values, and that our official variant is the official procedure."""
+    pairs = {"exact": (results[EXACT], results[OURS], 1e-9), "streaming": (results[STREAMING], results[OURS], 1e-4)}
+    pairs["official"] = (results[OFFICIAL], compute_metrics_official(*category), 1e-9)
+    for name, (found, expected, tolerance) in pairs.items():
+        off = {metric: abs(found[metric] - expected[metric]) for metric in METRICS}
+        assert max(off.values()) <= tolerance, f"{name} values differ: {off}"
 
 
-def speed(size: int, *, n_images: int, repeats: int) -> list[dict[str, Any]]:
-    """Time everything on the same images, and say how far each is from what it should equal."""
-    category = make_category(n_images, size)
-    results: dict[str, dict[str, float]] = {}
-
-    def run(name: str, function: Any, times: int) -> float:
-        return cpu_seconds(lambda: results.update({name: function(*category)}), times)
-
-    seconds = {
-        OURS: run(OURS, compute_metrics, repeats),
-        STREAMING: run(STREAMING, stream, repeats),
-        EXACT: run(EXACT, exact_metrics, 1),
-        OFFICIAL: run(OFFICIAL, official_procedure, 1),
-    }
-    errors = {name: difference(results[name], results[OURS]) for name in (OURS, STREAMING, EXACT)}
-    errors[OFFICIAL] = difference(results[OFFICIAL], compute_metrics_official(*category))
-    sizes = {"px": size, "images": len(category[0])}
-    return [{**sizes, **row, "difference": errors[row["name"]]} for row in ratio_rows(seconds, base=OURS)]
-
-
-def memory(size: int, *, n_images: int) -> list[dict[str, Any]]:
-    """Measure the extra memory of ours and of streaming, for half and twice the images."""
-    rows = []
-    for images in (n_images // 2, n_images, 2 * n_images):
-        category = make_category(images, size)
-        exact, scores = compute_metrics(*category), category[0].nbytes
-        for name, function in ((OURS, compute_metrics), (STREAMING, stream)):
-            peak = peak_bytes(lambda function=function, category=category: function(*category))
-            error = difference(function(*category), exact)
-            row = {
-                "px": size,
-                "images": images,
-                "name": name,
-                "extra MiB": peak / 2**20,
-                "extra / scores": peak / scores,
-            }
-            rows.append({**row, "difference": error})
-    return rows
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print the tables; write them as JSON if asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="sides of the maps in pixels")
-    parser.add_argument("--images", type=int, default=100, help="maps of each size, half of them with defects")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of ours, of which the fastest counts")
-    parser.add_argument("--out", type=Path, help="JSON file for the figures")
-    options = parser.parse_args(arguments)
-    timed = [row for size in options.sizes for row in speed(size, n_images=options.images, repeats=options.repeats)]
-    print_table(
-        timed, "CPU seconds of all seven metrics; difference: to ours, of the official procedure to our variant of it"
-    )
-    held = [row for size in options.sizes for row in memory(size, n_images=options.images)]
-    print_table(held, "Memory beside what is given; difference: to the exact values")
-    if options.out:
-        write_json(options.out, {"speed": timed, "memory": held})
+def main(size: int = 256, images: int = 8, rounds: int = 5, out: Path | None = None) -> None:
+    category = make_category(images, size)
+    ways = {OURS: compute_metrics, STREAMING: stream, EXACT: exact_metrics, OFFICIAL: official_procedure}
+    check({name: way(*category) for name, way in ways.items()}, category)
+    seconds = in_turns({name: cpu(lambda way=way: way(*category)) for name, way in ways.items()}, rounds=rounds)
+    what = f"seven metrics of {images} maps of {size} px, one core"
+    rows = [Row(what=what, unit="s", ours=seconds[OURS], against=r, reference=seconds[r]) for r in (OFFICIAL, EXACT)]
+    report(rows, out=out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

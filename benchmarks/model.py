@@ -1,24 +1,25 @@
 """How fast the network segments, against a plain implementation of the same formula.
 
-The plain one encodes query and prompt anew for every pair and aligns by two einsums around a softmax. All are timed in
-turns in one process, so that a noisy machine is noisy for all; the ratio is that of the medians.
+The plain one encodes query and prompt for every pair and aligns by two einsums around a softmax. All are timed in turns
+in one process, and all make the same maps.
 
-    python benchmarks/model.py [--sizes 256 512] [--batches 1 8] [--rounds 5] [--threads 2] [--no-onnx]
-        [--presets lite b4]
+    python benchmarks/model.py [--size 256] [--batch 1] [--rounds 9] [--threads 2] [--no-b4]
 """
 
-import argparse
-import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import medians, print_table
+import typer
+from common import Row, in_turns, report, wall
 from torch import Tensor
 
-from metauas.model import PRESETS, MetaUAS, create_model, fast_copy
+from metauas.model import MetaUAS, OnnxSegmenter, create_model, export_model, fast_copy, load_checkpoint
 from metauas.model.alignment import FeatureAlignment
+
+AGREEMENT = 1e-4  # largest difference of maps
+GOALS = {"fast copy": {"times": 2.0, "limit": 120.0}, "ONNX Runtime": {"times": 4.0, "limit": 60.0}}
 
 
 @torch.no_grad()
@@ -42,71 +43,50 @@ def einsum_softmax(align: FeatureAlignment, query: Tensor, prompt: Tensor) -> Te
     return torch.einsum("bhwyx,bcyx->bchw", weights, prompt)
 
 
-def contestants(
-    model: MetaUAS, queries: Tensor, prompt: Tensor, *, onnx: Path | None
-) -> dict[str, Callable[[], Tensor]]:
-    """Return what is compared, the plain one first; all of them make the same maps."""
-    prompts = prompt.repeat(len(queries), 1, 1, 1)
-    fast = fast_copy(model)
-    encoded, encoded_fast = model.encode_prompt(prompt), fast.encode_prompt(prompt)
-    found: dict[str, Callable[[], Tensor]] = {
+def contestants(model: MetaUAS, queries: Tensor, prompt: Tensor, *, folder: Path) -> dict[str, Callable[[], Tensor]]:
+    """Return what is compared, the plain one first; ONNX Runtime's graphs go into the folder."""
+    prompts, fast = prompt.repeat(len(queries), 1, 1, 1), fast_copy(model)
+    exported = export_model(model, folder, size=queries.shape[-1])
+    onnx = OnnxSegmenter(exported, threads=torch.get_num_threads())
+    encoded, encoded_fast, encoded_onnx = (way.encode_prompt(prompt) for way in (model, fast, onnx))
+    return {
         "plain": lambda: plain(model, queries, prompts),
-        "ours": lambda: model.segment(queries, prompts),
-        "prompt cached": lambda: model.segment(queries, encoded),
-        "fast copy, prompt cached": lambda: fast.segment(queries, encoded_fast),
+        "PyTorch": lambda: model.segment(queries, encoded),
+        "fast copy": lambda: fast.segment(queries, encoded_fast),
+        "ONNX Runtime": lambda: onnx.segment(queries, encoded_onnx),
     }
-    if onnx is not None:
-        found["ONNX Runtime, prompt cached"] = onnx_segmenter(model, queries, prompt, folder=onnx)
-    return found
 
 
-def onnx_segmenter(model: MetaUAS, queries: Tensor, prompt: Tensor, *, folder: Path) -> Callable[[], Tensor]:
-    """Export the network at this size and return a call that segments the queries with it."""
-    from metauas.model import OnnxSegmenter, export_model
-
-    segmenter = OnnxSegmenter(export_model(model, folder, size=queries.shape[-1]), threads=torch.get_num_threads())
-    encoded = segmenter.encode_prompt(prompt)
-    return lambda: segmenter.segment(queries, encoded)
-
-
-def compare(model: MetaUAS, *, size: int, batch: int, rounds: int, onnx: bool) -> list[dict[str, object]]:
-    """Return one row a contestant: seconds, ratio to the plain one, and how far its maps are away."""
+def compare(model: MetaUAS, *, size: int, batch: int, rounds: int) -> dict[str, list[float]]:
+    """Return milliseconds of every contestant, after a check that their maps agree."""
     generator = torch.Generator().manual_seed(0)
     queries = torch.rand(batch, 3, size, size, generator=generator)
     prompt = torch.rand(1, 3, size, size, generator=generator)
     with tempfile.TemporaryDirectory() as folder:
-        calls = contestants(model, queries, prompt, onnx=Path(folder) if onnx else None)
+        calls = contestants(model, queries, prompt, folder=Path(folder))
         maps = {name: torch.as_tensor(call()) for name, call in calls.items()}
-        seconds = medians(calls, rounds=rounds)
-    return [
-        {
-            "pixels": size,
-            "batch": batch,
-            "how": name,
-            "milliseconds": 1000 * seconds[name],
-            "times faster": seconds["plain"] / seconds[name],
-            "furthest map value": (maps[name] - maps["plain"]).abs().max().item(),
-        }
-        for name in calls
-    ]
+        for name, found in maps.items():
+            torch.testing.assert_close(found, maps["plain"], atol=AGREEMENT, rtol=0, msg=f"{name} makes other maps")
+        return in_turns({name: wall(call, unit=1e-3) for name, call in calls.items()}, rounds=rounds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", choices=list(PRESETS), default=list(PRESETS))
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--no-onnx", action="store_true", help="leave ONNX Runtime out")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+def main(
+    size: int = 256, batch: int = 1, rounds: int = 9, threads: int = 2, b4: bool = True, out: Path | None = None
+) -> None:
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
-    for preset, size, batch in itertools.product(given.presets, given.sizes, given.batches):
-        model = create_model(preset, encoder_weights="random").eval()
-        rows = compare(model, size=size, batch=batch, rounds=given.rounds, onnx=not given.no_onnx)
-        print_table(rows, title=f"{preset}, {size} px, batch {batch}, {given.threads} threads, float32")
+    networks = {"lite": load_checkpoint("lite")}
+    if b4:
+        networks["b4"] = create_model("b4", encoder_weights="random").eval()
+    rows = []
+    for network, model in networks.items():
+        found = compare(model, size=size, batch=batch, rounds=rounds)
+        for name in list(found)[1:]:
+            what = f"{network}, {batch} × {size} px, prompt cached: {name}"
+            goals = GOALS.get(name, {}) if (network, size, batch) == ("lite", 256, 1) else {}
+            rows.append(Row(what=what, unit="ms", ours=found[name], against="plain", reference=found["plain"], **goals))
+    report(rows, out=out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -4,7 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import print_table, ratio_rows
+import pandas as pd
 
 from metauas.ablations.factors import find_files
 from metauas.ablations.sweep import run_sweep
@@ -29,7 +29,9 @@ def main() -> None:
             f"{WORKERS} workers": seconds_of(Path(folder) / "workers", workers=WORKERS),
             "the same again": seconds_of(Path(folder) / "workers", workers=WORKERS),
         }
-    print_table(ratio_rows(seconds, base="one after another"), "12 quick runs; target for the workers: at most 0.6")
+    table = pd.DataFrame({"seconds": seconds})
+    table["share"] = table["seconds"] / seconds["one after another"]
+    print(f"12 quick runs; goal for the workers: a share of at most 0.6\n\n{table.round(2).to_string()}")
 
 
 if __name__ == "__main__":

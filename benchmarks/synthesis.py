@@ -1,28 +1,31 @@
-"""How many pairs a second one core makes, and the local change against DRAEM's procedure as published.
+"""How long one core makes a pair, and the local change against DRAEM's procedure as published.
 
-All calls of a table run in turns in one process over the same seeds; what counts is the CPU time of the fastest round.
+What is compared runs in turns in one process over the same seeds.
 
-    python benchmarks/synthesis.py [--size 256] [--seeds 40] [--rounds 5]
+    python benchmarks/synthesis.py [--size 256] [--seeds 20] [--rounds 5]
 """
 
-import argparse
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from common import cpu_seconds, print_table
+import typer
+from common import Row, cpu, in_turns, report
 from PIL import Image, ImageEnhance, ImageOps
 
 from metauas.seeding import rng_for
-from metauas.synthesis import KINDS, LOCAL_PRESETS, LocalChange, Picture, embedded_synthesizer
+from metauas.synthesis import LOCAL_PRESETS, LocalChange, Picture, embedded_synthesizer
 from metauas.synthesis.drawn.noise import perlin_noise
 from metauas.synthesis.pictures.photographs import embedded_photograph
 
 Seeded = Callable[[np.random.Generator], Any]
+
+OURS, GRID, DRAEM = "ours", "full grid, float64", "DRAEM's procedure"
 
 # --- DRAEM's local change as its paper and published settings describe it, written for this comparison: pixel fields of
 # double precision, and 8-bit augmenters of Pillow and OpenCV
@@ -121,8 +124,8 @@ def noises(size: int) -> dict[str, Seeded]:
         return int(2 ** rng.integers(0, 6)), int(2 ** rng.integers(0, 6))
 
     return {
-        "full grid, float64": lambda rng: draem_noise(rng, (size, size), cells(rng)),
-        "perlin_noise": lambda rng: perlin_noise(rng, shape=(size, size), cells=cells(rng)),
+        GRID: lambda rng: draem_noise(rng, (size, size), cells(rng)),
+        OURS: lambda rng: perlin_noise(rng, shape=(size, size), cells=cells(rng)),
     }
 
 
@@ -132,42 +135,29 @@ def local_changes(size: int) -> dict[str, Seeded]:
         cv2.resize(embedded_photograph(name), (size, size), interpolation=cv2.INTER_AREA) for name in ("chelsea", "ihc")
     )
     own_image, own_texture = (np.float32(pixels / 255) for pixels in (image, texture))
-    changes = {
-        f"LocalChange, preset {name}": LocalChange(OneTexture(own_texture), **LOCAL_PRESETS[name])
-        for name in ("draem", "reproduction", "ours")
+    change = LocalChange(OneTexture(own_texture), **LOCAL_PRESETS["draem"])
+    return {
+        DRAEM: lambda rng: draem_change(own_image, texture, rng),
+        OURS: lambda rng: change(own_image, rng=rng),
     }
-    calls: dict[str, Seeded] = {"DRAEM's procedure": lambda rng: draem_change(own_image, texture, rng)}
-    return calls | {name: _applied(change, own_image) for name, change in changes.items()}
-
-
-def _applied(change: LocalChange, image: np.ndarray) -> Seeded:
-    return lambda rng: change(image, rng=rng)
 
 
 def whole_pairs(size: int) -> dict[str, Seeded]:
     """Whole pairs on the fly: pictures, change, poses, light and mask."""
-    synthesizers: dict[str, Seeded] = {"all kinds": embedded_synthesizer(size=size)}
-    synthesizers |= {kind: embedded_synthesizer(size=size, kinds=[kind]) for kind in KINDS}
+    synthesize = embedded_synthesizer(size=size)
     for index in range(50):  # photographs are read and segmented once
-        synthesizers["all kinds"](rng_for("first", index))
-    return synthesizers
+        synthesize(rng_for("first", index))
+    return {OURS: synthesize}
 
 
-# --- timing
+# --- the rows
 
 
-def timed(calls: dict[str, Seeded], *, seeds: int, rounds: int) -> list[dict[str, Any]]:
-    """Return milliseconds, calls a second and the ratio to the first, for each call."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            taken[name].append(cpu_seconds(_all_seeds(call, seeds)) / seeds)
-    least = {name: min(values) for name, values in taken.items()}
-    first = next(iter(least.values()))
-    return [
-        {"": name, "ms": 1000 * value, "a second": 1 / value, "times as fast": first / value}
-        for name, value in least.items()
-    ]
+def milliseconds(calls: dict[str, Seeded], *, seeds: int, rounds: int) -> dict[str, list[float]]:
+    """Return CPU milliseconds of one call, the mean over the seeds, for each round."""
+    return in_turns(
+        {name: cpu(_all_seeds(call, seeds), unit=1e-3 * seeds) for name, call in calls.items()}, rounds=rounds
+    )
 
 
 def _all_seeds(call: Seeded, seeds: int) -> Callable[[], None]:
@@ -178,22 +168,26 @@ def _all_seeds(call: Seeded, seeds: int) -> Callable[[], None]:
     return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256, help="side in pixels, a multiple of 32")
-    parser.add_argument("--seeds", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+def main(size: int = 256, seeds: int = 20, rounds: int = 5, out: Path | None = None) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    for title, calls in (
-        ("Perlin noise", noises(given.size)),
-        ("local change, picture and texture at hand", local_changes(given.size)),
-        ("whole pairs, on the fly", whole_pairs(given.size)),
-    ):
-        rows = timed(calls, seeds=given.seeds, rounds=given.rounds)
-        print_table(rows, f"{title}: {given.size} pixels, one core")
+    end = f"at {size} px, one core"
+    noise, change, pairs = (
+        milliseconds(calls(size), seeds=seeds, rounds=rounds) for calls in (noises, local_changes, whole_pairs)
+    )
+    rows = [
+        Row(what=f"Perlin noise {end}", unit="ms", ours=noise[OURS], against=GRID, reference=noise[GRID]),
+        Row(
+            what=f"local change of the preset draem {end}",
+            unit="ms",
+            ours=change[OURS],
+            against=DRAEM,
+            reference=change[DRAEM],
+        ),
+        Row(what=f"whole pair of the default recipe {end}", unit="ms", ours=pairs[OURS]),
+    ]
+    report(rows, out=out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -3,16 +3,18 @@
 The package draws pairs of specimens of a material. One is the prompt; the other is the query, once as it is and once
 with a dark crack of two pixels.
 
-    python benchmarks/tiles.py [--count 8] [--side 2048] [--tile 256] [--checkpoint lite]
+    python benchmarks/tiles.py [--count 5] [--side 2048] [--tile 256] [--checkpoint lite]
 """
 
-import argparse
 import time
+from collections import defaultdict
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from common import print_table
+import typer
+from common import Row, report
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +25,7 @@ from metauas.synthesis.drawn.surfaces import DrawnSurfaces
 
 WIDTH = 2  # of the crack, pixels
 LENGTH = 0.25  # of the crack, as a share of the side
+DARKENED = 0.6  # the crack's brightness, as a share of the surface's
 
 
 def specimens(number: int, *, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -49,39 +52,37 @@ def resized_map(network: MetaUAS, query: Tensor, prompt: Tensor, *, side: int) -
     return F.interpolate(network.segment(*small), size=query.shape[-2:], mode="bilinear")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=8)
-    parser.add_argument("--side", type=int, default=2048)
-    parser.add_argument("--tile", type=int, default=256)
-    parser.add_argument("--checkpoint", default="lite")
-    given = parser.parse_args()
-    network = load_checkpoint(given.checkpoint)
-    tiled = TiledNetwork(network, side=given.tile)
-    ways = {
-        f"resized to {given.tile} px": lambda q, p: resized_map(network, q, p, side=given.tile),
-        tiled.label: tiled.segment,
-    }
-    maps: dict[str, list[np.ndarray]] = {name: [] for name in ways}
-    seconds = dict.fromkeys(ways, 0.0)
-    masks = []
-    for number in range(given.count):
-        prompt, normal, mask = specimens(number, side=given.side)
-        cracked = np.where(mask[..., None] > 0, 0.6 * normal, normal)
-        for query, truth in ((normal, np.zeros_like(mask)), (cracked, mask)):
-            masks.append(truth > 0)
-            for name, segment in ways.items():
+def compare(network: MetaUAS, *, count: int, side: int, tile: int) -> dict[str, dict[str, list[float]]]:
+    """Return for each way the seconds and metrics of every picture: once normal, once cracked."""
+    tiled = TiledNetwork(network, side=tile)
+    ways = {"resized": lambda q, p: resized_map(network, q, p, side=tile), "tiles": tiled.segment}
+    found: dict[str, dict[str, list[float]]] = {way: defaultdict(list) for way in ways}
+    for number in range(count):
+        prompt, normal, mask = specimens(number, side=side)
+        queries = normal, np.where(mask[..., None] > 0, DARKENED * normal, normal)
+        for way, segment in ways.items():
+            maps = []
+            for query in queries:
                 start = time.perf_counter()
-                maps[name].append(segment(as_tensor(query), as_tensor(prompt))[0, 0].numpy())
-                seconds[name] += time.perf_counter() - start
-    truths = np.stack(masks)
-    rows = []
-    for name, found in maps.items():
-        metrics = compute_metrics(np.stack(found), truths, truths.any(axis=(1, 2)))
-        row = {"way": name, "seconds a picture": seconds[name] / len(truths)}
-        rows.append(row | {metric: metrics[metric] for metric in ("I-AUROC", "P-AUROC", "P-AP", "AUPRO")})
-    print_table(rows, title=f"Cracks of {WIDTH} px on {given.count} drawn surfaces of {given.side} px")
+                maps.append(segment(as_tensor(query), as_tensor(prompt))[0, 0].numpy())
+                found[way]["seconds"].append(time.perf_counter() - start)
+            metrics = compute_metrics(np.stack(maps), np.stack([0 * mask, mask]) > 0, np.array([False, True]))
+            for name, value in metrics.items():
+                found[way][name].append(100 * value)
+    return found
+
+
+def main(count: int = 5, side: int = 2048, tile: int = 256, checkpoint: str = "lite", out: Path | None = None) -> None:
+    found = compare(load_checkpoint(checkpoint), count=count, side=side, tile=tile)
+    ours, resized = found["tiles"], found["resized"]
+    what, against = f"crack of {WIDTH} px in a picture of {side} px, tiles of {tile} px", f"resized to {tile} px"
+    rows = [
+        Row(what=f"{name}, {what}", unit="%", ours=ours[name], against=against, reference=resized[name], more=True)
+        for name in ("P-AUROC", "P-AP")
+    ]
+    seconds = Row(what=what, unit="s", ours=ours["seconds"], against=against, reference=resized["seconds"])
+    report([*rows, seconds], out=out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

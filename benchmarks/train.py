@@ -1,23 +1,23 @@
-"""How many pairs a second a training step of b4 takes in, against a plain step; and the loader's share of the time.
+"""A training step against a plain one, and a step that leaves a core to the loader's worker.
 
-The plain step encodes query and prompt in two passes with gradients enabled through the frozen encoder, in float32 and
-NCHW. Ours is that of ``metauas.train``: the encoder without a gradient, and channels last on a GPU. Both take the same
-pairs, learn the same weights, and are timed in turns in one process; the ratio is that of the medians.
+The plain step encodes query and prompt in two passes with gradients enabled through the frozen encoder. Ours is that of
+``metauas.train``: the encoder without a gradient. Both take the same pairs and learn the same weights.
 
-    python benchmarks/train.py [--size 256] [--batch 4] [--rounds 5] [--threads 2] [--workers 1] [--precision no]
+    python benchmarks/train.py [--rounds 5] [--threads 2]
 """
 
-import argparse
-import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from common import medians, print_table
+import typer
+from common import Row, in_turns, report, wall
 from torch import Tensor
 from torch.nn import functional as F
 
 from metauas.model import MetaUAS
 from metauas.synthesis import PairBatch
+from metauas.threads import cores_left
 from metauas.train import TrainSettings, training_pairs
 from metauas.train.data import step_batches
 from metauas.train.learner import Learner
@@ -62,77 +62,44 @@ def our_step(settings: TrainSettings) -> Callable[[PairBatch], float]:
     return lambda batch: learner.step([batch], step=0)
 
 
-def compare(settings: TrainSettings, *, rounds: int) -> list[dict[str, object]]:
-    """Return one row a step: seconds, pairs a second, ratio to the plain step, and the first two losses."""
+def against_plain(settings: TrainSettings, *, rounds: int) -> Row:
+    """Compare our step to the plain one on the same pairs, after a check that they learn the same."""
     ((batch,),) = step_batches(training_pairs(settings), settings, start=0, process=0, processes=1)
     steps = {"plain": plain_step(settings), "ours": our_step(settings)}
     losses = {name: [step(batch), step(batch)] for name, step in steps.items()}
-    seconds = medians({name: lambda step=step: step(batch) for name, step in steps.items()}, rounds=rounds)
-    return [
-        {
-            "step": name,
-            "seconds": seconds[name],
-            "pairs a second": settings.batch_size / seconds[name],
-            "times faster": seconds["plain"] / seconds[name],
-            "first loss": losses[name][0],
-            "second loss": losses[name][1],
-        }
-        for name in steps
-    ]
+    torch.testing.assert_close(losses["ours"], losses["plain"], atol=1e-4, rtol=0)
+    seconds = in_turns({name: wall(lambda step=step: step(batch)) for name, step in steps.items()}, rounds=rounds)
+    what = f"training step of b4, {settings.batch_size} pairs of {settings.size} px"
+    return Row(what=what, unit="s", ours=seconds["ours"], against="plain", reference=seconds["plain"])
 
 
-def loader_share(settings: TrainSettings, *, steps: int) -> dict[str, object]:
-    """Return how much of the time of ``steps`` steps goes by in waiting for pairs."""
-    step = our_step(settings)
-    waited = worked = 0.0
-    batches = step_batches(training_pairs(settings), settings, start=0, process=0, processes=1)
-    next(batches)  # workers start, and each cuts the photographs once
-    for _ in range(steps):
-        start = time.perf_counter()
-        (batch,) = next(batches)
-        ready = time.perf_counter()
-        step(batch)
-        waited, worked = waited + ready - start, worked + time.perf_counter() - ready
-    total = waited + worked
-    return {
-        "workers": settings.execution.workers,
-        "seconds a step": total / steps,
-        "share spent waiting": waited / total,
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--precision", default="no", help="of our step: no, bf16 or fp16")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    settings = TrainSettings(
-        network={"preset": "b4", "encoder_weights": "random"},
-        size=given.size,
-        steps=1,
-        batch_size=given.batch,
-        learning_rate=1e-4,
-        weight_decay=5e-4,
-        schedule="constant",
-        execution=Execution(mixed_precision=given.precision),
+def beside_a_worker(settings: TrainSettings, *, rounds: int) -> Row:
+    """Compare steps that leave a core to the loader's worker to steps with a thread on every core."""
+    step, waiting = (
+        our_step(settings),
+        step_batches(training_pairs(settings), settings, start=0, process=0, processes=1),
     )
-    title = f"b4, {given.size} px, batch {given.batch}, {given.threads} threads; ours in precision {given.precision!r}"
-    print_table(compare(settings, rounds=given.rounds), title=title)
-    changes = [{"workers": n, "mixed_precision": given.precision} for n in given.workers]
-    rows = [
-        loader_share(
-            settings.model_copy(update={"steps": given.rounds + 1, "execution": Execution(**change)}),
-            steps=given.rounds,
-        )
-        for change in changes
-    ]
-    print_table(rows, title="The loader, pairs drawn on the fly")
+    step(*next(waiting))  # the worker has started, and has cut the photographs once
+
+    def left() -> None:
+        with cores_left(busy=settings.execution.workers):
+            step(*next(waiting))
+
+    calls = {"all cores": wall(lambda: step(*next(waiting))), "ours": wall(left)}
+    seconds = in_turns(calls, rounds=rounds)
+    what = f"training step of lite beside a loader worker, {settings.batch_size} pairs of {settings.size} px"
+    return Row(what=what, unit="s", ours=seconds["ours"], against="all cores", reference=seconds["all cores"])
+
+
+def main(rounds: int = 5, threads: int = 2, out: Path | None = None) -> None:
+    torch.set_num_threads(threads)
+    common = {"schedule": "constant", "learning_rate": 1e-4, "weight_decay": 5e-4}
+    b4 = TrainSettings(network={"preset": "b4", "encoder_weights": "random"}, size=256, steps=1, batch_size=2, **common)
+    lite = TrainSettings(
+        recipe="goods", size=128, batch_size=16, steps=2 * rounds + 1, execution=Execution(workers=1), **common
+    )
+    report([against_plain(b4, rounds=rounds), beside_a_worker(lite, rounds=rounds)], out=out)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -65,8 +65,8 @@ def to_jpeg(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
 def describe_map(answer: Answer) -> str:
     """Return the highest score of the map and its place, in words."""
     row, column = np.unravel_index(int(answer.map.argmax()), answer.map.shape)
-    side = answer.map.shape[0]
-    place = _place((column + 0.5) / side, (row + 0.5) / side)
+    height, width = answer.map.shape
+    place = _place((column + 0.5) / width, (row + 0.5) / height)
     return f"Anomaly map, dark where normal and bright where anomalous: highest, {answer.score:.2f}, {place}."
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from metauas.eval.images.regions import Region, enlarge_map, find_regions
 from metauas.eval.prompts.conditions import shifted, turned
 from metauas.files.images import resize_images, to_tensor
-from metauas.model import MetaUAS, ScaleAverage, look_of, possible_alignments, with_alignment
+from metauas.model import MetaUAS, ScaleAverage, TiledNetwork, look_of, possible_alignments, with_alignment
 
 Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size
 
@@ -26,6 +26,7 @@ class Question:
         degrees: counter-clockwise rotation of the prompt.
         shift: shift of the prompt to the right after the rotation, as a share of its width.
         alignment: of the prompt's features.
+        tiles: compare both images at the query's own size, in tiles of the network's size.
     """
 
     prompt: Image
@@ -33,6 +34,7 @@ class Question:
     degrees: float = 0.0
     shift: float = 0.0
     alignment: str = "soft"
+    tiles: bool = False
 
     @cached_property
     def moved_prompt(self) -> Float[Tensor, "1 3 _ _"]:
@@ -49,14 +51,14 @@ class Answer:
         model: the network, with the alignment of the question.
         query: the query at the network's size.
         prompt: the prompt at the network's size.
-        map: the probability of change of each pixel.
+        map: the probability of change of each pixel; with tiles, at the query's own size.
     """
 
     question: Question
     model: MetaUAS
     query: Float[Tensor, "1 3 s s"]
     prompt: Float[Tensor, "1 3 s s"]
-    map: Float32[np.ndarray, "s s"]
+    map: Float32[np.ndarray, "h w"]
 
     @property
     def score(self) -> float:
@@ -119,8 +121,14 @@ class Session:
         side = (self.size, self.size)
         query = resize_images(to_tensor(question.query)[None], side)
         prompt = resize_images(question.moved_prompt, side)
-        found = ScaleAverage(model).segment(query, prompt)[0, 0].float().cpu().numpy()
-        return Answer(question=question, model=model, query=query, prompt=prompt, map=found)
+        averaged = ScaleAverage(model)
+        if question.tiles:
+            tiled = TiledNetwork(averaged, side=self.size)
+            found = tiled.segment(to_tensor(question.query)[None], question.moved_prompt)
+        else:
+            found = averaged.segment(query, prompt)
+        found_map = found[0, 0].float().cpu().numpy()
+        return Answer(question=question, model=model, query=query, prompt=prompt, map=found_map)
 
     def _with(self, alignment: str) -> MetaUAS:
         if alignment not in self._models:

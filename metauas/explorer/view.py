@@ -56,8 +56,9 @@ class Explorer(ipw.VBox):
         self.alignment = _dropdown("Alignment", self.session.alignments, self.session.trained_alignment)
         stages = {f"every {stride} pixels": stage for stage, stride in self.session.stages.items()}
         self.stage = _dropdown("Look at features", stages.items(), next(iter(stages.values())))
+        self.tiles = ipw.Checkbox(description="Tiles at full resolution", indent=False, layout=_FULL)
         self._choices = _grid(self.product, self.kind, self.upload_prompt, self.upload_query)
-        moving = (self.degrees, self.shift, self.across, self.down, self.alignment, self.stage)
+        moving = (self.degrees, self.shift, self.across, self.down, self.alignment, self.stage, self.tiles)
         self._sliders = _grid(*moving)
 
     def _make_pictures(self) -> None:
@@ -72,7 +73,7 @@ class Explorer(ipw.VBox):
     def _connect(self) -> None:
         _on_change([self.product], self._list_kinds)
         _on_change([self.kind], self._show_example)
-        _on_change([self.degrees, self.shift, self.alignment], self._ask)
+        _on_change([self.degrees, self.shift, self.alignment, self.tiles], self._ask)
         _on_change([self.threshold], self._draw_verdict)
         _on_change([self.across, self.down], self._move_point)
         _on_change([self.stage], self._draw_look)
@@ -107,6 +108,7 @@ class Explorer(ipw.VBox):
             degrees=self.degrees.value,
             shift=self.shift.value / 100,
             alignment=self.alignment.value,
+            tiles=self.tiles.value,
         )
         self._answer = self.session.ask(question)
         _show(self.map, drawing.draw_map(self._answer), drawing.describe_map(self._answer))

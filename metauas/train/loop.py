@@ -20,6 +20,7 @@ from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.progress import tqdm
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, pair_loader
+from metauas.threads import cores_left
 from metauas.train.data import step_batches, training_pairs
 from metauas.train.examples import MAPS_NAME, changed_pairs, maps_of, remove_maps, write_maps
 from metauas.train.learner import Learner, new_model
@@ -67,7 +68,7 @@ def train(settings: TrainSettings, *, out: str | Path, resume: bool = True) -> T
     """
     folder = Path(out)
     run = _Run(settings, folder=folder)
-    with alone_in(folder) if run.is_main else nullcontext():
+    with alone_in(folder) if run.is_main else nullcontext(), cores_left(busy=settings.execution.workers):
         progress = run.begin(resume=resume)
         run.go(progress)
         run.end(progress)

@@ -32,7 +32,8 @@ class Execution(Settings):
     """How a run is computed and observed.
 
     Attributes:
-        workers: loader processes; the pairs do not depend on them.
+        workers: loader processes; the pairs do not depend on them. The step leaves a core to each, if the user has
+            not set ``OMP_NUM_THREADS``.
         accumulate: parts into which each process splits its share of a step, to save memory. Batch norms that are
             trained see one part at a time.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.

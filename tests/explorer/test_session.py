@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from metauas.explorer import Question, Session, draw_example, list_examples
+from metauas.explorer.drawing import describe_map
 from metauas.explorer.session import peak
 from metauas.files.images import resize_images, to_tensor
-from metauas.model import ScaleAverage, create_model
+from metauas.model import ScaleAverage, TiledNetwork, create_model
 
 SIZE = 64
 
@@ -39,6 +40,19 @@ def test_the_verdict_follows_the_threshold(session, question):
     assert answer.verdict(answer.score) == "OK"  # not above
     assert answer.regions(answer.score - 1e-6, size=(100, 80))
     assert not answer.regions(answer.score, size=(100, 80))
+
+
+def test_tiles_compare_at_the_query_s_own_size(session, network, question):
+    wide = replace(question, query=question.query[:96, :160], prompt=question.prompt[:96, :160], tiles=True)
+    answer = session.ask(wide)
+    query, prompt = (to_tensor(image)[None] for image in (wide.query, wide.prompt))
+    assert answer.map.shape == (96, 160)
+    tiled = TiledNetwork(ScaleAverage(network.model), side=SIZE)
+    np.testing.assert_array_equal(answer.map, tiled.segment(query, prompt)[0, 0])
+    row, column = divmod(int(answer.map.argmax()), 160)
+    place = f"{(column + 0.5) / 160:.0%} from the left and {(row + 0.5) / 96:.0%} from the top"
+    assert place in describe_map(answer)
+    assert answer.look((0.5, 0.5), stage=3).shape == (SIZE // 8, SIZE // 8)
 
 
 def test_only_the_prompt_is_moved(session, question):

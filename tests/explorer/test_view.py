@@ -53,6 +53,15 @@ def test_moving_the_prompt_asks_anew(explorer, control):
     assert explorer.query.jpeg == before[2]
 
 
+def test_tiles_ask_again_at_full_resolution(explorer):
+    before = explorer.map.jpeg
+    explorer.tiles.value = True
+    assert explorer._answer.map.shape == explorer._answer.question.query.shape[:2]
+    assert explorer.map.jpeg != before
+    explorer.tiles.value = False
+    assert explorer.map.jpeg == before
+
+
 def test_alignment_and_stage_can_be_chosen(explorer):
     explorer.alignment.value = "hard"
     assert "with 100% of its attention" in explorer.prompt.alt

@@ -150,7 +150,23 @@ def test_another_seed_gives_another_run(tiny, unbroken, tmp_path):
 @pytest.mark.parametrize("methods", [["fork", "spawn", "forkserver"], ["spawn"]], ids=["Linux and macOS", "Windows"])
 def test_workers_change_nothing(tiny, unbroken, tmp_path, monkeypatch, methods):
     monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: methods)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))  # sums of other threads round otherwise
     assert_same(train(tiny.model_copy(update={"execution": Execution(workers=1)}), out=tmp_path), unbroken)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_step_leaves_a_core_to_each_worker(tiny, tmp_path, monkeypatch, workers):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("metauas.threads._cores", lambda: 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        settings = tiny.model_copy(update={"steps": 1, "execution": Execution(workers=workers)})
+        train(settings, out=tmp_path)
+        assert read_json(tmp_path / RECORD_NAME)["sessions"][-1]["hardware"]["threads of a process"] == 2 - workers
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_state_of_the_callers_generators_changes_nothing(tiny, unbroken, tmp_path):

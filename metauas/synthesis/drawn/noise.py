@@ -19,8 +19,14 @@ def perlin_noise(
     angle = rng.uniform(0, 2 * np.pi, size=(cells[0] + 1, cells[1] + 1)).astype(np.float32)
     weights_y, distances_y = _lattice_weights(shape[0], cells[0])
     weights_x, distances_x = _lattice_weights(shape[1], cells[1])
-    field = distances_y @ np.sin(angle) @ weights_x.T + weights_y @ np.cos(angle) @ distances_x.T
+    field = _product(distances_y, np.sin(angle), weights_x) + _product(weights_y, np.cos(angle), distances_x)
     return np.float32(np.sqrt(2)) * field
+
+
+def _product(left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return ``left · middle · rightᵀ`` on one thread; NumPy's takes all cores, whose threads spin if others work."""
+    nothing = np.empty(0, np.float32)  # gemm could add a third matrix
+    return np.asarray(cv2.gemm(cv2.gemm(left, middle, 1, nothing, 0), right, 1, nothing, 0, flags=cv2.GEMM_2_T))
 
 
 @lru_cache(maxsize=64)
