@@ -96,7 +96,7 @@ test-dependencies: env ## the quick tests with the oldest dependencies allowed; 
 			-o $$folder/requirements.txt && \
 		$(BIN)/uv pip install --quiet --python $$folder/venv/bin/python -r $$folder/requirements.txt && \
 		$(BIN)/uv pip install --quiet --python $$folder/venv/bin/python --no-deps -e . && \
-		OMP_NUM_THREADS=1 $$folder/venv/bin/python -m pytest -n 2 --dist loadfile $(QUICK)
+		OMP_NUM_THREADS=1 $$folder/venv/bin/python -m pytest -n 2 --dist loadfile -o filterwarnings=default $(QUICK)
 
 lock: ## pin what pyproject.toml asks for into requirements.lock, keeping pins that still fit
 	$(BIN)/uv pip compile --universal -p 3.11 pyproject.toml --all-extras --group dev \
