@@ -15,7 +15,7 @@ run: env ## run the five notebooks without network or data sets, into runs/offli
 # the factors that a machine without GPU, network or data sets can run
 OFFLINE := alignment similarity stages fusion decoder freezing kinds pairs resolution prompt pool-size shots defective
 
-ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; stopped, it goes on later
+ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; a stopped run continues later
 	$(BIN)/metauas sweep $(OFFLINE) --scale offline --seeds 1,3,5 --out runs/ablations/offline --report
 
 NBVAL := -p nbval -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
@@ -40,7 +40,7 @@ notebooks: env ## execute the notebooks in place, as they are committed
 check-lab: env ## every notebook in JupyterLab, in a real Chromium, from a clean kernel: no error, no warning
 	folder=$$(mktemp -d) && $(BIN)/python tests/lab/lab.py --work $$folder/lab
 
-lab: env ## open the notebooks in JupyterLab, at the page that says which one answers which question
+lab: env ## open the notebooks in JupyterLab, at their guide notebooks/index.ipynb
 	$(BIN)/jupyter lab notebooks/index.ipynb
 
 demo: env ## the explorer as a web page on this computer; METAUAS_CHECKPOINT names another network

@@ -2,7 +2,7 @@
 
     python benchmarks/released.py [FOLDER …] [--checkpoint lite] [--size 256] [--card]
 
-``--card`` puts the tables into the model card, so that no number there is typed by hand.
+``--card`` puts the tables into the model card, so that every number there is measured.
 """
 
 import argparse
@@ -39,10 +39,11 @@ def report(title: str, evaluation: Evaluation) -> str:
     methods = {f"{method}, mean": (method, "mean") for method in evaluation.methods()}
     network = evaluation.network
     categories = [str(c) for c in table.loc[network].index if c != "mean"]
+    noun = "category" if len(categories) == 1 else "categories"
     return "\n\n".join(
         [
             f"### {title}",
-            f"{len(categories)} categories at {settings.size} px, one random normal prompt, mean ± deviation over "
+            f"{len(categories)} {noun} at {settings.size} px, one random normal prompt, mean ± deviation over "
             f"prompt seeds {', '.join(map(str, settings.seeds))}.",
             rows_of(table, methods),
             f"`{network}` on each category:",

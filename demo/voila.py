@@ -10,7 +10,7 @@ POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-an
 
 
 def refuse_too_many(request, notebook, cwd):
-    """Refuse a further visitor, politely, before memory runs out."""
+    """Refuse a further visitor before memory runs out."""
     if len(request.kernel_manager.list_kernel_ids()) >= MOST_VISITORS:
         raise HTTPError(503, reason="all places are taken; come back in a few minutes")
 
@@ -22,7 +22,7 @@ c.Voila.tornado_settings = {
     "websocket_max_message_size": 10 * 2**20,  # bytes; what is larger ends the connection
 }
 c.VoilaConfiguration.prelaunch_hook = refuse_too_many
-c.VoilaConfiguration.file_allowlist = []  # no file beside the notebook is anybody's business
+c.VoilaConfiguration.file_allowlist = []  # serve no file except the notebook
 c.VoilaConfiguration.extension_allowlist = [  # not whatever else is installed for JupyterLab
     "@jupyter-widgets/jupyterlab-manager",
     "@voila-dashboards/widgets-manager8",

@@ -1,4 +1,4 @@
-"""Make README's picture anew: what the released weights see on three products of Miniature.
+"""Make the picture of the README: maps of the released weights for three products of Miniature.
 
 python docs/examples.py
 """

@@ -1,8 +1,8 @@
-"""Make the page "What it can and cannot do": numbers and pictures of the package's own benchmark, none typed in.
+"""Make the page "What it can and cannot do": numbers and pictures of the package's own benchmark, all measured.
 
     python docs/limits.py --checkpoint lite --size 256
 
-writes docs/limits/metrics.json, docs/limits/*.jpg and docs/limits.md, which follows from the first alone.
+writes docs/limits/metrics.json and docs/limits/*.jpg, and from metrics.json alone the page docs/limits.md.
 """
 
 from pathlib import Path
@@ -26,8 +26,9 @@ PAGE = """# What it can and cannot do
 
 One prompt shows how a normal product looks. MetaUAS finds what is *present or absent* in comparison: holes, spots,
 missing parts, foreign objects. The results below are measured: `docs/limits.py` evaluates a network and writes this
-page. The benchmark is Miniature: nine drawn and photographed products that the network was never trained on, {images}
-images at {size} pixels, one random prompt per product. The network is {network}, with {alignment} alignment.
+page. The benchmark is Miniature: nine drawn and photographed products that the network was never trained on. It has
+{images} images at {size} pixels and one random prompt per product. The network is {network}, with {alignment}
+alignment.
 
 ## Results per product
 
@@ -56,9 +57,10 @@ The best and the worst defective image of each product, if their error is below 
 
 ## What follows
 
-- **A thin defect covers few of {size} × {size} pixels.** Use a higher resolution, if the network was trained at one.
+- **A thin defect covers few of {size} × {size} pixels.** Use `--tiles` for large pictures, or a network that was
+  trained at a higher resolution.
 - **Another pose is not an anomaly, but it costs accuracy.** If it costs too much, choose the prompt by the query:
-  `--prompt nearest`.
+  `metauas eval --prompt nearest`.
 - **The prompt must show what is normal.** A normal variant that it does not show, such as another label or colour, is
   marked as a change.
 - **Logical anomalies are hardly found.** The network finds a match in the prompt for an extra part, and for the

@@ -1,4 +1,4 @@
-"""Settings checked at the door: all that is wrong in one error, before any work."""
+"""Settings that are checked before any work; one error lists all problems."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar

@@ -79,7 +79,7 @@ def run_suite(
     Args:
         parameters_file: a YAML file; None keeps the defaults of the notebooks.
         out: the run folder, which also holds the executed notebooks.
-        only: run just these, named by stem (``03_train``) or room (``train``).
+        only: run just these, named by stem (``03_train``) or folder of the package (``train``).
         timeout: as in ``run_notebook``.
 
     Raises:
@@ -146,7 +146,7 @@ def _execute(source: Path, target: Path, parameters: Mapping[str, Any], timeout:
 
 
 def _choose(notebooks: Sequence[Path], only: Sequence[str] | None) -> list[Path]:
-    """Return the notebooks named by stem or room, in the order of the suite; all of them for None."""
+    """Return the notebooks named by stem or folder of the package, in the order of the suite; all of them for None."""
     if only is None:
         return list(notebooks)
     stems = {name: notebook for notebook in notebooks for name in (notebook.stem, notebook.stem[3:])}

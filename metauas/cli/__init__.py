@@ -1,6 +1,6 @@
 """The command line, ``metauas --help``: one module for each group of commands.
 
-Commands import torch and the rooms inside their functions, so that ``--help`` does not wait for them.
+Commands import torch and the package's folders inside their functions, so that ``--help`` does not wait for them.
 """
 
 import signal

@@ -61,7 +61,8 @@ def evaluate(
         str, typer.Option(help="Also evaluate MetaUAS★+ with features of its own encoder (encoder) or of CLIP (clip).")
     ] = "none",
     tiles: Annotated[
-        int | None, typer.Option(min=32, help="Also evaluate overlapping tiles of this side, pixels, at --size.")
+        int | None,
+        typer.Option(min=32, help="Also evaluate overlapping tiles of this side, pixels, of images of --size."),
     ] = None,
     official: Annotated[bool, typer.Option("--official", help="Also give the metrics of the author's script.")] = False,
     submit: Annotated[

@@ -30,11 +30,11 @@ NormalImages = Annotated[
     list[Path], typer.Option("--prompt", help="The normal image; repeat the option to compare with several.")
 ]
 SinglePass = Annotated[
-    bool, typer.Option("--single-pass", help="One forward pass at --size, in place of the mean over three image sizes.")
+    bool, typer.Option("--single-pass", help="One forward pass at --size instead of the mean over three image sizes.")
 ]
 Tiles = Annotated[
     bool,
-    typer.Option("--tiles", help="See images at their own resolution, in overlapping tiles of --size pixels."),
+    typer.Option("--tiles", help="Keep the images' own resolution and use overlapping tiles of --size pixels."),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, …, or auto: a GPU if there is one.")]
 Size = Annotated[int, typer.Option(min=32, help="Side to which images are resized for the network, pixels.")]
@@ -48,14 +48,17 @@ Scheduler = Annotated[
     typer.Option(help="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, or its scheduler file."),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=0, help="Processes on this machine, by default one a core; 0 for just this one.")
+    int | None, typer.Option(min=0, help="Processes on this machine, by default one per core; 0: only this process.")
 ]
-Timeout = Annotated[int | None, typer.Option(min=1, help="Seconds that one cell may take; by default no limit.")]
+Timeout = Annotated[int | None, typer.Option(min=1, help="Time limit of one cell, seconds; by default none.")]
 Params = Annotated[Path | None, typer.Option(help="YAML file of parameters, such as params/quick.yaml.")]
 
 Given = Annotated[
     list[str] | None,
-    typer.Option("--set", help="NAME=VALUE over the file, such as size=96 or network.alignment=hard (repeatable)."),
+    typer.Option(
+        "--set",
+        help="NAME=VALUE replaces a value of the file, such as size=96 or network.alignment=hard (repeatable).",
+    ),
 ]
 
 

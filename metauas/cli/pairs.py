@@ -41,12 +41,14 @@ def synthesize(
 
 @cli.command(epilog="Examples: metauas inspect data/pairs; metauas inspect embedded --count 200 --out inspection")
 def inspect(
-    data: Annotated[str, typer.Argument(help="Written pairs, a CYWS coco-inpainted folder, or embedded: those drawn.")],
+    data: Annotated[
+        str, typer.Argument(help="Folder of written or CYWS pairs, or `embedded`: pairs of the preset offline.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for table, JSON and galleries; made if missing.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many pairs, from the first.")] = 500,
+    count: Annotated[int, typer.Option(min=1, help="Number of pairs, from the first.")] = 500,
     split: Annotated[str, typer.Option(help="train or validation.")] = "train",
-    size: Annotated[int, typer.Option(min=32, help="Side of the pairs, pixels; written ones keep theirs.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of pairs that are drawn.")] = 0,
+    size: Annotated[int, typer.Option(min=32, help="Side of the pairs, pixels; written pairs keep theirs.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of `embedded` and CYWS pairs.")] = 0,
 ) -> None:
     """Inspect pairs: kinds, changed areas, duplicates, masks without a change, changes without a mask."""
     from metauas.synthesis import open_pairs

@@ -23,7 +23,8 @@ def segment(
     checkpoint: Checkpoint = CHECKPOINT,
     size: Size = 256,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Score above which an image is defective, whatever calibration.")
+        float | None,
+        typer.Option(min=0, max=1, help="Score above which an image is defective; replaces a calibration."),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="File by `metauas calibrate`, if not the one next to the checkpoint.")
@@ -80,7 +81,7 @@ def segment(
 def calibrate(
     normal: Annotated[
         list[Path],
-        typer.Argument(help="Other normal images, or folders of them; 99 images for a rate of 0.01."),
+        typer.Argument(help="Other normal images, or folders of them: at least 99 for a rate of 0.01, 19 for 0.05."),
     ],
     prompt: NormalImages,
     checkpoint: Checkpoint = CHECKPOINT,
@@ -95,7 +96,7 @@ def calibrate(
     tiles: Tiles = False,
     device: Device = "auto",
 ) -> None:
-    """Find the threshold of a false-positive rate from normal images alone; `segment` then gives verdicts."""
+    """Find the threshold for a false-positive rate from normal images alone; `segment` then gives verdicts."""
     from metauas.eval.images import calibration
     from metauas.eval.images.files import find_queries
     from metauas.eval.network import choose_device

@@ -14,7 +14,7 @@ def convert(
     official: Annotated[Path, typer.Argument(help="The author's file: metauas-256.ckpt or metauas-512.ckpt.")],
     out: Annotated[Path, typer.Option(help="Checkpoint folder to write; made if it is missing.")],
 ) -> None:
-    """Save one of the author's checkpoints as a folder of ours: safetensors, and a configuration for people.
+    """Save one of the author's checkpoints as a folder of ours: safetensors and a readable configuration.
 
     Nothing in the author's file is executed.
     """

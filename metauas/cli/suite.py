@@ -13,7 +13,7 @@ from metauas.cli.options import Given, Out, Params, Scheduler, Timeout, Workers,
 def run(
     params: Params = None,
     out: Out = Path("runs/quick"),
-    only: Annotated[list[str] | None, typer.Option(help="Run just this notebook (repeatable), e.g. 03_train.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this notebook, such as 03_train (repeatable).")] = None,
     timeout: Timeout = None,
 ) -> None:
     """Run the five notebooks in order with papermill, and make a page of their results."""
@@ -40,9 +40,9 @@ def notebooks(out: Annotated[Path, typer.Argument(help="A new folder.")]) -> Non
 @cli.command(epilog="Examples: metauas sweep alignment prompt --scale offline; metauas sweep params/alignment/*.yaml")
 def sweep(
     files: Annotated[list[str], typer.Argument(help="Factors of params/ such as alignment, or parameter files.")],
-    seeds: Annotated[str, typer.Option(help="One run of each file per seed, separated by commas.")] = "1,3,5",
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas; one run of each file per seed.")] = "1,3,5",
     scale: Annotated[
-        str, typer.Option(help="What all runs share: quick, offline, paper-256, paper-512, or a parameter file.")
+        str, typer.Option(help="Shared by all runs: quick, offline, paper-256, paper-512, or a parameter file.")
     ] = "quick",
     given: Given = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; by default runs/ablations/SCALE.")] = None,
@@ -50,9 +50,9 @@ def sweep(
     workers: Workers = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Each stage takes one unit of a worker's resource GPU.")] = False,
     timeout: Timeout = None,
-    report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on what is there.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Then run 05_ablations on the finished runs.")] = False,
 ) -> None:
-    """Run ablations: papermill runs of every file with every seed, on this machine or a Dask cluster.
+    """Run ablations: every parameter file under every seed, by papermill, on this machine or a Dask cluster.
 
     Finished runs with the same parameters and code are not repeated, so an interrupted sweep continues.
     """

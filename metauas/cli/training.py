@@ -17,10 +17,10 @@ def train(
     params: Params = None,
     out: Out = Path("runs/train"),
     given: Given = None,
-    pairs: Annotated[str | None, typer.Option(help="Folder of written or CYWS pairs, in place of a recipe.")] = None,
+    pairs: Annotated[str | None, typer.Option(help="Folder of written or CYWS pairs instead of a recipe.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run in --out.")] = True,
 ) -> None:
-    """Train a network on synthesised pairs as 03_train does, without a notebook; a launcher starts many GPUs."""
+    """Train a network on synthesised pairs as 03_train does; `accelerate launch` starts it on many GPUs."""
     from metauas.ablations.parameters import merged, parse_settings
     from metauas.train import SavingError, TrainSettings
     from metauas.train import train as train_network

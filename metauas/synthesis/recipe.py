@@ -151,7 +151,7 @@ def read_recipe(
 ) -> SynthesisSettings:
     """Return the settings of a recipe over those of its preset, and what is ``given`` over both.
 
-    Beside the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` or a YAML file to start
+    Besides the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` or a YAML file to start
     from, and ``kinds``, a list of kinds of change: the others lose their share. Of ``variation``, only the values that
     the recipe names are changed.
 
