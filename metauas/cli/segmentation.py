@@ -45,15 +45,12 @@ def segment(
     from metauas.eval.images.identity import run_digest
     from metauas.eval.images.records import Records
     from metauas.eval.network import choose_device
-    from metauas.files.images import read_image
     from metauas.files.locks import alone_in
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
-    paths, place = find_queries(queries), choose_device(device)
-    check_queries(paths)
-    for path in prompt:
-        read_image(path)
+    paths, place = find_queries(queries, out=out), choose_device(device)
+    check_queries(paths, prompt)
     check_overlays(out, queries=paths, prompts=prompt)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
