@@ -327,6 +327,9 @@ def test_a_name_that_cannot_be_resolved_is_asked_for_once(monkeypatch, tmp_path)
         asked.append(args)
         raise OSError(-2, "Name or service not known")
 
+    # the library asks for this list itself, once a process and day
+    agents = write_json(tmp_path / "agents.json", {"harnesses": {}})
+    monkeypatch.setattr(huggingface_hub.constants, "AGENT_HARNESSES_PATH", str(agents), raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("socket.getaddrinfo", fail)
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} s to try again"))
