@@ -124,6 +124,8 @@ def test_queries_of_one_name_are_told_apart(tmp_path):
     assert names("x/a/0.png", "y/a/0.png") == ["x-a-0_overlay.png", "y-a-0_overlay.png"]
     with pytest.raises(InputError, match="is given twice"):
         names("a/0.png", "b/../a/0.png")
+    with pytest.raises(InputError, match=r"a/0\.png and .*a/0\.PNG differ in case alone; rename one"):
+        names("b/0.png", "a/0.png", "a/0.PNG")
 
 
 def test_an_overlay_has_the_name_that_was_given_not_that_of_a_links_target(images, tmp_path):
@@ -146,6 +148,8 @@ def test_every_query_gets_its_own_overlay(model, images, tmp_path):
     queries = [images[1], twin]
     found = list(segment_files(model, prompts=images[:1], queries=queries, out=tmp_path / "out", size=SIZE))
     assert len({result.overlay for result in found}) == len(list((tmp_path / "out").iterdir())) == 2
+    gallery = write_results(tmp_path / "out", found, about={})[-1].read_text()
+    assert all(f"<figcaption>{query}<br>" in gallery for query in queries)
 
 
 def test_folders_stand_for_their_images(images, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from metauas.errors import InputError
+from metauas.errors import InputError, OutputError
 from metauas.eval.images.drawing import draw_verdict
 from metauas.eval.images.records import Records, SegmentedFile
 from metauas.eval.images.regions import enlarge_map, find_regions
@@ -144,7 +145,7 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
     A link gives its own name, not that of its target.
 
     Raises:
-        InputError: a query is given twice.
+        InputError: a query is given twice, or two paths differ in case alone.
     """
     seen: dict[Path, Path] = {}
     for query in queries:
@@ -153,7 +154,9 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
         seen[file] = query
     if (names := distinct_names([query.parent.resolve() / query.name for query in queries])) is not None:
         return [Path(out) / f"{name}_overlay.png" for name in names]
-    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+    first = {str(query).casefold(): query for query in reversed(queries)}
+    twins = (f"{first[str(query).casefold()]} and {query}" for query in queries if query not in first.values())
+    raise InputError(f"queries {next(twins, 'in several folders')} differ in case alone; rename one of them")
 
 
 def distinct_names(paths: Sequence[PurePath]) -> list[str] | None:
@@ -205,6 +208,20 @@ def check_queries(paths: Sequence[Path], prompts: Sequence[Path] = ()) -> None:
         read_image(path)
 
 
+def remove_results(out: str | Path) -> None:
+    """Remove the tables and the gallery of an earlier run, since they do not describe the overlays of the next one.
+
+    Raises:
+        OutputError: another program keeps one open, as spreadsheets do on Windows; names it.
+    """
+    for path in (Path(out) / name for name in (SCORES_NAME, RESULTS_NAME, GALLERY_NAME)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            wrong = f"{path} cannot be replaced ({error.strerror})"
+            raise OutputError(f"{wrong}; close the program that uses it, or choose another folder") from error
+
+
 def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, ...]:
     """Write what was found into ``out``, and return the paths.
 
@@ -229,8 +246,14 @@ def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: M
 
 
 def _gallery(results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> str:
+    names = Counter(result.query.name for result in results)
     shown = [
-        {"link": quote(r.overlay.name), "name": r.query.name, "score": r.score, "verdict": r.verdict}
+        {
+            "link": quote(r.overlay.name),
+            "name": r.query.name if names[r.query.name] == 1 else str(r.query),
+            "score": r.score,
+            "verdict": r.verdict,
+        }
         for r in sorted(results, key=lambda result: -result.score)
     ]
     head = {"prompts": about.get("prompts", ()), "threshold": about.get("threshold")}
