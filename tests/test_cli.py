@@ -149,7 +149,7 @@ def test_tiles_see_images_of_their_own_size_and_have_their_own_calibration(image
     assert written["tiles"]
     assert written["images"][0]["score"] == pytest.approx(score.item(), abs=1e-6)
     refused = run("segment", images["query"], *options, "--out", tmp_path / "untiled")
-    assert "other weights, scales or tiles" in str(refused.exception)
+    assert "other weights, scales, similarity or tiles" in str(refused.exception)
 
 
 def test_a_calibration_for_something_else_is_refused_and_can_be_passed_over(images, normals, own_checkpoint, tmp_path):
