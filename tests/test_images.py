@@ -82,7 +82,7 @@ def test_files_that_are_no_images_are_named(tmp_path, content):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png does not exist"):
         read_image(tmp_path / "gone.png")
-    with pytest.raises(InputError, match=r"is not a file"):
+    with pytest.raises(InputError, match=r"is a folder, not a file"):
         read_image(tmp_path)
 
 

@@ -187,20 +187,20 @@ def test_the_first_cell_says_what_to_install_with_extras_that_exist():
 
 
 def test_the_overview_has_titles_and_recorded_times(make_notebook):
-    def moment(second):
+    def moment(day):  # the first cell was executed again after the second
         return {
-            "iopub.status.busy": f"2026-01-01T00:00:{second}Z",
-            "shell.execute_reply": f"2026-01-01T00:01:{second}Z",
+            "iopub.status.busy": f"2026-01-0{day}T00:00:10Z",
+            "shell.execute_reply": f"2026-01-0{day}T00:00:40.400Z",
         }
 
     folder = make_notebook("02_b.ipynb", "a = 1").parent
     path = make_notebook("01_a.ipynb", "a = 1", "b = 2")
     content = json.loads(path.read_text())
-    for cell, second in zip(content["cells"][1:], ("10", "25"), strict=True):
-        cell["metadata"]["execution"] = moment(second)
+    for cell, day in zip(content["cells"][1:], (3, 2), strict=True):
+        cell["metadata"]["execution"] = moment(day)
     path.write_text(json.dumps(content))
     make_notebook("index.ipynb", None, "a = 1")
     table = overview(folder)
     assert table["title"].to_dict() == {"01_a": "A title", "02_b": "A title"}
-    assert table.loc["01_a", "seconds"] == 75
+    assert table.loc["01_a", "seconds"] == 61
     assert table["seconds"].isna().tolist() == [False, True]

@@ -13,7 +13,7 @@ _BEGIN, _END = "iopub.status.busy", "shell.execute_reply"
 
 
 def overview(folder: str | Path | None = None) -> pd.DataFrame:
-    """Return one row per notebook: its title, and the seconds of its last complete execution (NA if not recorded).
+    """Return one row per notebook: its title, and the seconds that its cells took (NA if one was not recorded).
 
     Args:
         folder: of the notebooks; by default ``notebooks_folder()``.
@@ -34,9 +34,9 @@ def _title(cells: list[Cell]) -> str:
 
 
 def _seconds(cells: list[Cell]) -> int | None:
-    """Return the time from the start of the first code cell to the end of the last, rounded to seconds."""
+    """Return the time that all code cells took, rounded to seconds, without pauses between them."""
     times = [cell.metadata.get("execution", {}) for cell in cells if cell.kind == "code"]
     if not times or not all({_BEGIN, _END} <= time.keys() for time in times):
         return None
-    begin, end = (datetime.fromisoformat(moment) for moment in (times[0][_BEGIN], times[-1][_END]))
-    return round((end - begin).total_seconds())
+    read = datetime.fromisoformat
+    return round(sum((read(time[_END]) - read(time[_BEGIN])).total_seconds() for time in times))

@@ -41,21 +41,18 @@ def segment(
     checkpoint, or a threshold, each image is OK or DEFECTIVE, and defective regions are outlined. After a stop, the
     same command segments only the images that are left; after a change of prompt, network or option, it starts again.
     """
+    from metauas.eval.images import files
     from metauas.eval.images.calibration import find_calibration
-    from metauas.eval.images.files import check_overlays, check_queries, find_queries, segment_files, write_results
     from metauas.eval.images.identity import run_digest
     from metauas.eval.images.records import Records
     from metauas.eval.network import choose_device
-    from metauas.files.images import read_image
     from metauas.files.locks import alone_in
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
-    paths, place = find_queries(queries), choose_device(device)
-    check_queries(paths)
-    for path in prompt:
-        read_image(path)
-    check_overlays(out, queries=paths, prompts=prompt)
+    paths, place = files.find_queries(queries, out=out), choose_device(device)
+    files.check_queries(paths, prompt)
+    files.check_overlays(out, queries=paths, prompts=prompt)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
     model = _load_network(checkpoint, place, single_pass=single_pass, tiles=size if tiles else None)
@@ -67,13 +64,14 @@ def segment(
     about["calibration"] = found and found.model_dump(mode="json")
     results = []
     with alone_in(out):
-        for result in segment_files(
+        files.remove_results(out)
+        for result in files.segment_files(
             model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold, records=records
         ):
             columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
             print("  ".join(filter(None, columns)))
             results.append(result)
-        written = write_results(out, results, about=about)
+        written = files.write_results(out, results, about=about)
     print(f"gallery: {written[-1]}", file=sys.stderr)
 
 

@@ -53,7 +53,11 @@ def push(
     """Upload a network to the Hugging Face Hub, with a model card and, if given, its metrics on benchmarks."""
     from metauas.model import load_checkpoint
 
-    results = dict(_benchmark_and_path(text) for text in metrics or [])
+    results: dict[str, str] = {}
+    for benchmark, path in map(_benchmark_and_path, metrics or []):
+        if benchmark in results:
+            raise InputError(f"--metrics names the benchmark {benchmark!r} twice; give one path for each benchmark")
+        results[benchmark] = path
     url = load_checkpoint(checkpoint).push_to_hub(repository, metrics=results, private=private or None)
     print(f"commit: {url}")
 

@@ -162,10 +162,13 @@ def _require(path: Path, is_there: Callable[[Path], bool], what: str, hint: str)
     try:
         if is_there(path):
             return path
-        is_other = f"is not a {what}" if path.exists() else f"does not exist (looked in {path.absolute().parent})"
+        wrong = f"{what} {path} does not exist (looked in {path.absolute().parent})"
+        if path.exists():
+            found = "a folder" if path.is_dir() else "a file" if path.is_file() else "something else"
+            wrong = f"{path} is {found}, not a {what}"
     except OSError as error:  # a name that is too long, a folder without access
-        is_other = f"cannot be looked for ({error.strerror})"
-    raise InputError(f"{what} {path} {is_other}" + (f"; {hint}" if hint else ""))
+        wrong = f"{what} {path} cannot be looked for ({error.strerror})"
+    raise InputError(wrong + (f"; {hint}" if hint else ""))
 
 
 def _finite(value: Any) -> Any:

@@ -107,6 +107,18 @@ def find_entry(folder: Path, name: str) -> Path | None:
     return next(iter(exact or found), None)
 
 
+def check_name(path: Path) -> None:
+    """Check that tables and pages in UTF-8 can hold a path; a system may allow names in other encodings.
+
+    Raises:
+        InputError: they cannot; shows the name's bytes.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name of {os.fsencode(path)!r} is not UTF-8; rename the file or its folder") from error
+
+
 def portable(text: str) -> str:
     """Return a relative path from a list, which may be written on Windows, with forward slashes."""
     return text.replace("\\", "/")

@@ -1,5 +1,8 @@
 import csv
+import os
+import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -73,8 +76,12 @@ def test_regions_are_in_pixels_of_the_query(model, images, tmp_path):
 
 def test_results_are_written_as_data(model, images, tmp_path):
     results = segmented(model, images, tmp_path, 0.0)
-    table, details, gallery = write_results(tmp_path, results, about={"threshold": 0.0})
+    table, details, gallery = write_results(tmp_path, results, about={"prompts": ["a.png", "b.png"], "threshold": 0.0})
     assert gallery.read_text().count("DEFECTIVE</span>") == 2
+    (head,) = re.findall(r"<p>(.*?)</p>", gallery.read_text(), flags=re.DOTALL)
+    assert " ".join(head.split()) == (
+        "2 images, highest score first. Prompt: a.png, b.png. Scores above 0.0000 are DEFECTIVE."
+    )
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["query"] for row in rows] == [str(path) for path in images[1:]]
     assert [float(row["score"]) for row in rows] == [result.score for result in results]
@@ -117,6 +124,21 @@ def test_queries_of_one_name_are_told_apart(tmp_path):
     assert names("x/a/0.png", "y/a/0.png") == ["x-a-0_overlay.png", "y-a-0_overlay.png"]
     with pytest.raises(InputError, match="is given twice"):
         names("a/0.png", "b/../a/0.png")
+    with pytest.raises(InputError, match=r"a/0\.png and .*a/0\.PNG differ in case alone; rename one"):
+        names("b/0.png", "a/0.png", "a/0.PNG")
+
+
+def test_an_overlay_has_the_name_that_was_given_not_that_of_a_links_target(images, tmp_path):
+    """As in the cache of the Hugging Face Hub, where pictures are links to files named by their hash."""
+    link, other = tmp_path / "part.png", tmp_path / "folder" / "part.png"
+    other.parent.mkdir()
+    for path, target in ((link, images[1]), (other, images[2])):
+        path.symlink_to(target)
+    assert [path.name for path in overlay_paths("out", [link])] == ["part_overlay.png"]
+    names = [path.name for path in overlay_paths("out", [link, other])]
+    assert names == [f"{tmp_path.name}-part_overlay.png", "folder-part_overlay.png"]
+    with pytest.raises(InputError, match=r"one\.png is given twice, first as .*part\.png"):
+        overlay_paths("out", [link, images[1]])
 
 
 def test_every_query_gets_its_own_overlay(model, images, tmp_path):
@@ -126,12 +148,34 @@ def test_every_query_gets_its_own_overlay(model, images, tmp_path):
     queries = [images[1], twin]
     found = list(segment_files(model, prompts=images[:1], queries=queries, out=tmp_path / "out", size=SIZE))
     assert len({result.overlay for result in found}) == len(list((tmp_path / "out").iterdir())) == 2
+    gallery = write_results(tmp_path / "out", found, about={})[-1].read_text()
+    assert all(f"<figcaption>{query}<br>" in gallery for query in queries)
 
 
 def test_folders_stand_for_their_images(images, tmp_path):
     assert find_queries([images[0].parent, images[1]]) == [*sorted(images), images[1]]
     with pytest.raises(InputError, match="holds no image"):
         find_queries([tmp_path])
+
+
+def test_a_folder_of_queries_that_is_also_the_output_is_refused_the_first_time(images):
+    """The second time, it would hold overlays, which would be segmented, too."""
+    folder = images[0].parent
+    assert find_queries([folder], out=folder / "maps") == sorted(images)
+    assert find_queries(images, out=folder) == images
+    with pytest.raises(InputError, match=r"is also the folder for the results; choose another for"):
+        find_queries([folder], out=folder / "maps" / "..")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode")
+@pytest.mark.parametrize("given", ["query", "prompt"])
+def test_a_name_that_results_cannot_hold_is_refused_before_segmentation(images, tmp_path, given):
+    """As after unpacking an archive of Windows, whose names are in another encoding."""
+    path = tmp_path / os.fsdecode(b"K\xf6rper.png")
+    shutil.copy(images[1], path)
+    queries, prompts = ([path], images[:1]) if given == "query" else (images[1:], [path])
+    with pytest.raises(InputError, match=r"name of .*K\\xf6rper\.png' is not UTF-8; rename the file"):
+        check_queries(queries, prompts)
 
 
 def test_several_prompts_are_those_of_the_network(model, images):

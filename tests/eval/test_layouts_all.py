@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import os
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -251,6 +253,15 @@ def test_validation_and_private_images_of_mvtec_ad_2_are_neither_prompts_nor_tes
     }
 
 
+@pytest.mark.parametrize("good", ["Good", "ok"])
+def test_the_folder_of_validation_images_has_the_names_of_every_folder_of_normal_images(copy, good):
+    root = copy("mvtec2")
+    (root / "can" / "validation" / "good").rename(root / "can" / "validation" / good)
+    can, _ = open_benchmark(root, layout="mvtec2").categories
+    assert len(can.validation) == VALIDATION
+    assert {path.parent.name for path in can.validation} == {good}
+
+
 def test_missing_and_broken_validation_and_private_images_are_findings(copy, monkeypatch):
     root = copy("mvtec2")
     counts = {"can": Counts(TRAIN, NORMAL, DEFECTIVE, VALIDATION, PRIVATE)}
@@ -290,6 +301,15 @@ def test_the_lists_of_a_single_view_leave_out_the_others(shelf):
         (usb,) = open_benchmark(root, layout=layout, categories=["usb"]).categories
         assert {path.stem[-3:] for path in [*usb.train_good, *(sample.path for sample in usb.test)]} == {view}
     assert "realiad_jsons_sv holds no list" in message(shelf / "real-iad", "real-iad-single")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode")
+def test_a_name_that_a_report_cannot_hold_is_a_problem(copy):
+    """As after unpacking an archive of Windows, whose names are in another encoding."""
+    root = copy("folder")
+    image = root / CATEGORIES["folder"][0] / "test" / "good" / "000.png"
+    image.rename(image.with_name(os.fsdecode(b"K\xf6rper.png")))
+    assert r"K\xf6rper.png' is not UTF-8; rename the file" in message(root, "folder")
 
 
 def test_several_masks_of_one_image_are_united(shelf):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from metauas.cli import cli
-from metauas.errors import InputError
+from metauas.errors import InputError, OutputError
 from metauas.eval.images import files
 from metauas.eval.images.identity import run_digest
 from metauas.eval.images.records import RECORDS_NAME, Records
@@ -100,6 +100,28 @@ def test_killed_it_continues_and_ends_with_the_bytes_of_an_unbroken_run(place, s
     assert segment() == told
     assert segmented == [*QUERIES[2:], QUERIES[4]]
     assert content(place / "maps") == unbroken
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_after_a_stop_no_table_or_gallery_of_an_earlier_run_describes_the_new_overlays(place):
+    segment("--threshold", 0.6)
+    assert {"scores.csv", "results.json", "gallery.html"} <= content(place / "maps").keys()
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments()], capture_output=True, env={**os.environ})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not {"scores.csv", "results.json", "gallery.html"} & content(place / "maps").keys()
+
+
+def test_a_table_that_another_program_keeps_open_is_named_before_segmentation(place, segmented, monkeypatch):
+    """As a spreadsheet does on Windows."""
+
+    def keep(path, **options):
+        raise PermissionError(13, "used by another process")
+
+    monkeypatch.setattr(files.Path, "unlink", keep)
+    result = CliRunner().invoke(cli, arguments())
+    assert isinstance(result.exception, OutputError)
+    assert "scores.csv cannot be replaced (used by another process); close the program" in str(result.exception)
+    assert not segmented
 
 
 #: Options that are added, a file that is replaced by a black picture, and the queries that are segmented again.

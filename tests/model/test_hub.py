@@ -197,6 +197,12 @@ def test_metrics_become_the_model_index_of_the_card(lite, evaluation):
     ]
 
 
+def test_a_bar_in_the_name_of_a_benchmark_stays_in_its_cell(lite, evaluation):
+    text = model_card(lite, name="me/mine", metrics={"mine | day": evaluation})
+    assert "| mine \\| day | 91.2 | 50.0 |" in section(text, "Results").splitlines()
+    assert ModelCard(text).data.eval_results[0].dataset_name == "mine | day"
+
+
 def test_a_card_without_metrics_has_no_results(lite):
     card = model_card(lite, name="me/mine")
     assert ModelCard(card).data.eval_results is None
@@ -230,6 +236,9 @@ def test_the_command_pushes_a_checkpoint_with_metrics(lite, hub, evaluation, tmp
     assert ModelCard(hub.files["README.md"].decode()).data.eval_results[0].metric_value == 0.912
     refused = CliRunner().invoke(cli, ["push", "me/mine", "--checkpoint", str(folder), "--metrics", str(evaluation)])
     assert "is not BENCHMARK=PATH" in str(refused.exception)
+    twice = [f"--metrics=VisA={evaluation}", f"--metrics=VisA={tmp_path}"]
+    refused = CliRunner().invoke(cli, ["push", "me/mine", "--checkpoint", str(folder), *twice])
+    assert "--metrics names the benchmark 'VisA' twice" in str(refused.exception)
 
 
 # --- pushing
@@ -318,6 +327,9 @@ def test_a_name_that_cannot_be_resolved_is_asked_for_once(monkeypatch, tmp_path)
         asked.append(args)
         raise OSError(-2, "Name or service not known")
 
+    # the library asks for this list itself, once a process and day
+    agents = write_json(tmp_path / "agents.json", {"harnesses": {}})
+    monkeypatch.setattr(huggingface_hub.constants, "AGENT_HARNESSES_PATH", str(agents), raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("socket.getaddrinfo", fail)
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} s to try again"))
@@ -407,11 +419,17 @@ def test_a_cached_checkpoint_of_the_author_needs_no_network(b4, ckpt, offline):
     assert same(b4, MetaUAS.from_pretrained("me/mine"))
 
 
-@pytest.mark.parametrize("name", ["no/such/folder", "../gone", "gone model"])
+@pytest.mark.parametrize(
+    "name", ["no/such/folder", "../gone", "gone model", "gone", "runs/gone.ckpt", "gone.safetensors"]
+)
 def test_what_cannot_be_a_repository_is_a_missing_folder(name):
-    with pytest.raises(InputError, match=r"does not exist .* give a checkpoint folder") as error:
+    with pytest.raises(InputError, match=r"does not exist .* give (a checkpoint folder|the author's)") as error:
         MetaUAS.from_pretrained(name)
     assert not isinstance(error.value, WeightsUnavailableError)
+
+
+def test_a_released_name_is_no_repository(offline):
+    assert same(load_checkpoint("lite"), MetaUAS.from_pretrained("lite"))
 
 
 def test_a_path_is_never_looked_for_on_the_hub(monkeypatch):

@@ -15,13 +15,14 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from metauas.errors import InputError
+from metauas.errors import InputError, OutputError
 from metauas.eval.images.drawing import draw_verdict
 from metauas.eval.images.records import Records, SegmentedFile
 from metauas.eval.images.regions import enlarge_map, find_regions
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
 from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
+from metauas.files.listing import check_name
 from metauas.files.pages import render_page
 from metauas.model import TiledNetwork
 from metauas.plots import overlay
@@ -141,15 +142,21 @@ def _stacked(images: Sequence[UInt8[np.ndarray, "_ _ 3"]], *, size: int | None) 
 def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
     """Return the path of each query's overlay: named by its stem, and by suffix and folders where stems are equal.
 
+    A link gives its own name, not that of its target.
+
     Raises:
-        InputError: a query is given twice.
+        InputError: a query is given twice, or two paths differ in case alone.
     """
-    resolved = [query.resolve() for query in queries]
-    if twice := [path for path, count in Counter(resolved).items() if count > 1]:
-        raise InputError(f"query {twice[0]} is given twice; give it once")
-    if (names := distinct_names(resolved)) is not None:
+    seen: dict[Path, Path] = {}
+    for query in queries:
+        if (file := query.resolve()) in seen:
+            raise InputError(f"query {query} is given twice, first as {seen[file]}; give it once")
+        seen[file] = query
+    if (names := distinct_names([query.parent.resolve() / query.name for query in queries])) is not None:
         return [Path(out) / f"{name}_overlay.png" for name in names]
-    raise InputError("the queries' paths cannot be told apart as names of overlays; segment them folder by folder")
+    first = {str(query).casefold(): query for query in reversed(queries)}
+    twins = (f"{first[str(query).casefold()]} and {query}" for query in queries if query not in first.values())
+    raise InputError(f"queries {next(twins, 'in several folders')} differ in case alone; rename one of them")
 
 
 def distinct_names(paths: Sequence[PurePath]) -> list[str] | None:
@@ -171,14 +178,16 @@ def _plain(part: str) -> str:
     return re.sub(r"[/\\:]", "", part)
 
 
-def find_queries(given: Sequence[Path]) -> list[Path]:
+def find_queries(given: Sequence[Path], *, out: Path | None = None) -> list[Path]:
     """Return the files given and the images in the folders given, sorted by name.
 
     Raises:
-        InputError: a folder holds no image.
+        InputError: a folder holds no image, or is ``out``, where the next run would find overlays among its queries.
     """
     found: list[Path] = []
     for path in given:
+        if out is not None and path.is_dir() and path.resolve() == out.resolve():
+            raise InputError(f"folder {path} of queries is also the folder for the results; choose another for these")
         images = list_images(path) if path.is_dir() else [path]
         if not images:
             raise InputError(f"folder {path} holds no image; give a folder of png, jpg, … files, or the files")
@@ -186,16 +195,31 @@ def find_queries(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def check_queries(paths: Sequence[Path]) -> None:
-    """Check that there are queries, and that each can be read.
+def check_queries(paths: Sequence[Path], prompts: Sequence[Path] = ()) -> None:
+    """Check that there are queries, that each query and prompt can be read, and that the results can hold its name.
 
     Raises:
-        InputError: there is none, or a file cannot be read; names it.
+        InputError: there is no query, a file cannot be read, or its name is not UTF-8; names it.
     """
     if not paths:
         raise InputError("no query given; name at least one image to be segmented")
-    for path in paths:
+    for path in (*paths, *prompts):
+        check_name(path)
         read_image(path)
+
+
+def remove_results(out: str | Path) -> None:
+    """Remove the tables and the gallery of an earlier run, since they do not describe the overlays of the next one.
+
+    Raises:
+        OutputError: another program keeps one open, as spreadsheets do on Windows; names it.
+    """
+    for path in (Path(out) / name for name in (SCORES_NAME, RESULTS_NAME, GALLERY_NAME)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            wrong = f"{path} cannot be replaced ({error.strerror})"
+            raise OutputError(f"{wrong}; close the program that uses it, or choose another folder") from error
 
 
 def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -222,8 +246,14 @@ def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: M
 
 
 def _gallery(results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> str:
+    names = Counter(result.query.name for result in results)
     shown = [
-        {"link": quote(r.overlay.name), "name": r.query.name, "score": r.score, "verdict": r.verdict}
+        {
+            "link": quote(r.overlay.name),
+            "name": r.query.name if names[r.query.name] == 1 else str(r.query),
+            "score": r.score,
+            "verdict": r.verdict,
+        }
         for r in sorted(results, key=lambda result: -result.score)
     ]
     head = {"prompts": about.get("prompts", ()), "threshold": about.get("threshold")}

@@ -13,10 +13,12 @@ _KEEP_A_COPY = "without a network, put the repository's model.safetensors into a
 
 
 def is_repository(name: str) -> bool:
-    """Return whether a name can be that of a repository."""
+    """Return whether a name can be that of a repository, ``owner/repository``, and not of a weights file."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+    if "/" not in name or name.endswith((_CKPT, Path(WEIGHTS_NAME).suffix)):
+        return False
     try:
         validate_repo_id(name)
     except HFValidationError:

@@ -76,8 +76,9 @@ class HubMixin(nn.Module):
         """Load a network from a checkpoint folder or a repository of the Hub, in evaluation mode, on the CPU.
 
         Args:
-            name: a folder (or weights file) as ``save_checkpoint`` writes it, else ``"owner/repository"`` with such
-                files, or with one checkpoint of the author (``.ckpt``). A ``Path`` is never a repository.
+            name: what ``load_checkpoint`` takes, such as a folder, a weights file or ``lite``; else
+                ``"owner/repository"`` with such files, or with one checkpoint of the author (``.ckpt``). A ``Path`` is
+                never a repository.
             revision: branch, tag or commit of the repository.
             cache_dir: where downloads are kept, by default huggingface_hub's own cache.
             token: for private repositories, by default that of ``hf auth login``.

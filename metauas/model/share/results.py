@@ -69,7 +69,7 @@ def results_section(results: "list[EvalResult]") -> str:
     values = {(result.dataset_name, result.metric_name): f"{100 * result.metric_value:.1f}" for result in results}
     cells = [["benchmark", *metrics], ["---"] * (len(metrics) + 1)]
     cells += [
-        [name, *(values.get((name, metric), "–") for metric in metrics)]
+        [name.replace("|", r"\|"), *(values.get((name, metric), "–") for metric in metrics)]
         for name in dict.fromkeys(result.dataset_name for result in results)
     ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in cells)

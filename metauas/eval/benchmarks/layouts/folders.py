@@ -95,7 +95,7 @@ class FolderLayout:
             name=name,
             train_good=self._train(normal or train / self.good, add),
             test=samples,
-            validation=_checked(part_of(folder, self.validation, add) / self.good, add) if self.validation else [],
+            validation=self._validation(folder, add),
             unlabelled={part: _checked(part_of(folder, part, add), add) for part in self.unlabelled},
             folder=folder,
             notes=tuple(
@@ -112,6 +112,12 @@ class FolderLayout:
             near = near or ("" if is_folder(normal.parent) else similar_folder(normal.parents[1], normal.parent.name))
             add(f"{normal} holds no image{near}; put the normal images there")
         return train
+
+    def _validation(self, folder: Path, add: AddProblem) -> list[Path]:
+        if not self.validation:
+            return []
+        part = part_of(folder, self.validation, add)
+        return _checked(good_folder(part, GOOD_NAMES, add) or part / self.good, add)
 
     def _test(self, test: Path, normal: Path | None, truth: Path, add: AddProblem) -> list[Sample]:
         where = f"put the test images into {test}/{self.good} and {test}/<defect>"

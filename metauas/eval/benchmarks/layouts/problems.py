@@ -8,6 +8,7 @@ from metauas.errors import InputError, did_you_mean
 from metauas.eval.benchmarks.layouts.samples import MEAN
 from metauas.files.image_files import upright_size
 from metauas.files.images import list_images
+from metauas.files.listing import check_name
 
 PROBLEMS_SHOWN = 20
 
@@ -55,11 +56,12 @@ def known_names(categories: Sequence[str] | None, found: list[str], problems: Pr
 
 
 def check_image(path: Path, add: AddProblem) -> tuple[int, int] | None:
-    """Return the size (width, height) of an image; a missing file, or one that is no image, is a problem and None."""
+    """Return the size (width, height) of an image; None where it is missing, no image, or badly named: a problem."""
     if not is_there(path, Path.is_file):
         add(f"{path} is missing", path=path)
         return None
     try:
+        check_name(path)
         return upright_size(path)
     except InputError as error:
         add(str(error), path=path)
