@@ -136,15 +136,24 @@ def test_nan_is_an_error(category):
         inspect.unwrap(compute_metrics_official)(maps, masks, labels)
 
 
-def test_the_benchmark_prints_and_writes(benchmark, tmp_path, capsys):
+def test_the_benchmark_compares_values_prints_and_writes(benchmark, tmp_path, capsys):
     out = tmp_path / "metrics.json"
-    benchmark.main(["--sizes", "32", "--images", "6", "--repeats", "1", "--out", str(out)])
+    benchmark.main(size=32, images=6, rounds=2, out=out)
     printed, written = capsys.readouterr().out, json.loads(out.read_text())
-    assert [row["name"] for row in written["speed"]] == ["ours", "ours, streaming", *list(_references(benchmark))]
-    assert all(row["name"] in printed for row in written["speed"])
-    assert all(row["difference"] < 1e-12 for row in written["speed"] if row["name"] in _references(benchmark))
-    assert {row["images"] for row in written["memory"]} == {3, 6, 12}
+    assert [row["against"] for row in written] == [benchmark.OFFICIAL, benchmark.EXACT]
+    assert all(f"{row['against']}: " in printed for row in written)
 
 
-def _references(benchmark):
-    return benchmark.EXACT, benchmark.OFFICIAL
+def test_the_benchmark_refuses_other_values(benchmark):
+    category = benchmark.make_category(4, 32)
+    ways = {
+        benchmark.OURS: compute_metrics,
+        benchmark.STREAMING: benchmark.stream,
+        benchmark.EXACT: benchmark.exact_metrics,
+        benchmark.OFFICIAL: benchmark.official_procedure,
+    }
+    results = {name: way(*category) for name, way in ways.items()}
+    benchmark.check(results, category)
+    results[benchmark.EXACT]["AUPRO"] += 1e-6
+    with pytest.raises(AssertionError, match="exact values differ"):
+        benchmark.check(results, category)
