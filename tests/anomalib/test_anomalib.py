@@ -1,5 +1,6 @@
 """MetaUAS inside anomalib: the same maps, metrics that agree, checkpoints and exports that give them again."""
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -177,6 +178,13 @@ def test_the_page_runs(root, tmp_path, monkeypatch):
     exec(code.replace("Folder(", "Folder(num_workers=0, ").replace("Engine(", "Engine(accelerator='cpu', "), names)
     assert len(names["predictions"]) == 3
     assert list(Path("results").rglob("images/**/*.png"))
+
+
+def test_the_notebook_shows_lines_of_the_page():
+    cells = json.loads((DOCS.parent / "notebooks/04_eval.ipynb").read_text())["cells"]
+    (text,) = (text for cell in cells if "metauas.anomalib" in (text := "".join(cell["source"])))
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    assert set(code.splitlines()) <= set((DOCS / "anomalib.md").read_text().splitlines())
 
 
 def test_options_and_data_are_checked(root, tmp_path):
