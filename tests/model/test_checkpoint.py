@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +7,6 @@ from safetensors.torch import load_file, save_file
 
 from metauas.errors import InputError
 from metauas.model import create_model, load_checkpoint, model_config, save_checkpoint
-from metauas.model.weights import tensor_files
 from metauas.model.weights.tensor_files import read_tensors, write_tensors
 from metauas.released import released_names, resolve_checkpoint
 
@@ -128,11 +128,12 @@ def test_all_that_does_not_fit_is_named_at_once(saved):
 def test_a_failing_save_leaves_the_old_checkpoint(monkeypatch, lite, saved):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
-    def half_a_file(tensors, path, metadata):
-        path.write_bytes(b"half")
+    def half_a_file(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(tensor_files, "save_file", half_a_file)
+    monkeypatch.setattr(Path, "write_bytes", half_a_file)
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(create_model("lite"), saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
@@ -141,10 +142,10 @@ def test_a_failing_save_leaves_the_old_checkpoint(monkeypatch, lite, saved):
 
 
 def test_a_failing_first_save_leaves_nothing(monkeypatch, lite, tmp_path):
-    def fail(tensors, path, metadata):
+    def fail(path, content):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(tensor_files, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(lite, tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []

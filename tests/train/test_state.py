@@ -1,5 +1,5 @@
-import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,7 +7,6 @@ from torch import nn
 
 from metauas.errors import InputError
 from metauas.files.contents import contents_of
-from metauas.model.weights import tensor_files
 from metauas.train.settings import Execution
 from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
 
@@ -123,11 +122,12 @@ def test_a_damaged_state_is_named(tmp_path, tiny):
 def test_a_failing_save_leaves_the_old_state(monkeypatch, tmp_path, tiny):
     save(tmp_path, 1, tiny)
 
-    def half_a_file(tensors, path, metadata):
-        path.write_bytes(json.dumps(metadata).encode())
+    def half_a_file(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(tensor_files, "save_file", half_a_file)
+    monkeypatch.setattr(Path, "write_bytes", half_a_file)
     with pytest.raises(OSError, match="no space left"):
         save(tmp_path, 2, tiny)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_NAME]

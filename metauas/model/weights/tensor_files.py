@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from metauas.errors import InputError
@@ -24,11 +24,9 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, header: Ma
         OutputError: as ``atomic_path``.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(contiguous, metadata={_HEADER: json.dumps(dict(header))})
     with atomic_path(path, durable=True) as temporary:
-        try:
-            save_file(contiguous, temporary, metadata={_HEADER: json.dumps(dict(header))})
-        except SafetensorError as error:  # a full disk
-            raise OSError(str(error)) from error
+        temporary.write_bytes(content)  # save_file has a temporary file of its own, which a kill would leave
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
