@@ -80,21 +80,22 @@ def test_torchrun_starts_the_command_line(drawn, tmp_path):
 
 KILLED = """
 import os, signal, sys
+from pathlib import Path
 import torch
-from metauas.model.weights import tensor_files
 from metauas.train import TrainSettings, train
 
 torch.set_num_threads(int(sys.argv[3]))
-save_file, saved = tensor_files.save_file, []
+write_bytes, saved = Path.write_bytes, []
 
-def half_a_file(tensors, path, metadata):
-    saved.append(path)
-    save_file(tensors, path, metadata)
+def half_a_file(path, content):
+    write_bytes(path, content)
+    if path.suffix == ".safetensors":
+        saved.append(path)
     if len(saved) == 4:  # checkpoint and state at step 4, checkpoint and state at step 8
         os.truncate(path, os.path.getsize(path) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
-tensor_files.save_file = half_a_file
+Path.write_bytes = half_a_file
 train(TrainSettings.model_validate_json(sys.argv[1]), out=sys.argv[2])
 """
 
