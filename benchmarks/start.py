@@ -38,23 +38,21 @@ def main(rounds: int = 5, out: Path | None = None) -> None:
         }
         in_turns(calls, rounds=1)  # files are in the system's cache
         seconds = in_turns(calls, rounds=rounds)
-    help_row = Row(
-        what="`metauas --help`",
-        unit="s",
-        ours=seconds["help"],
-        against="Python alone",
-        reference=seconds["python"],
-        limit=0.4,
-    )
-    pair_row = Row(
-        what="`metauas segment` of one pair, cold",
-        unit="s",
-        ours=seconds["pair"],
-        against="`import torch` alone",
-        reference=seconds["torch"],
-        limit=4,
-    )
-    report([help_row, pair_row], out=out)
+    rows = [
+        Row(
+            what=what,
+            unit="s",
+            ours=seconds[ours],
+            against=f"{against} alone",
+            reference=seconds[reference],
+            limit=limit,
+        )
+        for what, ours, against, reference, limit in (
+            ("`metauas --help`", "help", "Python", "python", 0.4),
+            ("`metauas segment` of one pair, cold", "pair", "`import torch`", "torch", 4),
+        )
+    ]
+    report(rows, out=out)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def beside_a_worker(settings: TrainSettings, *, rounds: int) -> Row:
 
     calls = {"all cores": wall(lambda: step(*next(waiting))), "ours": wall(left)}
     seconds = in_turns(calls, rounds=rounds)
-    what = f"training step of lite beside a loader worker, {settings.batch_size} pairs of {settings.size} px"
+    what = f"training step of lite next to a loader worker, {settings.batch_size} pairs of {settings.size} px"
     return Row(what=what, unit="s", ours=seconds["ours"], against="all cores", reference=seconds["all cores"])
 
 

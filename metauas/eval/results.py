@@ -56,7 +56,7 @@ class Evaluation:
         return {metric: int(counts.get(metric, 0)) for metric in self.metric_names(definition)}
 
     def metric_names(self, definition: str = EXACT) -> list[str]:
-        """Return the names of the metrics: the seven, then those that the benchmark's paper adds."""
+        """Return the names of the metrics: the seven, then the additional ones of the benchmark's paper."""
         found = self.values.loc[self.values["definition"] == definition, "metric"].unique()
         return [*METRICS, *(metric for metric in found if metric not in METRICS)]
 

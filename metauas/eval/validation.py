@@ -21,7 +21,7 @@ _log = logging.getLogger("metauas")
 
 
 def extra_metrics(benchmark: Benchmark) -> tuple[str, ...]:
-    """Return the metrics that a benchmark's paper uses besides the seven, none for most benchmarks."""
+    """Return the metrics that a benchmark's paper uses in addition to the seven; most benchmarks have none."""
     source = CATALOGUE.get(benchmark.layout)
     return source.metrics if source else ()
 

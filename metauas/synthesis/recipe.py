@@ -151,9 +151,9 @@ def read_recipe(
 ) -> SynthesisSettings:
     """Return the settings of a recipe over those of its preset, and what is ``given`` over both.
 
-    Besides the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` or a YAML file to start
-    from, and ``kinds``, a list of kinds of change: the others lose their share. Of ``variation``, only the values that
-    the recipe names are changed.
+    In addition to the names of ``SynthesisSettings``, a recipe may have ``preset``, one of ``PRESETS`` or a YAML file
+    to start from, and ``kinds``, a list of kinds of change: the others lose their share. Of ``variation``, only the
+    values that the recipe names are changed.
 
     Args:
         recipe: the name of a preset, a YAML file, or a mapping of names to values; None is the preset ``offline``.
