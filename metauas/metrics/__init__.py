@@ -1,9 +1,7 @@
 """The metrics of the field, for training and evaluation."""
 
 from metauas.metrics.accumulate import ExactMetrics, StreamingMetrics
-from metauas.metrics.binary import SEG_F1, segmentation_f1
-from metauas.metrics.compute import average_metrics, compute_metrics
-from metauas.metrics.exact import EXTRAS, METRICS
+from metauas.metrics.compute import EXTRAS, METRICS, SEG_F1, average_metrics, compute_metrics, segmentation_f1
 from metauas.metrics.official import compute_metrics_official
 
 __all__ = [

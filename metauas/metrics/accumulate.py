@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from metauas.errors import InputError
 from metauas.metrics.checks import check_boolean, check_pro_limit
-from metauas.metrics.exact import exact_metrics, seven
+from metauas.metrics.compute import exact_metrics, seven
 from metauas.metrics.pro import PRO_LIMIT, region_shares
 from metauas.metrics.ranking import Ranking, rank_images
 
@@ -91,7 +91,6 @@ class ExactMetrics(Accumulator):
         Raises:
             InputError: there is no image, or ``pro_limit`` is outside (0, 1].
         """
-        check_pro_limit(pro_limit)
         scores, labels = self._images()
         return exact_metrics(self._maps, self._masks, labels, scores, pro_limit=pro_limit, extras=extras)
 
@@ -120,9 +119,7 @@ class StreamingMetrics(Accumulator):
         if n_bins < 1:
             raise InputError(f"n_bins={n_bins}; give at least 1, usually {2**16}")
         self._lowest, self._highest, self._n_bins = lowest, highest, n_bins
-        self._positives = np.zeros(n_bins, dtype=np.int64)
-        self._negatives = np.zeros(n_bins, dtype=np.int64)
-        self._overlap = np.zeros(n_bins, dtype=np.int64)
+        self._positives, self._negatives, self._overlap = np.zeros((3, n_bins), dtype=np.int64)
 
     def _add(self, values: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> None:
         if values.min() < self._lowest or values.max() > self._highest:

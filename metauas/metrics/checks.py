@@ -1,8 +1,17 @@
-"""Checks of the metrics' arguments."""
+"""The metrics' arguments: their types, and checks."""
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from metauas.errors import InputError
+
+#: The anomaly maps of a category, its masks, True where defective, and its labels, True for anomalous images.
+Maps = Float[np.ndarray, "n h w"]
+Masks = Bool[np.ndarray, "n h w"]
+Labels = Bool[np.ndarray, " n"]
+#: Maps and masks that may differ in size from image to image.
+MapList = list[Float[np.ndarray, "_ _"]]
+MaskList = list[Bool[np.ndarray, "_ _"]]
 
 
 def check_category(maps: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> None:
@@ -16,13 +25,6 @@ def check_category(maps: np.ndarray, masks: np.ndarray, labels: np.ndarray) -> N
     check_boolean("masks", masks)
     check_boolean("labels", labels)
     check_not_nan("maps", maps.max(axis=(1, 2)))  # the maximum of a map is NaN if any of its pixels is
-
-
-def check_scores(scores: np.ndarray, *, n_images: int) -> None:
-    """Raise InputError unless there are ``n_images`` scores, none of them NaN."""
-    if scores.shape != (n_images,):
-        raise InputError(f"scores have the shape {scores.shape}; give one for each of the {n_images} maps")
-    check_not_nan("scores", scores)
 
 
 def check_boolean(name: str, array: np.ndarray) -> None:

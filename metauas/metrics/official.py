@@ -3,23 +3,21 @@
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from metauas.metrics.checks import check_category
+from metauas.metrics.checks import Labels, Maps, Masks, check_category
+from metauas.metrics.compute import METRICS, seven
 from metauas.metrics.counting import count_beyond
-from metauas.metrics.exact import METRICS, seven
 from metauas.metrics.pro import PRO_LIMIT, overlap_at_levels
 from metauas.metrics.ranking import Ranking, rank_images, rank_pixels
 
 N_THRESHOLDS = 200
 
 
-def compute_metrics_official(
-    maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n h w"], labels: Bool[np.ndarray, " n"]
-) -> dict[str, float]:
+def compute_metrics_official(maps: Maps, masks: Masks, labels: Labels) -> dict[str, float]:
     """Return ``METRICS`` of one category as the author's ``eval_metric`` computes them.
 
-    Prefer ``compute_metrics`` for new results. The author's definitions differ from it:
+    Prefer ``compute_metrics`` for new results; arguments and errors are the same. The author's definitions differ:
 
     - maps are scaled to [0, 1] by their minimum and maximum over the category, in float32, which can cause ties;
     - an AUROC below 0.5 is reported as 1 - AUROC;
@@ -28,14 +26,6 @@ def compute_metrics_official(
 
     If the script stops with an error, the value is NaN: all metrics if the maps are constant or contain an infinity,
     AUPRO if the kept thresholds have a single rate. Without positives, AP and F1max are NaN; the script returns 0.
-
-    Args:
-        maps: anomaly maps (N, H, W), higher is more anomalous; image scores are their maxima.
-        masks: (N, H, W), True where defective.
-        labels: (N,), True for anomalous images.
-
-    Raises:
-        InputError: there is no image, shapes do not fit, masks or labels are not boolean, or a map contains NaN.
     """
     check_category(maps, masks, labels)
     scaled = _scaled(maps)
@@ -49,7 +39,7 @@ def compute_metrics_official(
     return values | {"AUPRO": _aupro(pixels, overlap, scaled, masks)}
 
 
-def _scaled(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"] | None:
+def _scaled(maps: Maps) -> Maps | None:
     """Return the maps scaled to [0, 1] in float32; None if they are constant or not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = maps.astype(np.float32)
@@ -62,12 +52,7 @@ def _scaled(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"] | No
     return scaled
 
 
-def _aupro(
-    pixels: Ranking,
-    overlap: Float[np.ndarray, " k"],
-    scaled: Float[np.ndarray, "n h w"],
-    masks: Bool[np.ndarray, "n h w"],
-) -> float:
+def _aupro(pixels: Ranking, overlap: Float[np.ndarray, " k"], scaled: Maps, masks: Masks) -> float:
     if not pixels.has_both:
         return math.nan
     thresholds = np.arange(scaled.min(), scaled.max(), (scaled.max() - scaled.min()) / N_THRESHOLDS)

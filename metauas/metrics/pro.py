@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from metauas.metrics.checks import MapList, MaskList
 from metauas.metrics.ranking import Ranking
 
 PRO_LIMIT = 0.3  # the usual upper false-positive rate of AUPRO
@@ -40,8 +41,8 @@ def image_shares(mask: Bool[np.ndarray, "h w"]) -> tuple[Float[np.ndarray, " n"]
 
 def overlap_at_levels(
     levels: Float[np.ndarray, " k"],
-    maps: list[Float[np.ndarray, "_ _"]],
-    masks: list[Bool[np.ndarray, "_ _"]],
+    maps: MapList,
+    masks: MaskList,
     *,
     shares: Callable[[Bool[np.ndarray, "_ _"]], tuple[Float[np.ndarray, " _"], int]] = region_shares,
 ) -> Float[np.ndarray, " k"]:
@@ -59,13 +60,8 @@ def overlap_at_levels(
 def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -> float:
     """Return the area under the per-region overlap curve up to false-positive rate ``limit``, over ``limit``.
 
-    Args:
-        ranking: the pixels of all images, masked ones as positives; the rate is over all unmasked pixels.
-        overlap: ``overlap_at_levels`` of the ranking's levels, over regions.
-        limit: false-positive rate in (0, 1].
-
-    Returns:
-        A value in [0, 1]; NaN without masked or without unmasked pixels.
+    The ranking is of the pixels of all images, masked ones as positives, and ``overlap`` is that of its levels, over
+    regions. The value lies in [0, 1]; it is NaN without masked or without unmasked pixels.
     """
     if not ranking.has_both:
         return float("nan")
@@ -80,18 +76,12 @@ def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -
 
 
 def aupimo(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, rates: tuple[float, float] = AUPIMO_RATES) -> float:
-    """Return the mean height of the per-image overlap curve between two false-positive rates on a log axis.
+    """Return the mean height of the per-image overlap curve between two false-positive rates on a log axis, in [0, 1].
 
-    The lines of the curve are straight over the rate, not over its logarithm, so that it is defined down to rate 0 for
-    every number of pixels.
-
-    Args:
-        ranking: masked pixels as positives and all pixels of the normal images as negatives.
-        overlap: ``overlap_at_levels`` of the ranking's levels, over images.
-        rates: lower and upper false-positive rate, 0 < lower < upper <= 1.
-
-    Returns:
-        A value in [0, 1]; NaN without masked pixels or without normal images.
+    The ranking has masked pixels as positives and all pixels of the normal images as negatives, and ``overlap`` is that
+    of its levels, over images. Rates are 0 < lower < upper <= 1. The lines of the curve are straight over the rate, not
+    over its logarithm, so that it is defined down to rate 0 for every number of pixels. NaN without masked pixels or
+    without normal images.
     """
     if not ranking.has_both:
         return float("nan")

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
+from metauas.metrics.checks import Labels, MapList, MaskList
 from metauas.metrics.counting import count_beyond
 
 
@@ -47,10 +48,7 @@ class Ranking:
 
 
 def rank(
-    positives: Float[np.ndarray, " n_positives"],
-    negatives: Iterable[Float[np.ndarray, " _"]],
-    *,
-    n_negatives: int,
+    positives: Float[np.ndarray, " n_positives"], negatives: Iterable[Float[np.ndarray, " _"]], *, n_negatives: int
 ) -> Ranking:
     """Count the samples above, and at or above, each distinct score of a positive.
 
@@ -67,12 +65,12 @@ def rank(
     )
 
 
-def rank_images(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> Ranking:
+def rank_images(scores: Float[np.ndarray, " n"], labels: Labels) -> Ranking:
     """Rank image scores, the images labelled True as positives."""
     return rank(scores[labels], [scores[~labels]], n_negatives=int(np.count_nonzero(~labels)))
 
 
-def rank_pixels(maps: list[Float[np.ndarray, "_ _"]], masks: list[Bool[np.ndarray, "_ _"]]) -> Ranking:
+def rank_pixels(maps: MapList, masks: MaskList) -> Ranking:
     """Rank the pixels of all maps, the masked ones as positives, holding one image at a time."""
     positives = np.concatenate([values[mask] for values, mask in zip(maps, masks, strict=True)])
     negatives = (values[~mask] for values, mask in zip(maps, masks, strict=True))
@@ -95,9 +93,9 @@ def auroc(ranking: Ranking) -> float:
 
 
 def average_precision(ranking: Ranking) -> float:
-    """Return the mean precision over the positives, each at the threshold of its own score.
+    """Return the mean precision over the positives, each at the threshold of its own score; NaN without positives.
 
-    This step sum is scikit-learn's ``average_precision_score``. NaN without positives.
+    This step sum is scikit-learn's ``average_precision_score``.
     """
     if ranking.n_positives == 0:
         return float("nan")
@@ -108,9 +106,14 @@ def average_precision(ranking: Ranking) -> float:
 
 def f1_max(ranking: Ranking) -> float:
     """Return the largest F1 over all thresholds. NaN without positives."""
-    if ranking.n_positives == 0:
-        return float("nan")
+    return float(np.max(f1_at_levels(ranking))) if ranking.n_positives else float("nan")
+
+
+def f1_at_levels(ranking: Ranking) -> Float[np.ndarray, " k"]:
+    """Return the F1 at each level, as the threshold at or above which samples count as positive."""
     found = ranking.positives_from
     detected = found + ranking.negatives_from
     detected += ranking.n_positives  # in place, since there may be as many levels as pixels
-    return 2 * float(np.max(found / detected))
+    f1 = found / detected
+    f1 *= 2
+    return np.asarray(f1)
