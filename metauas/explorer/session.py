@@ -1,19 +1,46 @@
-"""Questions to a network and its answers, without widgets and files."""
+"""Questions to a network and its answers, without widgets."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from metauas.eval.images.drawing import fit_picture
 from metauas.eval.images.regions import Region, enlarge_map, find_regions
 from metauas.eval.prompts.conditions import shifted, turned
 from metauas.files.images import resize_images, to_tensor
-from metauas.model import MetaUAS, ScaleAverage, TiledNetwork, look_of, possible_alignments, with_alignment
+from metauas.model import (
+    MetaUAS,
+    ScaleAverage,
+    TiledNetwork,
+    load_checkpoint,
+    look_of,
+    possible_alignments,
+    with_alignment,
+)
+
+#: Environment variable with a checkpoint, for ``make demo``, which has no notebook parameters.
+VARIABLE = "METAUAS_CHECKPOINT"
+LONGEST = 480  # pixels of a shown picture's longer side
 
 Image = UInt8[np.ndarray, "_ _ 3"]  # _: query and prompt may differ in size
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network in evaluation mode, and its name."""
+
+    model: MetaUAS
+    name: str
+
+
+def open_network(checkpoint: str = "") -> Network:
+    """Open ``checkpoint``, else the one that the environment names, else the released ``lite``."""
+    chosen = checkpoint or os.environ.get(VARIABLE) or "lite"
+    return Network(load_checkpoint(chosen), chosen)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,10 +74,9 @@ class Answer:
     """The answer of a network to a question.
 
     Attributes:
-        question: the question.
+        question: what was asked.
         model: the network, with the alignment of the question.
-        query: the query at the network's size.
-        prompt: the prompt at the network's size.
+        query, prompt: at the network's size.
         map: the probability of change of each pixel; with tiles, at the query's own size.
     """
 
@@ -69,13 +95,19 @@ class Answer:
         """Return ``DEFECTIVE`` if the score is above the threshold, else ``OK``."""
         return "DEFECTIVE" if self.score > threshold else "OK"
 
-    def enlarged(self, size: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
-        """Return the map at ``size`` (height, width)."""
-        return enlarge_map(self.map, size)
+    @cached_property
+    def picture(self) -> Image:
+        """The query at the size in which it is shown."""
+        return fit_picture(self.question.query, longest=LONGEST)
 
-    def regions(self, threshold: float, *, size: tuple[int, int]) -> list[Region]:
-        """Return the regions above the threshold, in pixels of a picture of ``size`` (height, width)."""
-        return find_regions(self.enlarged(size), threshold)
+    @cached_property
+    def picture_map(self) -> Float32[np.ndarray, "_ _"]:
+        """The map at the size of ``picture``."""
+        return enlarge_map(self.map, (self.picture.shape[0], self.picture.shape[1]))
+
+    def regions(self, threshold: float) -> list[Region]:
+        """Return the regions above the threshold, in pixels of ``picture``."""
+        return find_regions(self.picture_map, threshold)
 
     def look(self, point: tuple[float, float], *, stage: int) -> Float[Tensor, "h w"]:
         """Return where in the prompt a point (x, y) of the query looks at a stage; see ``look_of``."""
@@ -83,40 +115,25 @@ class Answer:
 
 
 class Session:
-    """Answers questions about a network.
-
-    Args:
-        model: the network, in evaluation mode.
-        size: side to which images are resized for the network, pixels.
-    """
+    """Answers questions about a network in evaluation mode, for which images are resized to ``size`` pixels a side."""
 
     def __init__(self, model: MetaUAS, *, size: int) -> None:
-        self.size = size
+        self.model, self.size = model, size
         self._models: dict[str, MetaUAS] = {model.config.alignment: model}
-        self._trained = model
 
     @property
     def alignments(self) -> tuple[str, ...]:
         """The possible alignments."""
-        return possible_alignments(self._trained)
-
-    @property
-    def trained_alignment(self) -> str:
-        """The alignment that the network was trained with."""
-        return self._trained.config.alignment
+        return possible_alignments(self.model)
 
     @property
     def stages(self) -> dict[int, int]:
         """The stages that are aligned, each with its stride in pixels."""
-        first, strides = self._trained.first_aligned, self._trained.encoder.strides
+        first, strides = self.model.first_aligned, self.model.encoder.strides
         return dict(enumerate(strides[first:], start=first + 1))
 
     def ask(self, question: Question) -> Answer:
-        """Segment the question's query by its prompt, averaged over three sizes, as ``metauas segment`` does.
-
-        Raises:
-            InputError: the alignment is not known or not possible.
-        """
+        """Segment the question's query by its prompt, averaged over three sizes, as ``metauas segment`` does."""
         model = self._with(question.alignment)
         side = (self.size, self.size)
         query = resize_images(to_tensor(question.query)[None], side)
@@ -127,16 +144,16 @@ class Session:
             found = tiled.segment(to_tensor(question.query)[None], question.moved_prompt)
         else:
             found = averaged.segment(query, prompt)
-        found_map = found[0, 0].float().cpu().numpy()
-        return Answer(question=question, model=model, query=query, prompt=prompt, map=found_map)
+        values = found[0, 0].float().cpu().numpy()
+        return Answer(question=question, model=model, query=query, prompt=prompt, map=values)
 
     def _with(self, alignment: str) -> MetaUAS:
         if alignment not in self._models:
-            self._models[alignment] = with_alignment(self._trained, alignment)
+            self._models[alignment] = with_alignment(self.model, alignment)
         return self._models[alignment]
 
 
-def peak(weights: Float[Tensor, "h w"]) -> tuple[float, float]:
-    """Return the centre (x, y) of the largest weight, as shares of width and height."""
-    row, column = divmod(int(torch.argmax(weights)), weights.shape[1])
-    return (column + 0.5) / weights.shape[1], (row + 0.5) / weights.shape[0]
+def peak(values: Float[Tensor, "h w"] | Float[np.ndarray, "h w"]) -> tuple[float, float]:
+    """Return the centre (x, y) of the largest value, as shares of width and height."""
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    return (column + 0.5) / values.shape[1], (row + 0.5) / values.shape[0]

@@ -1,18 +1,14 @@
 """The explorer in JupyterLab and Voilà: controls and pictures around a session."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as ipw
-import numpy as np
-from jaxtyping import UInt8
 
-from metauas.errors import InputError
 from metauas.explorer import drawing
 from metauas.explorer.examples import FIRST, draw_example, list_examples
-from metauas.explorer.networks import Network
-from metauas.explorer.session import Question, Session
-from metauas.explorer.uploads import read_upload
+from metauas.explorer.session import Image, Network, Question, Session
 from metauas.explorer.widgets import Picture, Slider, Status, Upload
 
 _LABEL = "9.5rem"
@@ -22,10 +18,7 @@ _FULL = ipw.Layout(width="auto")
 class Explorer(ipw.VBox):
     """Choose or upload a prompt and a query; see map, contours and verdict; move the threshold, a point, the prompt.
 
-    Args:
-        network: the network.
-        size: side to which images are resized for the network, pixels.
-        threshold: the first value of the threshold.
+    Images are resized to ``size`` pixels a side for the network; ``threshold`` is the first value of the threshold.
     """
 
     def __init__(self, network: Network, *, size: int = 256, threshold: float = 0.5) -> None:
@@ -53,7 +46,7 @@ class Explorer(ipw.VBox):
         self.down = Slider(label="Point from the top, %")
         self.degrees = Slider(label="Turn the prompt, °", low=-180.0, high=180.0, value=0.0)
         self.shift = Slider(label="Shift the prompt, %", low=-30.0, high=30.0, value=0.0)
-        self.alignment = _dropdown("Alignment", self.session.alignments, self.session.trained_alignment)
+        self.alignment = _dropdown("Alignment", self.session.alignments, self.session.model.config.alignment)
         stages = {f"every {stride} pixels": stage for stage, stride in self.session.stages.items()}
         self.stage = _dropdown("Look at features", stages.items(), next(iter(stages.values())))
         self.tiles = ipw.Checkbox(description="Tiles at full resolution", indent=False, layout=_FULL)
@@ -85,34 +78,25 @@ class Explorer(ipw.VBox):
             self._show_example()
 
     def _show_example(self) -> None:
-        example = draw_example(self.product.value, self.kind.value)
-        self._normal, self._tested = example.prompt, example.query
+        self._compare(draw_example(self.product.value, self.kind.value))
+
+    def _take_prompt(self, image: Image) -> None:
+        self._compare(replace(self._question, prompt=image))
+
+    def _take_query(self, image: Image) -> None:
+        self._compare(replace(self._question, query=image))
+
+    def _compare(self, question: Question) -> None:
+        self._question = question
         self._ask()
 
-    def _take_prompt(self, data: bytes, name: str) -> None:
-        image = _decoded(self.upload_prompt, data, name)
-        if image is not None:
-            self._normal = image
-            self._ask()
-
-    def _take_query(self, data: bytes, name: str) -> None:
-        image = _decoded(self.upload_query, data, name)
-        if image is not None:
-            self._tested = image
-            self._ask()
-
     def _ask(self) -> None:
-        question = Question(
-            prompt=self._normal,
-            query=self._tested,
-            degrees=self.degrees.value,
-            shift=self.shift.value / 100,
-            alignment=self.alignment.value,
-            tiles=self.tiles.value,
-        )
+        degrees, shift = self.degrees.value, self.shift.value / 100
+        alignment, tiles = self.alignment.value, self.tiles.value
+        question = replace(self._question, degrees=degrees, shift=shift, alignment=alignment, tiles=tiles)
         self._answer = self.session.ask(question)
         _show(self.map, drawing.draw_map(self._answer), drawing.describe_map(self._answer))
-        _show(self.query, drawing.shown(self._tested), "The query, the picture under test.")
+        _show(self.query, self._answer.picture, "The query, the picture under test.")
         self._draw_verdict()
         self._draw_look()
 
@@ -139,18 +123,7 @@ class Explorer(ipw.VBox):
         self.across.value, self.down.value = round(100 * x), round(100 * y)
 
 
-def _decoded(upload: Upload, data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"] | None:
-    """Decode an upload, or show the error below its input."""
-    try:
-        image = read_upload(data, name=name)
-    except InputError as error:
-        upload.problem = str(error)
-        return None
-    upload.problem = ""
-    return image
-
-
-def _show(picture: Picture, image: UInt8[np.ndarray, "h w 3"], words: str) -> None:
+def _show(picture: Picture, image: Image, words: str) -> None:
     with picture.hold_sync():
         picture.jpeg, picture.alt = drawing.to_jpeg(image), words
 

@@ -8,11 +8,13 @@ from typing import Any
 import anywidget
 import traitlets
 
-from metauas.explorer.uploads import MAX_BYTES, SUFFIXES
+from metauas.errors import InputError
+from metauas.explorer.session import Image
+from metauas.explorer.uploads import MAX_BYTES, SUFFIXES, read_upload
 
 _HERE = Path(__file__).parent
-#: Called with an upload: its bytes and its name.
-TakeUpload = Callable[[bytes, str], None]
+#: Called with an uploaded picture.
+TakeUpload = Callable[[Image], None]
 #: Called with a click: x and y as shares of the picture's width and height.
 TakePoint = Callable[[float, float], None]
 
@@ -49,11 +51,11 @@ class Picture(_Styled):
 
 
 class Upload(_Styled):
-    """A file input; the chosen file goes to ``take`` and is not kept.
+    """A file input; the picture in the chosen file goes to ``take``, and the file is not kept.
 
     Attributes:
         label: shown above the input.
-        problem: the error of the last file, shown below; or empty.
+        problem: the error of the last file, shown below; empty if there was none.
     """
 
     _esm = _HERE / "upload.js"
@@ -69,8 +71,15 @@ class Upload(_Styled):
 
     def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
         name = content.get("name") if isinstance(content, dict) else None
-        if isinstance(name, str) and len(buffers) == 1:  # else the message is not from our page
-            self._take(bytes(buffers[0]), name[:80])
+        if not isinstance(name, str) or len(buffers) != 1:  # the message is not from our page
+            return
+        try:
+            image = read_upload(bytes(buffers[0]), name=name[:80])
+        except InputError as error:
+            self.problem = str(error)
+            return
+        self.problem = ""
+        self._take(image)
 
 
 class Slider(_Styled):

@@ -38,8 +38,8 @@ def test_the_verdict_follows_the_threshold(session, question):
     answer = session.ask(question)
     assert answer.verdict(answer.score - 1e-6) == "DEFECTIVE"
     assert answer.verdict(answer.score) == "OK"  # not above
-    assert answer.regions(answer.score - 1e-6, size=(100, 80))
-    assert not answer.regions(answer.score, size=(100, 80))
+    assert answer.regions(answer.score - 1e-6)
+    assert not answer.regions(answer.score)
 
 
 def test_tiles_compare_at_the_query_s_own_size(session, network, question):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -13,6 +14,14 @@ from metauas.plots import draw_contours, overlay
 COLOURS = {"OK": (0, 118, 86), "DEFECTIVE": (184, 74, 0)}
 _SMALLEST_FONT = 10  # pixels; smaller letters cannot be read
 _WIDEST = 2 / 3  # of the image; a wider caption would hide too much
+
+
+def fit_picture(image: UInt8[np.ndarray, "h w 3"], *, longest: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Resize an image to ``longest`` pixels on its longer side; small ones are enlarged, so that lines stay thin."""
+    scale = longest / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    flag = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=flag))
 
 
 def draw_verdict(
