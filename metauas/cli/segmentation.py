@@ -12,7 +12,7 @@ from metauas.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from metauas.eval.images.calibration import Network
+    from metauas.eval.images.identity import Network
 
 
 @cli.command(epilog="Example: metauas segment --prompt normal.png part1.png part2.png --out maps")
@@ -51,8 +51,7 @@ def segment(
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
     paths, place = files.find_queries(queries, out=out), choose_device(device)
-    files.check_queries(paths, prompt)
-    files.check_overlays(out, queries=paths, prompts=prompt)
+    overlays = files.plan_overlays(paths, prompts=prompt, out=out)
     uses_calibration = threshold is None and not scores_only
     found = find_calibration(checkpoint, given=calibration) if uses_calibration else None
     model = _load_network(checkpoint, place, single_pass=single_pass, tiles=size if tiles else None)
@@ -66,7 +65,7 @@ def segment(
     with alone_in(out):
         files.remove_results(out)
         for result in files.segment_files(
-            model, prompts=prompt, queries=paths, out=out, size=size, threshold=threshold, records=records
+            model, prompts=prompt, overlays=overlays, size=size, threshold=threshold, records=records
         ):
             columns = (f"{result.score:.4f}", result.verdict, f"{result.query}  ->  {result.overlay}")
             print("  ".join(filter(None, columns)))

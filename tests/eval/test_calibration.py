@@ -18,10 +18,10 @@ from metauas.eval.images.calibration import (
     conformal_threshold,
     distinct_images,
     find_calibration,
-    network_digest,
     rate_interval,
 )
 from metauas.eval.images.files import segment_each
+from metauas.eval.images.identity import network_digest
 from metauas.files.images import read_image, write_png
 from metauas.model import MetaUASPlus, ScaleAverage, TiledNetwork, create_model, load_checkpoint, save_checkpoint
 from metauas.seeding import rng_for

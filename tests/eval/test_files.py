@@ -11,9 +11,9 @@ import torch
 from metauas.errors import InputError
 from metauas.eval.images.drawing import COLOURS, draw_verdict
 from metauas.eval.images.files import (
-    check_queries,
     find_queries,
     overlay_paths,
+    plan_overlays,
     segment_each,
     segment_files,
     write_results,
@@ -39,9 +39,8 @@ def maps(model, images):
 
 
 def segmented(model, images, out, threshold):
-    return list(
-        segment_files(model, prompts=images[:1], queries=images[1:], out=out, size=SIZE, threshold=threshold),
-    )
+    overlays = plan_overlays(images[1:], prompts=images[:1], out=out)
+    return list(segment_files(model, prompts=images[:1], overlays=overlays, size=SIZE, threshold=threshold))
 
 
 def test_maps_are_the_networks_own(model, images, maps):
@@ -109,7 +108,7 @@ def test_a_map_that_is_no_number_is_no_verdict(images, tmp_path):
 
 def test_no_query_and_no_prompt_are_refused(model, images):
     with pytest.raises(InputError, match="name at least one"):
-        check_queries([])
+        plan_overlays([], prompts=images[:1], out="out")
     with pytest.raises(InputError, match="no prompt given"):
         next(segment_each(model, prompts=[], queries=images, size=SIZE))
 
@@ -146,7 +145,8 @@ def test_every_query_gets_its_own_overlay(model, images, tmp_path):
     twin.parent.mkdir()
     shutil.copy(images[2], twin)
     queries = [images[1], twin]
-    found = list(segment_files(model, prompts=images[:1], queries=queries, out=tmp_path / "out", size=SIZE))
+    overlays = plan_overlays(queries, prompts=images[:1], out=tmp_path / "out")
+    found = list(segment_files(model, prompts=images[:1], overlays=overlays, size=SIZE))
     assert len({result.overlay for result in found}) == len(list((tmp_path / "out").iterdir())) == 2
     gallery = write_results(tmp_path / "out", found, about={})[-1].read_text()
     assert all(f"<figcaption>{query}<br>" in gallery for query in queries)
@@ -175,7 +175,7 @@ def test_a_name_that_results_cannot_hold_is_refused_before_segmentation(images, 
     shutil.copy(images[1], path)
     queries, prompts = ([path], images[:1]) if given == "query" else (images[1:], [path])
     with pytest.raises(InputError, match=r"name of .*K\\xf6rper\.png' is not UTF-8; rename the file"):
-        check_queries(queries, prompts)
+        plan_overlays(queries, prompts=prompts, out=tmp_path / "maps")
 
 
 def test_several_prompts_are_those_of_the_network(model, images):
@@ -187,7 +187,7 @@ def test_several_prompts_are_those_of_the_network(model, images):
 
 
 @pytest.mark.parametrize("given", ["query", "prompt"])
-def test_no_overlay_takes_the_place_of_an_image_that_was_given(model, images, tmp_path, given):
+def test_no_overlay_takes_the_place_of_an_image_that_was_given(images, tmp_path, given):
     """As with ``*.png`` in the folder of the overlays, the second time."""
     query, overlay = tmp_path / "one.png", tmp_path / "one_overlay.png"
     shutil.copy(images[1], query)
@@ -195,7 +195,7 @@ def test_no_overlay_takes_the_place_of_an_image_that_was_given(model, images, tm
     before = overlay.read_bytes()
     prompt, queries = (images[0], [query, overlay]) if given == "query" else (overlay, [query])
     with pytest.raises(InputError, match=r"one_overlay\.png would take the place of an image that was given"):
-        list(segment_files(model, prompts=[prompt], queries=queries, out=tmp_path / "." / ".", size=SIZE))
+        plan_overlays(queries, prompts=[prompt], out=tmp_path / "." / ".")
     assert overlay.read_bytes() == before
 
 

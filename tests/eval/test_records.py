@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,7 +156,9 @@ def test_a_result_comes_back_with_its_regions(model, place):
     run = run_digest(model, prompts=["normal.png"], size=SIZE, threshold=0.0)
 
     def once():
-        given = {"prompts": ["normal.png"], "queries": QUERIES[:1], "out": "maps", "size": SIZE, "threshold": 0.0}
+        prompts = [Path("normal.png")]
+        overlays = files.plan_overlays([Path(QUERIES[0])], prompts=prompts, out="maps")
+        given = {"prompts": prompts, "overlays": overlays, "size": SIZE, "threshold": 0.0}
         return next(files.segment_files(model, **given, records=Records("maps", run=run)))
 
     first, again = once(), once()

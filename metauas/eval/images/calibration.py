@@ -5,35 +5,29 @@ scores Laxhammar and Falkman, 2010). The only assumption is that new normal imag
 calibration.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from pydantic import Field
 
 from metauas.errors import InputError
 from metauas.eval.images.files import segment_each
+from metauas.eval.images.identity import Network, image_digest, network_digest, prompts_digest
 from metauas.files import read_json, write_json
-from metauas.files.images import read_image
-from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, TiledNetwork
+from metauas.model import TiledNetwork
 from metauas.progress import tqdm
 from metauas.settings import Settings
 
 CALIBRATION_NAME = "calibration.json"
 CONFIDENCE = 0.95
 _RECALIBRATE = "run `metauas calibrate` again, or give a threshold"
-#: Settings of ``ModelConfig`` about the origin of weights, which do not change the map.
-_IRRELEVANT = {"preset", "encoder_weights", "freeze_encoder"}
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Network = MetaUAS | ScaleAverage | TiledNetwork
 
 
 class Calibration(Settings):
@@ -63,11 +57,7 @@ class Calibration(Settings):
     weights_digest: str
 
     def check_fit(self, model: Network, *, prompts: Sequence[str | Path], size: int) -> None:
-        """Check that the calibration is valid for a network, prompts and size.
-
-        Raises:
-            InputError: one of them differs.
-        """
+        """Raise InputError if the calibration is for another network, prompt or size."""
         if size != self.size:
             hint = f"set size={self.size}, or {_RECALIBRATE}"
             raise InputError(f"the calibration is for size {self.size}, not {size}; {hint}")
@@ -101,7 +91,6 @@ def calibrate(
     Raises:
         InputError: a file cannot be read, or the rate is invalid or too low for the number of images.
     """
-    check_rate(false_positive_rate)
     kept, left_out = distinct_images(prompts, normal)
     check_enough(len(kept), false_positive_rate)
     maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=size))
@@ -124,71 +113,45 @@ def conformal_threshold(scores: Float[np.ndarray, " n"], false_positive_rate: fl
     """Return the ⌈(n + 1)(1 − α)⌉-th smallest of n normal scores.
 
     A new exchangeable score is above it with probability at most α; without ties, with probability
-    ⌊(n + 1)α⌋ / (n + 1).
-
-    Raises:
-        InputError: n is too small for this α.
+    ⌊(n + 1)α⌋ / (n + 1). Errors are those of ``check_enough``.
     """
-    check_enough(len(scores), false_positive_rate)
-    above = _allowed(len(scores), false_positive_rate)
-    return float(np.sort(scores)[len(scores) - above])
+    return float(np.sort(scores)[len(scores) - check_enough(len(scores), false_positive_rate)])
 
 
-def rate_interval(images: int, false_positive_rate: float, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the interval of the false-positive rate of one calibration, with equal tails.
+def rate_interval(images: int, false_positive_rate: float) -> tuple[float, float]:
+    """Return the 95 % interval of the false-positive rate of one calibration, with equal tails.
 
     Given n images, the rate follows Beta(l, n + 1 − l) with l = ⌊(n + 1)α⌋ if scores have no ties, and is smaller with
-    ties (Vovk, "Conditional validity of inductive conformal predictors", 2012).
-
-    Raises:
-        InputError: there are too few images.
+    ties (Vovk, "Conditional validity of inductive conformal predictors", 2012). Errors are those of ``check_enough``.
     """
     from scipy.special import betaincinv  # here, since the import takes seconds (scipy.stats twice as long)
 
-    check_enough(images, false_positive_rate)
-    above = _allowed(images, false_positive_rate)
-    tail = (1 - confidence) / 2
+    above = check_enough(images, false_positive_rate)
+    tail = (1 - CONFIDENCE) / 2
     low, high = betaincinv(above, images + 1 - above, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _allowed(images: int, false_positive_rate: float) -> int:
-    """Return l = ⌊(n + 1)α⌋, the number of calibration scores at or above the threshold."""
-    # with the decimal as written: in binary, 0.29 of 100 would be 28
-    return math.floor((images + 1) * Fraction(str(false_positive_rate)))
-
-
-def check_rate(false_positive_rate: float) -> None:
-    """Check that a rate lies in (0, 1).
+def check_enough(images: int, false_positive_rate: float) -> int:
+    """Return l = ⌊(n + 1)α⌋, the number of calibration scores at or above the threshold.
 
     Raises:
-        InputError: it does not.
+        InputError: α is outside (0, 1), or l is 0, so that no threshold guarantees the rate; names the number of images
+            needed, and the lowest rate for the number given.
     """
     if not 0 < false_positive_rate < 1:
         raise InputError(f"false_positive_rate={false_positive_rate} must be between 0 and 1, for example 0.01")
-
-
-def check_enough(images: int, false_positive_rate: float) -> None:
-    """Check that (n + 1)α is at least 1; with fewer images no threshold guarantees the rate.
-
-    Raises:
-        InputError: it is not; names the number of images needed, and the lowest rate for the number given.
-    """
-    check_rate(false_positive_rate)
-    if _allowed(images, false_positive_rate) >= 1:
-        return
-    needed = math.ceil(1 / Fraction(str(false_positive_rate))) - 1
-    wrong = f"a false-positive rate of {false_positive_rate:g} needs {needed} normal images besides the prompt"
+    exact = Fraction(str(false_positive_rate))  # the decimal as written: in binary, 0.29 of 100 would be 28
+    if above := math.floor((images + 1) * exact):
+        return above
+    wrong = f"a false-positive rate of {false_positive_rate:g} needs {math.ceil(1 / exact) - 1} normal images"
     lowest = math.ceil(10_000 / (images + 1)) / 10_000  # 1 / (n + 1), rounded up to four digits
-    raise InputError(f"{wrong}, not {images}" + (f"; {images} allow {lowest:g} or more" if images else ""))
+    allowed = f"; {images} allow {lowest:g} or more" if images else ""
+    raise InputError(f"{wrong} besides the prompt, not {images}{allowed}")
 
 
 def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
-    """Separate normal images from repetitions of a prompt or of an earlier image.
-
-    Raises:
-        InputError: a file cannot be read; names it.
-    """
+    """Separate normal images from repetitions of a prompt or of an earlier image, by their pixels."""
     seen = {image_digest(prompt) for prompt in prompts}
     kept: list[Path] = []
     left_out: list[Path] = []
@@ -199,52 +162,6 @@ def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path])
     return kept, left_out
 
 
-def prompts_digest(prompts: Sequence[str | Path]) -> str:
-    """Return the SHA-256 of all prompts' pixels, in any order; for one prompt that of ``image_digest``.
-
-    Raises:
-        InputError: a file cannot be read.
-    """
-    digests = sorted(image_digest(prompt) for prompt in prompts)
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def image_digest(path: str | Path) -> str:
-    """Return the SHA-256 of an image's size and pixels.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    image = read_image(path)
-    return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
-
-
-def network_digest(network: Network) -> str:
-    """Return the SHA-256 of everything that determines a map: configuration, weights, similarity, scales and tiles."""
-    wrappers, model = _unwrapped(network)
-    config = model.config.model_dump(mode="json", exclude=_IRRELEVANT, exclude_defaults=True)
-    digest = hashlib.sha256(json.dumps(config | wrappers, sort_keys=True).encode())
-    inputs = {"normalise.mean": model.normalise.mean, "normalise.std": model.normalise.std}
-    for name, tensor in sorted((model.state_dict() | inputs).items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        # as bytes, since NumPy has no bfloat16
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def _unwrapped(network: Network) -> tuple[dict[str, Any], MetaUAS]:
-    """Return the settings of the wrappers, and the network within."""
-    settings: dict[str, Any] = {"scales": (1.0,)}
-    model: Any = network
-    if isinstance(model, TiledNetwork):
-        settings, model = settings | {"tiles": model.side}, model.model
-    if isinstance(model, ScaleAverage):
-        settings, model = settings | {"scales": model.scales}, model.model
-    if isinstance(model, MetaUASPlus):
-        settings, model = settings | {"similarity": model.label, "weight": model.weight}, model.model
-    return settings, model
-
-
 def calibration_file(checkpoint: str | Path) -> Path:
     """Return the path of a checkpoint's calibration, in the folder of the weights."""
     path = Path(checkpoint)
@@ -252,11 +169,7 @@ def calibration_file(checkpoint: str | Path) -> Path:
 
 
 def find_calibration(checkpoint: str | Path, *, given: str | Path | None = None) -> Calibration | None:
-    """Read the calibration file that is given, else that of the checkpoint; None if it has none.
-
-    Raises:
-        InputError: the file given is missing, or the file is damaged.
-    """
+    """Read the calibration file that is given, else that of the checkpoint, or return None if it has none."""
     path = Path(given) if given is not None else calibration_file(checkpoint)
     return None if given is None and not path.is_file() else read_calibration(path)
 

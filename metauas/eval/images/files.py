@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -35,58 +34,57 @@ GALLERY_NAME = "gallery.html"
 def segment_files(
     model: PromptedNetwork,
     *,
-    prompts: Sequence[str | Path],
-    queries: Sequence[str | Path],
-    out: str | Path,
+    prompts: Sequence[Path],
+    overlays: Mapping[Path, Path],
     size: int,
     threshold: float | None = None,
     records: Records | None = None,
 ) -> Iterator[SegmentedFile]:
-    """Segment files one by one and write ``<stem>_overlay.png`` for each, in the query's size, into ``out``.
-
-    For queries with equal stems, suffix or folders enter the name. All arguments are checked before any segmentation.
+    """Segment queries one by one, and write the overlay of each, in the query's size.
 
     Args:
         model: the network, in evaluation mode.
         prompts: normal images; each query is compared with all of them.
-        queries: the images under test.
-        out: folder for the overlays.
+        overlays: the file to write for each query, by ``plan_overlays``.
         size: side to which images are resized for the network, pixels; a ``TiledNetwork`` sees them as they are.
         threshold: a query with a higher score is ``DEFECTIVE``, and regions above it are outlined; None gives no
             verdict. See ``calibrate``.
         records: results of an earlier run, which are yielded in place of a new segmentation, and of this one.
 
     Raises:
-        InputError: a file cannot be read, a query is given twice, or an overlay would replace a query or a prompt.
+        InputError: as ``segment_each``.
     """
-    paths = [Path(query) for query in queries]
-    check_queries(paths)
-    targets = check_overlays(out, queries=paths, prompts=prompts)
-    known = [records.find(*pair) if records else None for pair in zip(paths, targets, strict=True)]
-    left = [path for path, found in zip(paths, known, strict=True) if found is None]
+    known = {query: records.find(query, target) if records else None for query, target in overlays.items()}
+    left = [query for query, found in known.items() if found is None]
     maps = segment_each(model, prompts=prompts, queries=left, size=size)
-    for target, found in zip(targets, known, strict=True):
-        if found is not None:
-            yield found
-            continue
-        path, image, anomaly_map = next(maps)
-        result = _write_overlay(target, path, image, anomaly_map, threshold=threshold)
-        if records is not None:
-            records.add(result)
+    for query, target in overlays.items():
+        result = known[query]
+        if result is None:
+            _, image, anomaly_map = next(maps)
+            result = _write_overlay(target, query, image, anomaly_map, threshold=threshold)
+            if records is not None:
+                records.add(result)
         yield result
 
 
-def check_overlays(out: str | Path, *, queries: Sequence[Path], prompts: Sequence[str | Path]) -> list[Path]:
-    """Return the path of each query's overlay (``overlay_paths``).
+def plan_overlays(queries: Sequence[Path], *, prompts: Sequence[Path], out: str | Path) -> dict[Path, Path]:
+    """Return the overlay in ``out`` of each query (``overlay_paths``), after each query and prompt was read once.
 
     Raises:
-        InputError: a query is given twice, or an overlay would replace a query or a prompt.
+        InputError: there is no query, one is given twice, a file cannot be read, its name is not UTF-8, or an overlay
+            would replace a query or a prompt; names it.
     """
+    if not queries:
+        raise InputError("no query given; name at least one image to be segmented")
+    given = (*queries, *prompts)
+    for path in given:
+        check_name(path)
+        read_image(path)
     targets = overlay_paths(out, queries)
-    given = {image.resolve() for image in (*queries, *map(Path, prompts))}
-    if taken := [target for target in targets if target.resolve() in given]:
+    files = {path.resolve() for path in given}
+    if taken := [target for target in targets if target.resolve() in files]:
         raise InputError(f"{taken[0]} would take the place of an image that was given; choose another folder")
-    return targets
+    return dict(zip(queries, targets, strict=True))
 
 
 def _write_overlay(
@@ -116,7 +114,7 @@ def segment_each(
     Queries are segmented one at a time, so that scores and thresholds are independent of batches, to the last bit.
 
     Raises:
-        InputError: there is no prompt, the network is in training mode, or its map is not finite.
+        InputError: there is no prompt, the network is in training mode, its map is not finite, or a file is no image.
     """
     check_evaluation_mode(model)
     if not prompts:
@@ -195,19 +193,6 @@ def find_queries(given: Sequence[Path], *, out: Path | None = None) -> list[Path
     return found
 
 
-def check_queries(paths: Sequence[Path], prompts: Sequence[Path] = ()) -> None:
-    """Check that there are queries, that each query and prompt can be read, and that the results can hold its name.
-
-    Raises:
-        InputError: there is no query, a file cannot be read, or its name is not UTF-8; names it.
-    """
-    if not paths:
-        raise InputError("no query given; name at least one image to be segmented")
-    for path in (*paths, *prompts):
-        check_name(path)
-        read_image(path)
-
-
 def remove_results(out: str | Path) -> None:
     """Remove the tables and the gallery of an earlier run, since they do not describe the overlays of the next one.
 
@@ -223,41 +208,29 @@ def remove_results(out: str | Path) -> None:
 
 
 def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Write what was found into ``out``, and return the paths.
+    """Write the results of ``segment_files`` into the folder of the overlays, and return the paths.
 
-    These are ``scores.csv`` (one row per query), ``results.json`` (with regions) and ``gallery.html`` (the overlays,
-    highest score first).
-
-    Args:
-        out: the folder of the overlays.
-        results: those of ``segment_files``.
-        about: ``prompts``, ``threshold`` and more, for the head of ``results.json``.
+    These are ``scores.csv`` (one row per query), ``results.json`` (with regions, and ``about`` at its head) and
+    ``gallery.html`` (the overlays, highest score first, below ``prompts`` and ``threshold`` of ``about``).
     """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["query", "score", "verdict", "regions", "defective share"])
     rows.writerows([r.query, r.score, r.verdict, len(r.regions), sum(g.share for g in r.regions)] for r in results)
     images = [_as_json(result) for result in results]
+    page = render_page(
+        "eval/images/gallery.html",
+        title="Segmented images",
+        results=sorted(results, key=lambda result: -result.score),
+        names=Counter(result.query.name for result in results),
+        prompts=about.get("prompts", ()),
+        threshold=about.get("threshold"),
+    )
     return (
         write_text(Path(out) / SCORES_NAME, table.getvalue()),
         write_json(Path(out) / RESULTS_NAME, {**about, "images": images}),
-        write_text(Path(out) / GALLERY_NAME, _gallery(results, about=about)),
+        write_text(Path(out) / GALLERY_NAME, page),
     )
-
-
-def _gallery(results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> str:
-    names = Counter(result.query.name for result in results)
-    shown = [
-        {
-            "link": quote(r.overlay.name),
-            "name": r.query.name if names[r.query.name] == 1 else str(r.query),
-            "score": r.score,
-            "verdict": r.verdict,
-        }
-        for r in sorted(results, key=lambda result: -result.score)
-    ]
-    head = {"prompts": about.get("prompts", ()), "threshold": about.get("threshold")}
-    return render_page("eval/images/gallery.html", title="Segmented images", results=shown, **head)
 
 
 def _as_json(result: SegmentedFile) -> dict[str, Any]:
