@@ -16,6 +16,8 @@ from metauas.model import EncoderSimilarity
 BLUR = 0.02  # standard deviation as a share of the shorter side: 5 pixels at 256
 SSIM_WINDOW = 7  # scikit-image's default
 
+Picture = Float[np.ndarray, "3 h w"]
+
 
 def pixel_difference(queries: Float[Tensor, "b 3 h w"], prompt: Float[Tensor, "p 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     """Return the absolute difference, mean over the channels, blurred by 2 % of the shorter side.
@@ -76,16 +78,12 @@ def _compare_each(compare: Callable[[np.ndarray, np.ndarray], np.ndarray], queri
     return torch.from_numpy(np.clip(maps, 0, 1))[:, None].to(queries)
 
 
-def _blurred_difference(
-    query: Float[np.ndarray, "3 h w"], prompt: Float[np.ndarray, "3 h w"]
-) -> Float[np.ndarray, "h w"]:
+def _blurred_difference(query: Picture, prompt: Picture) -> Float[np.ndarray, "h w"]:
     difference = np.abs(query - prompt).mean(axis=0)
     return np.asarray(cv2.GaussianBlur(difference, (0, 0), BLUR * min(difference.shape)))
 
 
-def _structural_difference(
-    query: Float[np.ndarray, "3 h w"], prompt: Float[np.ndarray, "3 h w"]
-) -> Float[np.ndarray, "h w"]:
+def _structural_difference(query: Picture, prompt: Picture) -> Float[np.ndarray, "h w"]:
     _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
         query, prompt, win_size=SSIM_WINDOW, channel_axis=0, data_range=1, full=True
     )

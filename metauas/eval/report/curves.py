@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from metauas.metrics.checks import check_category
+from metauas.metrics.checks import Labels, Maps, Masks, check_category
 from metauas.metrics.pro import PRO_LIMIT, overlap_at_levels
 from metauas.metrics.ranking import Ranking, rank_images, rank_pixels
 
@@ -53,21 +53,12 @@ class Curve:
         return Curve(self.x[kept], self.y[kept])
 
 
-def category_curves(
-    maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n h w"], labels: Bool[np.ndarray, " n"]
-) -> dict[str, Curve]:
+def category_curves(maps: Maps, masks: Masks, labels: Labels) -> dict[str, Curve]:
     """Return the exact curves of a category by metric: I-AUROC, P-AUROC and AUPRO (up to the rate 0.3).
 
     The area under each is the metric of ``compute_metrics``; undefined metrics have no curve. Pixel curves have two
-    points for each distinct score of a masked pixel; see ``Curve.thinned``.
-
-    Args:
-        maps: anomaly maps (N, H, W), higher is more anomalous.
-        masks: (N, H, W), True where defective.
-        labels: (N,), True for anomalous images.
-
-    Raises:
-        InputError: shapes or types do not fit, or a map contains NaN.
+    points for each distinct score of a masked pixel; see ``Curve.thinned``. Arguments and errors are those of
+    ``compute_metrics``.
     """
     check_category(maps, masks, labels)
     images = rank_images(maps.max(axis=(1, 2)), labels)

@@ -1,14 +1,13 @@
 """Segmented examples for figures: query, prompt, mask and map."""
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from metauas.eval.benchmarks.layouts import Benchmark, Category, load_sample
+from metauas.eval.benchmarks.layouts import Benchmark, load_sample
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.selection import random_prompts
 from metauas.files.images import stack_images
@@ -38,20 +37,16 @@ def draw_examples(
         InputError: an image cannot be read, or the network is in training mode.
     """
     check_evaluation_mode(model)
-    found = (_of_category(model, one, size=size, seed=seed, count=per_category) for one in benchmark.categories)
-    return list(chain.from_iterable(found))
-
-
-def _of_category(model: PromptedNetwork, category: Category, *, size: int, seed: int, count: int) -> list[Example]:
-    defective = [sample for sample in category.test if sample.label]
-    count = min(count, len(defective))
-    chosen = rng_for(seed, category.name, "examples").choice(len(defective), size=count, replace=False)
-    prompt = stack_images(random_prompts(category, seed=seed), size=size)
-    encoded = model.encode_prompt(prompt)
     examples = []
-    for sample in (defective[int(index)] for index in chosen):
-        query, mask = load_sample(sample, size)
-        anomaly_map = model.segment(query[None], encoded)[0, 0].float().cpu().numpy()
-        title = f"{category.name}: {sample.defect}"
-        examples.append(Example(title, sample.path, query, prompt[0], mask, anomaly_map))
+    for category in benchmark.categories:
+        defective = [sample for sample in category.test if sample.label]
+        count = min(per_category, len(defective))
+        chosen = rng_for(seed, category.name, "examples").choice(len(defective), size=count, replace=False)
+        prompt = stack_images(random_prompts(category, seed=seed), size=size)
+        encoded = model.encode_prompt(prompt)
+        for sample in (defective[int(index)] for index in chosen):
+            query, mask = load_sample(sample, size)
+            anomaly_map = model.segment(query[None], encoded)[0, 0].float().cpu().numpy()
+            title = f"{category.name}: {sample.defect}"
+            examples.append(Example(title, sample.path, query, prompt[0], mask, anomaly_map))
     return examples

@@ -17,9 +17,7 @@ from metauas.plots import COLOURS, open_axes, picture_grid
 def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:
     """Draw one metric of every method in every category, with the spread over prompts.
 
-    Args:
-        table: that of ``Evaluation.table``: rows (method, category), columns (metric, mean or std).
-        metric: the metric to draw.
+    The table is that of ``Evaluation.table``: rows (method, category), columns (metric, mean or std).
     """
     methods = list(dict.fromkeys(table.index.get_level_values(0)))
     categories = list(dict.fromkeys(table.index.get_level_values(1)))
@@ -37,13 +35,9 @@ def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:
 
 
 def show_robustness(summary: pd.DataFrame, *, metric: Sequence[str] = ("I-AUROC", "P-AP")) -> Figure:
-    """Draw metrics against the level of each disturbance of the prompt, one panel per disturbance.
+    """Draw metrics of ``Robustness.summary`` against the level of each disturbance, one panel per disturbance.
 
     Bands and bars are one sample deviation over prompt seeds to each side; the vertical line is the unchanged prompt.
-
-    Args:
-        summary: that of ``Robustness.summary``.
-        metric: the metrics to draw.
     """
     names = list(dict.fromkeys(summary["disturbance"]))
     across = min(3, len(names))

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ RANDOM_PROMPT, MATCHED_PROMPT = "MetaUAS", "MetaUAS★"
 
 @cache
 def _published() -> pd.DataFrame:
-    with as_file(files("metauas.eval.report") / "paper_results.csv") as path:
-        return pd.read_csv(path, comment="#", dtype=dict.fromkeys(METRICS, str))
+    path = Path(__file__).with_name("paper_results.csv")
+    return pd.read_csv(path, comment="#", dtype=dict.fromkeys(METRICS, str))
 
 
 def paper_results(dataset: str) -> pd.DataFrame:
@@ -47,11 +46,7 @@ def paper_results(dataset: str) -> pd.DataFrame:
 
 
 def paper_size(dataset: str) -> int:
-    """Return the side of the images in the paper's results on a benchmark, pixels.
-
-    Raises:
-        InputError: as ``paper_results``.
-    """
+    """Return the side of the images in the paper's results on a benchmark, pixels."""
     return int(_rows_of(dataset)["size"].iloc[0])
 
 
@@ -68,16 +63,12 @@ def find_dataset(benchmark: Benchmark) -> str | None:
     """
     if benchmark.layout not in _LAYOUTS:
         return None
-    published = _published()
-    names = {category.name for category in benchmark.categories} | _category_folders(benchmark)
-    for dataset, rows in published.groupby("dataset", sort=False):
+    names = {category.name for category in benchmark.categories}
+    names |= {folder.name for folder in benchmark.root.iterdir() if is_there(folder / "train", Path.is_dir)}
+    for dataset, rows in _published().groupby("dataset", sort=False):
         if names <= set(rows["category"]) - {MEAN}:
             return str(dataset)
     return None
-
-
-def _category_folders(benchmark: Benchmark) -> set[str]:
-    return {folder.name for folder in benchmark.root.iterdir() if is_there(folder / "train", Path.is_dir)}
 
 
 def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | None = None) -> pd.DataFrame:
