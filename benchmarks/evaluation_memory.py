@@ -8,6 +8,7 @@ is the resident memory after each category: that of the last tenth against that 
     python benchmarks/evaluation_memory.py [--categories 100] [--images 20]
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,9 @@ from common import Row, report
 from torch import Tensor
 
 from metauas.eval import EvalSettings, MapGatherer, evaluate
-from metauas.eval.benchmarks.layouts import Category, read_benchmark
+from metauas.eval.benchmarks.layouts import read_benchmark
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.prompts.selection import Prompt
 from metauas.files.images import write_png
 
 LIMIT = 1.05  # memory may grow by this factor
@@ -63,13 +66,13 @@ def resident_after_each(root: Path, *, size: int) -> list[int]:
     """Evaluate, and return the bytes that this process held after each category."""
     settings = EvalSettings(size=size, seeds=(1,), queries_at_once=16)
     benchmark, model, held = read_benchmark(root, layout="mvtec"), Difference(), []
-    gather = MapGatherer(benchmark, settings, embed=model.embed)
+    gather = MapGatherer(benchmark)
 
-    def take(category: Category, seed: int, maps: np.ndarray) -> None:
-        gather(category, seed, maps)
+    def take(queries: Queries, prompts: Sequence[Prompt], seed: int, maps: np.ndarray) -> None:
+        gather(queries, prompts, seed, maps)
         held.append(psutil.Process().memory_info().rss)
 
-    evaluate(model, benchmark, settings, baselines=False, on_maps=take)
+    evaluate(model, benchmark, settings, baselines=False, on_maps=[take])
     return held
 
 

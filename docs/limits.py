@@ -76,8 +76,8 @@ def main(checkpoint: str = "lite", size: int = 256, seed: int = 1) -> None:
     model = ScaleAverage(plain)  # as `metauas segment` does
     benchmark = open_benchmark()
     settings = EvalSettings(seeds=(seed,), size=size, rotations=(0.0, TURNED))
-    gatherer = MapGatherer(benchmark, settings, embed=model.embed, worst=1, best=1)
-    evaluation = evaluate(model, benchmark, settings, baselines=False, on_maps=gatherer)
+    gatherer = MapGatherer(benchmark, worst=1, best=1)
+    evaluation = evaluate(model, benchmark, settings, baselines=False, on_maps=[gatherer])
     cases = failures_first(gatherer.cases)
     groups = {
         "failures": [case for case in cases if case.error >= FAILS],

@@ -74,7 +74,7 @@ def evaluate(
 
     Writes metrics.json, metrics.csv (one row per number), and report.html with curves and a gallery of failures.
     """
-    from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, variants_of, write_report
+    from metauas.eval import EvalSettings, MapGatherer, open_benchmark, variants_of, write_report
     from metauas.eval import evaluate as evaluate_network
     from metauas.eval.network import choose_device
     from metauas.eval.report.maps import MapWriter
@@ -99,15 +99,21 @@ def evaluate(
     if submit:
         check_submission(benchmark, settings)
     variants = [variant.to(place) for variant in variants_of(model, settings)]
-    writer = MapWriter(out / "maps", benchmark) if maps else None
-    gatherer = MapGatherer(benchmark, settings, embed=model.embed)
-    take = each_of(writer, gatherer)
+    gatherer = MapGatherer(benchmark)
+    writers = [MapWriter(out / "maps", benchmark)] if maps else []
     with alone_in(out):
         evaluation = evaluate_network(
-            model, benchmark, settings, variants=variants, baselines=baselines, official=official, on_maps=take
+            model,
+            benchmark,
+            settings,
+            variants=variants,
+            baselines=baselines,
+            official=official,
+            on_maps=[*writers, gatherer],
         )
         curves, cases = gatherer.curves, gatherer.cases
-        paths = list(write_results(evaluation, out))  # before the report, which may fail
+        # before the report, which may fail
+        paths = write_results(out, metrics=evaluation.metrics(), values=evaluation.values)
         paths.append(
             write_report(out, evaluation, benchmark=benchmark, curves=curves, cases=cases, checkpoint=checkpoint)
         )
@@ -155,7 +161,7 @@ def robustness(
     with alone_in(out):
         found = measure_robustness(model, benchmark, settings, disturbances=wanted)
         picture = save_figure(show_robustness(found.summary()), out / "robustness.png")
-        paths = [*write_results(found, out), picture]
+        paths = [*write_results(out, metrics=found.metrics(), values=found.values), picture]
     for path in paths:
         print(f"written: {path}")
 

@@ -10,17 +10,16 @@ from metauas.eval.evaluation import evaluate
 from metauas.eval.images.calibration import Calibration, calibrate, read_calibration, write_calibration
 from metauas.eval.images.regions import Region, find_regions
 from metauas.eval.miniature import write_miniature
-from metauas.eval.network import PromptedNetwork
+from metauas.eval.network import PromptedNetwork, variants_of
 from metauas.eval.prompts.conditions import Condition
 from metauas.eval.report.curves import Curve, category_curves
 from metauas.eval.report.examples import Example, draw_examples
-from metauas.eval.report.gallery import Case, MapGatherer, each_of, failures_first, write_cases
+from metauas.eval.report.gallery import Case, MapGatherer, failures_first, write_cases
 from metauas.eval.report.page import write_report
 from metauas.eval.report.paper import beside_paper, find_dataset, paper_results
 from metauas.eval.results import Evaluation
 from metauas.eval.robustness import DISTURBANCES, Robustness, measure_robustness
 from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
-from metauas.eval.variants import variants_of
 from metauas.metrics import METRICS, compute_metrics
 
 __all__ = [
@@ -51,7 +50,6 @@ __all__ = [
     "check_data",
     "compute_metrics",
     "draw_examples",
-    "each_of",
     "evaluate",
     "failures_first",
     "find_dataset",

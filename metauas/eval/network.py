@@ -1,4 +1,4 @@
-"""The interface of networks that evaluation accepts, and their device."""
+"""The networks that evaluation accepts: their interface, variants with rows of their own, and their device."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from metauas.errors import InputError
+from metauas.eval.settings import EvalSettings
+from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, TiledNetwork, with_plus
 
 
 @runtime_checkable
@@ -19,34 +21,39 @@ class PromptedNetwork(Protocol):
     @property
     def label(self) -> str:
         """Its name in tables, such as ``lite`` or ``lite + visual similarity``."""
-        ...
 
     @property
     def training(self) -> bool:
         """Whether it is in training mode, in which evaluation refuses it."""
-        ...
 
     def embed(self, images: Tensor, /) -> Tensor:
         """Return vectors (B, D) of images (B, 3, H, W); prompts ``nearest`` and ``pool`` are chosen by their cosine."""
-        ...
 
     def encode_prompt(self, prompt: Tensor, /) -> Any:
         """Encode prompts (1 or B, 3, H, W), or K for each query, (1 or B, K, 3, H, W), for use with many queries."""
-        ...
 
     def segment(self, queries: Tensor, prompt: Any, /) -> Tensor:
         """Return maps (B, 1, H, W) of queries (B, 3, H, W) for encoded prompts, one for all or one for each."""
-        ...
 
 
 def check_evaluation_mode(model: PromptedNetwork) -> None:
-    """Check that the network is in evaluation mode, in which batch norms do not depend on the test images.
-
-    Raises:
-        InputError: the network is in training mode.
-    """
+    """Raise InputError in training mode, in which batch norms depend on the test images."""
     if model.training:
         raise InputError("the network is in training mode; call model.eval() first")
+
+
+def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | MetaUASPlus | TiledNetwork]:
+    """Return the variants that an evaluation asks for: the mean over several sizes, MetaUAS★+, both, and tiles.
+
+    Raises:
+        InputError: the network's encoder has no stage that ★+ compares.
+        WeightsUnavailableError: CLIP's weights cannot be had; says what to do without a network.
+    """
+    plus = [with_plus(model, settings.plus)] if settings.plus != "none" else []
+    networks: list[MetaUAS | MetaUASPlus] = [model, *plus]
+    averaged = [ScaleAverage(network) for network in networks] if settings.average_scales else []
+    tiled = [TiledNetwork(model, side=settings.tiles)] if settings.tiles else []
+    return [*averaged, *plus, *tiled]
 
 
 def choose_device(name: str) -> torch.device:

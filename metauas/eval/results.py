@@ -1,10 +1,10 @@
 """Results of an evaluation: one long table, and short tables of it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pandas as pd
 
@@ -110,34 +110,16 @@ class Evaluation:
         return {"categories": rows, "mean": mean, "averaged_over": counts}
 
 
-@runtime_checkable
-class Results(Protocol):
-    """Results with a long table, such as ``Evaluation`` and ``Robustness``."""
-
-    @property
-    def values(self) -> pd.DataFrame:
-        """One row per number."""
-        ...
-
-    def metrics(self) -> dict[str, Any]:
-        """Return the content of ``metrics.json``."""
-        ...
-
-
-def write_results(results: Results, out: str | Path) -> Sequence[Path]:
+def write_results(out: str | Path, *, metrics: Mapping[str, Any], values: pd.DataFrame) -> list[Path]:
     """Write ``metrics.json`` and ``metrics.csv``, the long table, and return their paths."""
     return [
-        write_json(Path(out) / "metrics.json", results.metrics()),
-        write_text(Path(out) / "metrics.csv", results.values.to_csv(index=False, lineterminator="\n")),
+        write_json(Path(out) / "metrics.json", metrics),
+        write_text(Path(out) / "metrics.csv", values.to_csv(index=False, lineterminator="\n")),
     ]
 
 
 def check_out(out: str | Path) -> None:
-    """Check that a folder can be written or made, without making it.
-
-    Raises:
-        InputError: it cannot; names the file or folder that prevents it.
-    """
+    """Raise InputError if a folder can be neither written nor made; names the file or folder that prevents it."""
     nearest = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise InputError(f"results cannot go into {out}: {nearest} is a file; choose another folder")

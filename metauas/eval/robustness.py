@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from torch import Tensor
-from tqdm import tqdm
 
 from metauas.errors import InputError, check_choice
 from metauas.eval.benchmarks.layouts import Benchmark
 from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.evaluation import evaluate
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
-from metauas.eval.prompts.conditions import Condition, blurred, brightened, scaled, shifted, turned
+from metauas.eval.prompts.conditions import Condition, blurred, brightened, scaled, shifted, turned, turned_prompt
 from metauas.eval.prompts.selection import check_defects, draw_defective
 from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.segmentation import network_method, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.files.images import stack_images
 from metauas.metrics import METRICS, compute_metrics
+from metauas.progress import tqdm
 
 DEFECTIVE = "defective"
+UNTOUCHED = turned_prompt(0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,51 +157,40 @@ def measure_robustness(
 
 
 def check_disturbances(wanted: Sequence[str] | Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Return the levels by name, in ascending order, including the untouched one.
-
-    Raises:
-        InputError: there is no name, a name is unknown, or a level is out of bounds.
-    """
+    """Return the levels by name, in ascending order, with the untouched one; InputError names what is wrong."""
     if not wanted:
         raise InputError(f"there is no disturbance to measure; give some of {', '.join(DISTURBANCES)}")
     found: dict[str, list[float]] = {}
     for name in wanted:
         known = DISTURBANCES[check_choice(name="disturbance", value=name, choices=DISTURBANCES)]
         levels = wanted[name] if isinstance(wanted, Mapping) else known.levels
+        low, high = known.bounds
         for level in levels:
-            _check_level(name, level)
+            if not low <= level <= high:  # false for NaN
+                raise InputError(f"{name}={level}: give levels from {low:g} to {high:g} ({known.unit})")
+            if name == DEFECTIVE and level not in known.levels:
+                raise InputError(f"{name}={level}: a prompt is normal (0) or defective (1), nothing between")
         found[name] = sorted({known.untouched, *map(float, levels)})
     return found
-
-
-def _check_level(name: str, level: float) -> None:
-    low, high = DISTURBANCES[name].bounds
-    if not low <= level <= high:  # false for NaN
-        raise InputError(f"{name}={level}: give levels from {low:g} to {high:g} ({DISTURBANCES[name].unit})")
-    if name == DEFECTIVE and level not in DISTURBANCES[name].levels:
-        raise InputError(f"{name}={level}: a prompt is normal (0) or defective (1), nothing between")
 
 
 def _changed_prompts(
     model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings, wanted: Mapping[str, Sequence[float]]
 ) -> pd.DataFrame:
     """Evaluate the unchanged prompts once for all disturbances, then all changed ones."""
-    untouched = Condition("untouched", lambda images, _: images)
-    places: list[dict[str, Any]] = []
-    conditions = [untouched]
-    for name, levels in wanted.items():
-        for level in levels:
-            condition = untouched if level == DISTURBANCES[name].untouched else _condition(name, level)
-            places.append({"condition": condition.name, "disturbance": name, "level": level})
-            conditions += [] if condition is untouched else [condition]
-    values = evaluate(model, benchmark, settings, baselines=False, conditions=conditions).values
-    table = pd.DataFrame(places).merge(values, on="condition", how="left")
-    return table[["disturbance", "level", "metric", "category", "seed", "value"]]
+    conditions = {(name, level): _condition(name, level) for name, levels in wanted.items() for level in levels}
+    distinct = {condition.name: condition for condition in (UNTOUCHED, *conditions.values())}
+    values = evaluate(model, benchmark, settings, baselines=False, conditions=[*distinct.values()]).values
+    places = [(*place, condition.name) for place, condition in conditions.items()]
+    table = pd.DataFrame(places, columns=["disturbance", "level", "condition"])
+    columns = ["disturbance", "level", "metric", "category", "seed", "value"]
+    return table.merge(values, on="condition", how="left")[columns]
 
 
 def _condition(name: str, level: float) -> Condition:
     change = DISTURBANCES[name].change
-    assert change is not None  # only `defective` has none, which is no change of a prompt
+    if change is None or level == DISTURBANCES[name].untouched:
+        return UNTOUCHED
     return Condition(f"{name} {level!r}", lambda images, _: change(images, level))
 
 
@@ -209,8 +198,8 @@ def _defective_prompts(
     model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings
 ) -> Iterator[dict[str, Any]]:
     strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
-    read = partial(stack_images, size=settings.size)
-    segment = partial(segment_queries, network_method(model), read=read, batch_size=settings.queries_at_once)
+    method, batch_size = network_method(model), settings.queries_at_once
+    segment = partial(segment_queries, method, condition=UNTOUCHED, batch_size=batch_size)
     runs = list(product(benchmark.categories, strategy.seeds))
     for category, seed in tqdm(runs, desc="defective prompts", unit="run"):
         queries = Queries(category, size=settings.size)
@@ -219,7 +208,7 @@ def _defective_prompts(
         defective = [(category.test[drawn].path, *prompt[1:]) for prompt in normal]
         rest = np.arange(len(queries)) != drawn
         for level, prompts in enumerate((normal, defective)):
-            maps = segment(queries, prompts)
+            maps = segment(queries, prompts, seed=seed)
             place = {"disturbance": DEFECTIVE, "level": float(level)}
             for metric, value in compute_metrics(maps[rest], queries.masks[rest], queries.labels[rest]).items():
                 yield {**place, "metric": metric, "category": category.name, "seed": seed, "value": value}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,32 +54,23 @@ def baseline_method(name: str, compare: Callable[[Tensor, Tensor], Tensor]) -> M
 
 
 def segment_queries(
-    method: Method,
-    queries: Queries,
-    prompts: Sequence[Prompt],
-    *,
-    read: Callable[[Prompt], Tensor],
-    batch_size: int,
+    method: Method, queries: Queries, prompts: Sequence[Prompt], *, condition: Condition, seed: int, batch_size: int
 ) -> Float32[np.ndarray, "n h w"]:
-    """Return the maps of all queries, in their order.
+    """Return the maps of all queries, in their order, each with its prompt, which the condition changes.
 
-    Queries with the same prompt are segmented together, so that each prompt is read and encoded once.
-
-    Args:
-        method: the method.
-        queries: the images under test.
-        prompts: one for each query.
-        read: returns a prompt's images (K, 3, H, W), such as ``prompt_reader``.
-        batch_size: queries per batch; halved as often as memory runs out.
+    Queries with the same prompt are segmented together, so that each prompt is read and encoded once. ``seed`` is that
+    of the prompts. ``batch_size`` is halved as often as memory runs out.
 
     Raises:
         InputError: memory runs out even for one query.
     """
 
+    read = partial(read_prompt, condition=condition, category=queries.category.name, seed=seed, size=queries.size)
+
     def in_batches(size: int) -> Float32[np.ndarray, "n h w"]:
         maps = np.empty((len(queries), queries.size, queries.size), dtype=np.float32)
         for together, batches in _plan(prompts, batch_size=size):
-            encoded = method.encode(torch.stack([read(prompt) for prompt in together]))
+            encoded = method.encode(torch.stack(list(map(read, together))))
             for indices in batches:
                 found = method.segment(queries.images(indices), encoded)
                 maps[list(indices)] = found[:, 0].float().cpu().numpy()
@@ -87,16 +79,12 @@ def segment_queries(
     return halving_batches(in_batches, batch_size=batch_size, advice=lower_size(queries.size))
 
 
-def prompt_reader(
-    condition: Condition, *, category: str, seed: int, size: int
-) -> Callable[[Prompt], Float[Tensor, "k 3 size size"]]:
-    """Return a function that reads a prompt's images, resizes them and applies the condition."""
-
-    def read(prompt: Prompt) -> Float[Tensor, "k 3 size size"]:
-        names = (f"{path.parent.name}/{path.name}" for path in prompt)  # independent of the benchmark's folder
-        return condition.change(stack_images(prompt, size=size), rng_for(seed, category, condition.name, *names))
-
-    return read
+def read_prompt(
+    prompt: Prompt, *, condition: Condition, category: str, seed: int, size: int
+) -> Float[Tensor, "k 3 size size"]:
+    """Read a prompt's images, resize them and apply the condition."""
+    names = (f"{path.parent.name}/{path.name}" for path in prompt)  # independent of the benchmark's folder
+    return condition.change(stack_images(prompt, size=size), rng_for(seed, category, condition.name, *names))
 
 
 def _plan(

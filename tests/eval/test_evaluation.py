@@ -17,7 +17,7 @@ from metauas.model import MetaUASPlus, ScaleAverage, TowerSimilarity, create_mod
 SEEDS = (1, 3, 5)
 
 
-def run(model, benchmark, *, baselines=True, official=False, conditions=None, on_maps=None, **changes):
+def run(model, benchmark, *, baselines=True, official=False, conditions=None, on_maps=(), **changes):
     settings = EvalSettings(**{"size": 32, "seeds": SEEDS, **changes})
     options = {"baselines": baselines, "official": official, "conditions": conditions, "on_maps": on_maps}
     return evaluate(model, benchmark, settings, **options)
@@ -95,7 +95,7 @@ def test_neither_batches_nor_order_change_a_number(tiny_benchmark, prompt, shots
 def test_the_batch_size_changes_the_network_by_rounding_alone(model, tiny_benchmark):
     collected = {n: [] for n in (1, 2, 64)}
     for n, maps in collected.items():
-        run(model, tiny_benchmark, queries_at_once=n, on_maps=lambda _, __, found, maps=maps: maps.append(found))
+        run(model, tiny_benchmark, queries_at_once=n, on_maps=[lambda *place, maps=maps: maps.append(place[-1])])
     for other in (2, 64):
         np.testing.assert_allclose(collected[1], collected[other], rtol=0, atol=1e-6)
 
@@ -121,11 +121,12 @@ def test_more_shots_give_other_numbers(model, result, tiny_benchmark):
 def test_maps_are_handed_out_once_for_each_category_and_seed(model, tiny_benchmark):
     found = {}
 
-    def take(category, seed, maps):
-        assert (category.name, seed) not in found
-        found[category.name, seed] = maps
+    def take(queries, prompts, seed, maps):
+        assert (queries.category.name, seed) not in found
+        assert set(prompts) == {random_prompts(queries.category, seed=seed)}
+        found[queries.category.name, seed] = maps
 
-    run(model, tiny_benchmark, rotations=(0.0, 90.0), on_maps=take)
+    run(model, tiny_benchmark, rotations=(0.0, 90.0), on_maps=[take])
     assert found.keys() == {(name, seed) for name in ("bottle", "brick") for seed in SEEDS}
     category = tiny_benchmark.categories[1]
     queries = Queries(category, size=32)
@@ -182,15 +183,14 @@ def test_any_change_of_prompts_can_be_a_condition(model, result, tiny_benchmark)
 
 def test_the_authors_definitions_stand_beside_the_exact_ones(model, result, tiny_benchmark):
     maps = []
-    both = run(model, tiny_benchmark, official=True, on_maps=lambda *place: maps.append(place))
+    both = run(model, tiny_benchmark, official=True, on_maps=[lambda *place: maps.append(place)])
     assert both.definitions() == ["exact", "official"]
     exact = both.values[both.values["definition"] == "exact"].reset_index(drop=True)
     assert exact.equals(result.values)
-    for category, seed, found in maps:
-        queries = Queries(category, size=32)
+    for queries, _, seed, found in maps:
         expected = compute_metrics_official(found, queries.masks, queries.labels)
         for metric in METRICS:
-            place = {"method": "lite", "category": category.name, "seed": seed, "metric": metric}
+            place = {"method": "lite", "category": queries.category.name, "seed": seed, "metric": metric}
             assert values_of(both, definition="official", **place) == [expected[metric]]
     assert both.metrics()["official"]["mean"]["AUPRO"] != both.metrics()["mean"]["AUPRO"]
 

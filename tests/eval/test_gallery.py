@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metauas.eval import EvalSettings, MapGatherer, compute_metrics, each_of, evaluate, failures_first, write_cases
+from metauas.eval import EvalSettings, MapGatherer, compute_metrics, evaluate, failures_first, write_cases
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.prompts.selection import random_prompts
 from metauas.eval.report.gallery import SIDE, image_errors, pixel_threshold
 from metauas.files.maps import read_map
 from metauas.seeding import rng_for
@@ -42,9 +44,9 @@ def test_the_threshold_gives_the_largest_f1():
 
 def gather(model, benchmark, *, seeds=(1, 3), **options):
     settings = EvalSettings(size=32, seeds=seeds)
-    gatherer = MapGatherer(benchmark, settings, embed=model.embed, **options)
+    gatherer = MapGatherer(benchmark, **options)
     seen = []
-    take = each_of(None, lambda category, seed, maps: seen.append((category.name, seed)), gatherer)
+    take = [lambda queries, prompts, seed, maps: seen.append((queries.category.name, seed)), gatherer]
     evaluation = evaluate(model, benchmark, settings, baselines=False, on_maps=take)
     return gatherer, evaluation, seen
 
@@ -97,10 +99,11 @@ def test_without_masks_nothing_is_outlined(model, tiny_benchmark):
 def test_fixed_cases_do_not_depend_on_network_prompt_or_seed_and_are_written(tiny_benchmark, tmp_path):
     names = []
     for seed, level in ((1, 0.2), (3, 0.8)):
-        settings = EvalSettings(size=32, seeds=(seed,))
-        gatherer = MapGatherer(tiny_benchmark, settings, embed=lambda images: images.mean(dim=(2, 3)))
+        gatherer = MapGatherer(tiny_benchmark)
         for category in tiny_benchmark.categories:
-            gatherer(category, seed, np.full((len(category.test), 32, 32), level, dtype=np.float32))
+            queries = Queries(category, size=32)
+            prompts = [random_prompts(category, seed=seed)] * len(queries)
+            gatherer(queries, prompts, seed, np.full((len(queries), 32, 32), level, dtype=np.float32))
         names.append([case.name for case in gatherer.fixed_cases])
         assert all(case.label for case in gatherer.fixed_cases)
     assert names[0] == names[1]

@@ -27,8 +27,8 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def found(model, tiny_benchmark):
     settings = EvalSettings(size=32, seeds=(1, 3), rotations=(0, 90))
-    gatherer = MapGatherer(tiny_benchmark, settings, embed=model.embed)
-    return evaluate(model, tiny_benchmark, settings, official=True, on_maps=gatherer), gatherer
+    gatherer = MapGatherer(tiny_benchmark)
+    return evaluate(model, tiny_benchmark, settings, official=True, on_maps=[gatherer]), gatherer
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_one_seed_has_no_deviation(model, tiny_benchmark, tmp_path):
 
 
 def test_results_are_written_whole(result, tmp_path):
-    paths = write_results(result, tmp_path / "out")
+    paths = write_results(tmp_path / "out", metrics=result.metrics(), values=result.values)
     assert [path.name for path in paths] == ["metrics.json", "metrics.csv"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.csv", "metrics.json"]
     assert json.loads(paths[0].read_text(encoding="utf-8"))["categories"] == result.metrics()["categories"]
@@ -91,7 +91,8 @@ def test_results_are_written_whole(result, tmp_path):
 def test_what_is_missing_is_null_and_an_empty_cell(result, tmp_path):
     values = result.values.copy()
     values.loc[values["metric"].eq("AUPRO") & values["category"].eq("brick"), "value"] = float("nan")
-    json_path, csv_path = write_results(replace(result, values=values), tmp_path)
+    changed = replace(result, values=values)
+    json_path, csv_path = write_results(tmp_path, metrics=changed.metrics(), values=changed.values)
     written = json.loads(json_path.read_text(encoding="utf-8"))
     assert written["categories"]["brick"]["AUPRO"] == {"mean": None, "std": None}
     assert written["mean"]["AUPRO"] == written["categories"]["bottle"]["AUPRO"]

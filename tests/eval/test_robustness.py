@@ -194,7 +194,7 @@ def test_of_several_shots_one_is_defective(model, benchmark):
 
 
 def test_numbers_are_written_for_machines(found, tmp_path):
-    json, csv = write_results(found, tmp_path / "out")
+    json, csv = write_results(tmp_path / "out", metrics=found.metrics(), values=found.values)
     block = read_json(json)["disturbances"]["scale"]
     assert (block["unit"], block["untouched"], block["levels"]) == ("factor", 1, [0.8, 1])
     rows = found.summary().query("disturbance == 'scale' and metric == 'P-AP'")

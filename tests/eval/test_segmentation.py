@@ -8,7 +8,7 @@ from metauas.errors import InputError
 from metauas.eval.baselines import pixel_difference
 from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.prompts.conditions import Condition, turned, turned_prompt
-from metauas.eval.segmentation import Method, baseline_method, network_method, prompt_reader, segment_queries
+from metauas.eval.segmentation import Method, baseline_method, network_method, read_prompt, segment_queries
 from metauas.files.images import stack_images
 
 SIZE = 32
@@ -47,8 +47,7 @@ class Recorder:
 
 
 def run(method, queries, prompts, *, batch_size=16, condition=AS_IT_IS):
-    read = prompt_reader(condition, category="bottle", seed=1, size=SIZE)
-    return segment_queries(method, queries, prompts, read=read, batch_size=batch_size)
+    return segment_queries(method, queries, prompts, condition=condition, seed=1, batch_size=batch_size)
 
 
 def plans(normal):
@@ -123,8 +122,7 @@ def test_what_a_condition_draws_depends_on_names_alone(normal, tmp_path):
     noise = Condition("noise", lambda images, rng: images * 0 + float(rng.random()))
 
     def drawn(paths, *, category="bottle", seed=1, condition=noise):
-        read = prompt_reader(condition, category=category, seed=seed, size=8)
-        return float(read(tuple(paths)).mean())
+        return float(read_prompt(tuple(paths), condition=condition, category=category, seed=seed, size=8).mean())
 
     first = drawn(normal[:1])
     copy = tmp_path / "elsewhere" / normal[0].parent.name / normal[0].name

@@ -1,30 +1,26 @@
 """A gallery of test images, failures first, gathered during an evaluation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
-from torch import Tensor
+from jaxtyping import Float, Float32, UInt8
 
-from metauas.eval.benchmarks.layouts import Benchmark, Category
+from metauas.eval.benchmarks.layouts import Benchmark
 from metauas.eval.benchmarks.queries import Queries
-from metauas.eval.evaluation import TakeMaps
+from metauas.eval.images.drawing import fit_picture
 from metauas.eval.images.regions import Contour, enlarge_map, find_regions
 from metauas.eval.prompts.selection import Prompt
-from metauas.eval.prompts.strategies import create_strategy
 from metauas.eval.report.curves import Curve, category_curves
-from metauas.eval.settings import EvalSettings
 from metauas.files.images import stack_images, to_uint8, write_png
 from metauas.files.maps import write_map
-from metauas.metrics.ranking import average_precision, rank, rank_pixels
+from metauas.metrics.checks import Labels, Maps, Masks
+from metauas.metrics.ranking import average_precision, f1_at_levels, rank, rank_pixels
 from metauas.plots import draw_contours
 from metauas.seeding import rng_for
 
-WORST, BEST, FIXED = 2, 1, 1
 #: Side of the pictures, pixels; hundreds of them fit into memory and into one page.
 SIDE = 192
 #: Largest numbers of cases and of fixed cases of all categories together, so that memory is bounded.
@@ -73,51 +69,32 @@ class MapGatherer:
     """Gathers curves and cases from the maps of an evaluation; pass it to ``evaluate`` as ``on_maps``.
 
     Only the first prompt seed is used. Of more than ``MOST`` cases, the largest failures and the best cases are kept.
-    Prompts are chosen a second time, which is a small part of an evaluation.
 
     Args:
         benchmark: the benchmark of the evaluation.
-        settings: those of the evaluation.
-        embed: the network's ``embed``.
         worst: number of good and of defective images with the largest errors, per category.
         best: number of defective images with the smallest errors, per category.
-        fixed: number of defective images per category that do not depend on network, prompts and seed.
 
     Attributes:
         curves: thinned curves of each category, by metric (see ``category_curves``).
         cases: the worst and best images so far.
-        fixed_cases: the fixed ones, to compare evaluations.
-
-    Raises:
-        InputError: as ``create_strategy``.
+        fixed_cases: a defective image of each category, whatever the network, prompts and seed.
     """
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        settings: EvalSettings,
-        *,
-        embed: Callable[[Tensor], Tensor],
-        worst: int = WORST,
-        best: int = BEST,
-        fixed: int = FIXED,
-    ) -> None:
+    def __init__(self, benchmark: Benchmark, *, worst: int = 2, best: int = 1) -> None:
         self.curves: dict[str, dict[str, Curve]] = {}
         self.cases: list[Case] = []
         self.fixed_cases: list[Case] = []
-        self._root = benchmark.root
-        self._strategy = create_strategy(settings, benchmark, embed=embed)
-        self._size, self._worst, self._best, self._fixed = settings.size, worst, best, fixed
+        self._root, self._worst, self._best = benchmark.root, worst, best
 
-    def __call__(self, category: Category, seed: int, maps: Float[np.ndarray, "n h w"]) -> None:
+    def __call__(self, queries: Queries, prompts: Sequence[Prompt], seed: int, maps: Maps) -> None:
         """Add the maps (N, H, W) of all test images of a category, in their order."""
-        if category.name in self.curves:
+        name = queries.category.name
+        if name in self.curves:
             return
-        queries = Queries(category, size=self._size)
         curves = category_curves(maps, queries.masks, queries.labels)
-        self.curves[category.name] = {metric: curve.thinned() for metric, curve in curves.items()}
+        self.curves[name] = {metric: curve.thinned() for metric, curve in curves.items()}
         errors = image_errors(maps, queries.masks, queries.labels)
-        prompts = self._strategy.choose(queries, seed=seed)
         threshold = pixel_threshold(maps, queries.masks)
         kinds = (queries.labels, ~queries.labels)
         failing = [i for kind in kinds for i in _largest(np.where(kind, errors, np.nan), count=self._worst)]
@@ -130,8 +107,10 @@ class MapGatherer:
 
         chosen = [case(index, fails=index in failing) for index in dict.fromkeys([*failing, *best])]
         self.cases = _most_telling([*self.cases, *chosen], count=MOST)
-        fixed = _fixed(category, count=min(self._fixed, MOST_FIXED - len(self.fixed_cases)))
-        self.fixed_cases += [case(index, fails=False) for index in fixed]
+        defective = np.flatnonzero(queries.labels)
+        if len(defective) and len(self.fixed_cases) < MOST_FIXED:
+            index = int(rng_for(0, name, "fixed").permutation(defective)[0])
+            self.fixed_cases.append(case(index, fails=False))
 
     def _case(
         self,
@@ -145,8 +124,10 @@ class MapGatherer:
         **about: Any,
     ) -> Case:
         sample = queries.category.test[index]
-        query = _shown(queries.images([index])[0])
-        side = query.shape[0]
+        query, prompt_image = (
+            fit_picture(to_uint8(image), longest=SIDE)
+            for image in (queries.images([index])[0], stack_images(prompt[:1], size=queries.size)[0])
+        )
         return Case(
             category=queries.category.name,
             defect=sample.defect,
@@ -154,23 +135,12 @@ class MapGatherer:
             label=sample.label,
             score=float(values.max()),
             threshold=threshold,
-            prompt=_shown(stack_images(prompt[:1], size=self._size)[0]),
-            truth=draw_contours(query, _contours(queries.masks[index].astype(np.float32), 0.5, side=side)),
-            map=enlarge_map((values / scale).astype(np.float32), (side, side)),
-            found=draw_contours(query, _contours(values.astype(np.float32), threshold, side=side)),
+            prompt=prompt_image,
+            truth=draw_contours(query, _contours(queries.masks[index].astype(np.float32), 0.5)),
+            map=enlarge_map((values / scale).astype(np.float32), (SIDE, SIDE)),
+            found=draw_contours(query, _contours(values.astype(np.float32), threshold)),
             **about,
         )
-
-
-def each_of(*takers: TakeMaps | None) -> TakeMaps:
-    """Return an ``on_maps`` that calls several ones in their order, without None."""
-
-    def take(category: Category, seed: int, maps: np.ndarray) -> None:
-        for taker in takers:
-            if taker is not None:
-                taker(category, seed, maps)
-
-    return take
 
 
 def failures_first(cases: Sequence[Case]) -> list[Case]:
@@ -188,9 +158,7 @@ def _most_telling(cases: list[Case], *, count: int) -> list[Case]:
     return [case for case in cases if id(case) in kept]
 
 
-def image_errors(
-    maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n h w"], labels: Bool[np.ndarray, " n"]
-) -> Float[np.ndarray, " n"]:
+def image_errors(maps: Maps, masks: Masks, labels: Labels) -> Float[np.ndarray, " n"]:
     """Return the error (N,) of the map of each image of a category, in [0, 1].
 
     - With a mask: 1 − average precision of the image's pixels.
@@ -208,13 +176,10 @@ def image_errors(
     return errors
 
 
-def pixel_threshold(maps: Float[np.ndarray, "n h w"], masks: Bool[np.ndarray, "n h w"]) -> float:
+def pixel_threshold(maps: Maps, masks: Masks) -> float:
     """Return the threshold of P-F1max, at or above which pixels count as defective; NaN without any mask."""
     pixels = rank_pixels(list(maps), list(masks))
-    if pixels.n_positives == 0:
-        return float("nan")
-    found = pixels.positives_from
-    return float(pixels.levels[np.argmax(found / (found + pixels.negatives_from + pixels.n_positives))])
+    return float(pixels.levels[np.argmax(f1_at_levels(pixels))]) if pixels.n_positives else float("nan")
 
 
 def write_cases(cases: Sequence[Case], folder: str | Path) -> list[Path]:
@@ -222,21 +187,12 @@ def write_cases(cases: Sequence[Case], folder: str | Path) -> list[Path]:
 
     A folder is named after the image; the map is 16-bit grey, divided by the highest score in the category.
     """
-    return [_write_case(case, Path(folder)) for case in cases]
-
-
-def _write_case(case: Case, folder: Path) -> Path:
-    target = folder / Path(case.name).with_suffix("").as_posix().replace("/", "--")
-    write_png(target / "prompt.png", case.prompt)
-    write_png(target / "query.png", case.truth)
-    write_map(target / "map.png", case.map)
-    return target
-
-
-def _fixed(category: Category, *, count: int) -> list[int]:
-    defective = [index for index, sample in enumerate(category.test) if sample.label]
-    chosen = rng_for(0, category.name, "fixed").permutation(len(defective))[:count]
-    return [defective[index] for index in chosen]
+    folders = [Path(folder) / Path(case.name).with_suffix("").as_posix().replace("/", "--") for case in cases]
+    for case, target in zip(cases, folders, strict=True):
+        write_png(target / "prompt.png", case.prompt)
+        write_png(target / "query.png", case.truth)
+        write_map(target / "map.png", case.map)
+    return folders
 
 
 def _largest(values: Float[np.ndarray, " n"], *, count: int) -> list[int]:
@@ -244,18 +200,11 @@ def _largest(values: Float[np.ndarray, " n"], *, count: int) -> list[int]:
     return [int(index) for index in order[:count] if not np.isnan(values[index])]
 
 
-def _shown(image: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "s s 3"]:
-    """Return an image as bytes at ``SIDE``; small images are enlarged, so that lines in them stay thin."""
-    pixels = to_uint8(image)
-    flag = cv2.INTER_AREA if pixels.shape[0] > SIDE else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=flag))
-
-
-def _contours(values: Float32[np.ndarray, "h w"], threshold: float, *, side: int) -> list[Contour]:
-    """Return the contours of values at or above the threshold, in a picture of ``side`` pixels."""
+def _contours(values: Float32[np.ndarray, "h w"], threshold: float) -> list[Contour]:
+    """Return the contours of values at or above the threshold, in a picture of ``SIDE`` pixels."""
     if np.isnan(threshold):
         return []
     regions = find_regions(values, float(np.nextafter(threshold, -np.inf)))  # which are strictly above
-    scale = side / values.shape[0]
+    scale = SIDE / values.shape[0]
     corners = (contour for region in regions for contour in region.contours)
     return [np.rint((contour + 0.5) * scale - 0.5).astype(np.int32) for contour in corners]

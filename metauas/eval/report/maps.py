@@ -1,22 +1,19 @@
 """The maps of an evaluation on disk, in the folders of their images."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-
 from metauas.errors import InputError
-from metauas.eval.benchmarks.layouts import Benchmark, Category, Sample
+from metauas.eval.benchmarks.layouts import Benchmark, Sample
+from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.prompts.selection import Prompt
 from metauas.files.maps import write_map
+from metauas.metrics.checks import Maps
 
 
 class MapWriter:
     """Writes the maps of an evaluation as ``out/seed-1/<path of the image in the benchmark>.png``.
-
-    Args:
-        out: the folder; made when the first map is written.
-        benchmark: the benchmark of the evaluation.
 
     Raises:
         InputError: two images differ in their suffix alone, so that their maps would have one name.
@@ -30,9 +27,9 @@ class MapWriter:
             if count > 1:
                 raise InputError(f"{count} images would have the map {name}; rename them, or do without maps")
 
-    def __call__(self, category: Category, seed: int, maps: Float[np.ndarray, "n h w"]) -> None:
+    def __call__(self, queries: Queries, _: Sequence[Prompt], seed: int, maps: Maps) -> None:
         """Write the maps (N, H, W) of all test images of a category, in their order."""
-        for sample, values in zip(category.test, maps, strict=True):
+        for sample, values in zip(queries.category.test, maps, strict=True):
             write_map(self._out / f"seed-{seed}" / self._name(sample), values)
 
     def _name(self, sample: Sample) -> Path:

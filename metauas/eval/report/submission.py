@@ -12,7 +12,6 @@ https://www.mvtec.com/company/research/datasets/mvtec-ad-2.
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,13 +25,13 @@ from metauas.eval.benchmarks.catalogue import CATALOGUE, Counts
 from metauas.eval.benchmarks.layouts import Benchmark, Category
 from metauas.eval.benchmarks.layouts.samples import as_test_images
 from metauas.eval.benchmarks.queries import Queries
+from metauas.eval.evaluation import check_validation, maps_threshold
 from metauas.eval.images.regions import enlarge_map
 from metauas.eval.network import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.conditions import turned_prompt
-from metauas.eval.prompts.strategies import create_strategy
-from metauas.eval.segmentation import network_method, prompt_reader, segment_queries
+from metauas.eval.prompts.strategies import Strategy, create_strategy
+from metauas.eval.segmentation import Method, network_method, segment_queries
 from metauas.eval.settings import EvalSettings
-from metauas.eval.validation import check_validation, maps_threshold
 from metauas.files import atomic_path
 from metauas.files.image_files import upright_size
 from metauas.progress import tqdm
@@ -42,9 +41,6 @@ LAYOUT = "mvtec2"
 MAPS, MASKS = "anomaly_images", "anomaly_images_thresholded"
 #: Folders of the images to be sent, and the second part of the images' names in them.
 FOLDERS = {"test_private": "regular", "test_private_mixed": "mixed"}
-
-Map = Float32[np.ndarray, "_ _"]
-Segment = Callable[[Category, list[Path]], Float32[np.ndarray, "n h w"]]
 
 
 def check_submission(benchmark: Benchmark, settings: EvalSettings) -> None:
@@ -81,19 +77,14 @@ def write_submission(path: str | Path, model: PromptedNetwork, benchmark: Benchm
     Prompts are those of the first seed. The threshold of a category is the one of SegF1 in an evaluation: at most 5 %
     of new normal images have a pixel above it (``maps_threshold`` of the validation images).
 
-    Args:
-        path: of the archive.
-        model: the network, in evaluation mode.
-        benchmark: the complete MVTec AD 2.
-        settings: prompts, shots, seeds, size and batch size.
-
     Raises:
         InputError: as ``check_submission``, or an image cannot be read.
         OutputError: the archive cannot be written, for example because the disk is full.
     """
     check_submission(benchmark, settings)
     check_evaluation_mode(model)
-    segment = _segmenter(model, benchmark, settings)
+    strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
+    segment = partial(_segment, network_method(model), strategy, settings)
     with atomic_path(path) as temporary, tarfile.open(temporary, "w:gz", compresslevel=1) as archive:
         for category in tqdm(benchmark.categories, desc="segmenting images without labels", unit="category"):
             threshold = maps_threshold(segment(category, category.validation))
@@ -101,37 +92,30 @@ def write_submission(path: str | Path, model: PromptedNetwork, benchmark: Benchm
                 images = category.unlabelled[folder]
                 for image, values in zip(images, segment(category, images), strict=True):
                     place = f"{category.name}/{folder}/{image.stem}"
-                    for name, content in _files(place, values, size=upright_size(image), threshold=threshold):
-                        _add(archive, f"submission/{name}", content)
+                    _add(archive, place, values, size=upright_size(image), threshold=threshold)
     return Path(path)
 
 
-def _segmenter(model: PromptedNetwork, benchmark: Benchmark, settings: EvalSettings) -> Segment:
-    """Return a function from a category and image files to maps, as the evaluation's first seed gives them."""
-    strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
-    seed = strategy.seeds[0]
-    condition = turned_prompt(settings.rotations[0])
-
-    def segment(category: Category, images: list[Path]) -> Float32[np.ndarray, "n h w"]:
-        queries = Queries(as_test_images(category, images), size=settings.size)
-        read = prompt_reader(condition, category=category.name, seed=seed, size=settings.size)
-        run = partial(segment_queries, network_method(model), read=read, batch_size=settings.queries_at_once)
-        return run(queries, strategy.choose(queries, seed=seed))
-
-    return segment
+def _segment(
+    method: Method, strategy: Strategy, settings: EvalSettings, category: Category, images: list[Path]
+) -> Float32[np.ndarray, "n h w"]:
+    """Return the maps of a category's image files, as the first seed of an evaluation gives them."""
+    queries = Queries(as_test_images(category, images), size=settings.size)
+    seed, condition = strategy.seeds[0], turned_prompt(settings.rotations[0])
+    prompts, batch_size = strategy.choose(queries, seed=seed), settings.queries_at_once
+    return segment_queries(method, queries, prompts, condition=condition, seed=seed, batch_size=batch_size)
 
 
-def _files(place: str, values: Map, *, size: tuple[int, int], threshold: float) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the two files of a map, enlarged to ``size`` (width, height)."""
+def _add(
+    archive: tarfile.TarFile, place: str, values: Float32[np.ndarray, "_ _"], *, size: tuple[int, int], threshold: float
+) -> None:
+    """Add the two files of a map, enlarged to ``size`` (width, height)."""
     enlarged = enlarge_map(values, size[::-1])
     tiff = io.BytesIO()
     tifffile.imwrite(tiff, enlarged.astype(np.float16), metadata=None)  # not compressed, which few readers understand
-    yield f"{MAPS}/{place}.tiff", tiff.getvalue()
     mask = np.where(enlarged > np.float64(threshold), 255, 0).astype(np.uint8)
-    yield f"{MASKS}/{place}.png", cv2.imencode(".png", mask)[1].tobytes()
-
-
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(content)
-    archive.addfile(entry, io.BytesIO(content))
+    png = cv2.imencode(".png", mask)[1].tobytes()
+    for name, content in ((f"{MAPS}/{place}.tiff", tiff.getvalue()), (f"{MASKS}/{place}.png", png)):
+        entry = tarfile.TarInfo(f"submission/{name}")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
