@@ -76,7 +76,8 @@ class Answer:
     Attributes:
         question: what was asked.
         model: the network, with the alignment of the question.
-        query, prompt: at the network's size.
+        query: at the network's size.
+        prompt: at the network's size.
         map: the probability of change of each pixel; with tiles, at the query's own size.
     """
 
