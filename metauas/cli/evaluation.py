@@ -77,6 +77,7 @@ def evaluate(
     from metauas.eval import EvalSettings, MapGatherer, open_benchmark, variants_of, write_report
     from metauas.eval import evaluate as evaluate_network
     from metauas.eval.network import choose_device
+    from metauas.eval.prompts.strategies import create_strategy
     from metauas.eval.report.maps import MapWriter
     from metauas.eval.report.submission import SUBMISSION_NAME, check_submission, write_submission
     from metauas.eval.results import check_out, write_results
@@ -99,6 +100,7 @@ def evaluate(
     if submit:
         check_submission(benchmark, settings)
     variants = [variant.to(place) for variant in variants_of(model, settings)]
+    create_strategy(settings, benchmark, embed=model.embed)  # checks shots and prompt files before a folder is made
     gatherer = MapGatherer(benchmark)
     writers = [MapWriter(out / "maps", benchmark)] if maps else []
     with alone_in(out):
