@@ -350,8 +350,9 @@ class RemoteHub:
     def __call__(self, token=None):
         return self
 
-    def list_repo_files(self, repo_id, revision=None):
-        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+    def model_info(self, repo_id, revision=None):
+        files = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in files])
 
     def hf_hub_download(self, repo_id, name, **options):
         return str(self.folder / name)

@@ -44,7 +44,9 @@ def download_weights(repo_id: str, *, token: str | bool | None, local_files_only
     with explained(WeightsUnavailableError, what, _KEEP_A_COPY):
         names = _cached_names(repo_id, where)
         if not names and not local_files_only:
-            names = HfApi(token=token).list_repo_files(repo_id, revision=where["revision"])
+            # list_repo_files would try again and again without a network
+            about = HfApi(token=token).model_info(repo_id, revision=where["revision"])
+            names = [file.rfilename for file in about.siblings or ()]
         name = _weights_name(names, repo_id=repo_id) if names else WEIGHTS_NAME
         return Path(hf_hub_download(repo_id, name, **where, token=token, local_files_only=local_files_only))
 
