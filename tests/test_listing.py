@@ -273,7 +273,7 @@ OWN_FILES = {
     "released/__init__.py": "weights in the package",
     "synthesis/written/reading.py": "shards",
     "synthesis/written/shards.py": "shards",
-    "train/examples.py": "maps of a run",
+    "train/validation.py": "maps of a run",
     "train/loop.py": "checkpoints of a run",
 }
 

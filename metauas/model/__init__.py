@@ -1,7 +1,7 @@
 """Model: query and prompt in, anomaly map out; checkpoints in and out."""
 
 from metauas.model.alignment import ALIGNMENTS, SIMILARITIES, FeatureAlignment
-from metauas.model.config import PRESETS, ModelConfig, model_config, network_config
+from metauas.model.config import PRESETS, ModelConfig, network_config
 from metauas.model.description import (
     attention_of,
     describe_parameters,
@@ -49,7 +49,6 @@ __all__ = [
     "load_checkpoint",
     "load_official",
     "look_of",
-    "model_config",
     "network_config",
     "possible_alignments",
     "residual_of",
@@ -66,4 +65,4 @@ def create_model(preset: str = "lite", **changes: object) -> MetaUAS:
         InputError: a preset, choice or value that is not known.
         WeightsUnavailableError: ``b4`` without its weights in the hub's cache and without a network.
     """
-    return MetaUAS(model_config(preset, **changes))
+    return MetaUAS(network_config(preset, **changes))

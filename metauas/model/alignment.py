@@ -84,17 +84,13 @@ class FeatureAlignment(nn.Module):
 def _soft(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     # the fused kernel never holds the n × m matrix; it wants heads, one width for all three, and rows in one piece
     width, kind = max(values.shape[-1], keys.shape[-1]), keys.dtype
-    q, k, v = (_padded(tokens.to(kind), width)[:, None] for tokens in (queries, keys, values))
+    q, k, v = (F.pad(t.to(kind), (0, width - t.shape[-1])).contiguous()[:, None] for t in (queries, keys, values))
     return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0, :, : values.shape[-1]].to(values.dtype)
 
 
 def _hard(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     best = (queries @ keys.transpose(1, 2)).argmax(dim=-1)
     return values.gather(1, best[..., None].expand(-1, -1, values.shape[-1]))
-
-
-def _padded(tokens: Tensor, width: int) -> Tensor:
-    return F.pad(tokens, (0, width - tokens.shape[-1])).contiguous()
 
 
 def _same_size(query: Tensor, prompt: Tensor) -> Tensor:

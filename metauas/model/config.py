@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from metauas.errors import InputError, did_you_mean
+from metauas.errors import check_choice
 from metauas.settings import Settings
 
 #: Choices by which a network is told from its preset in tables.
@@ -97,38 +97,28 @@ PRESETS = {
     ),
 }
 
-#: What takes the place of the U-Net's numbers when a preset is given the FPN: 256 and 256 are the author's, those of
+#: Channels that take the place of the U-Net's when a preset is given the FPN: 256 and 256 are the author's, those of
 #: ``lite`` make the FPN about as large as its U-Net.
-_FPN_CHOICES: dict[str, dict[str, object]] = {
-    "lite": {"decoder_channels": (160, 96), "decoder_attention": "none"},
-    "b4": {"decoder_channels": (256, 256), "decoder_attention": "none"},
-}
+_FPN_CHANNELS = {"lite": (160, 96), "b4": (256, 256)}
 
 
-def model_config(preset: str, **changes: object) -> ModelConfig:
-    """Return a preset's configuration with some choices changed.
+def network_config(network: str | Mapping[str, Any] = "lite", **changes: object) -> ModelConfig:
+    """Return the configuration that a preset's name or a mapping of choices describes, with some choices changed.
 
     With ``decoder="fpn"`` the choices that belong to the U-Net give way to the FPN's own.
-
-    Raises:
-        InputError: the preset or a choice is not known, or a value is not allowed; names it and what would be right.
-    """
-    if preset not in PRESETS:
-        raise InputError(
-            f"preset {preset!r} is not known{did_you_mean(preset, PRESETS)}; presets are {', '.join(PRESETS)}"
-        )
-    own = PRESETS[preset].model_dump() | (_FPN_CHOICES[preset] if changes.get("decoder") == "fpn" else {})
-    return ModelConfig.parse({**own, **changes}, origin="model configuration")
-
-
-def network_config(network: str | Mapping[str, Any]) -> ModelConfig:
-    """Return the configuration that a preset's name or a mapping of choices describes.
 
     Args:
         network: a name such as ``lite``, short for ``{"preset": "lite"}``, or choices over those of their ``preset``,
             by default ``lite``.
+        **changes: further choices of ``ModelConfig``.
 
     Raises:
-        InputError: as ``model_config``.
+        InputError: the preset or a choice is not known, or a value is not allowed; names it and what would be right.
     """
-    return model_config(**{"preset": "lite", **({"preset": network} if isinstance(network, str) else network)})
+    given = {"preset": network} if isinstance(network, str) else network
+    choices = {"preset": "lite", **given, **changes}
+    preset = check_choice(name="preset", value=choices["preset"], choices=PRESETS)
+    own = PRESETS[preset].model_dump()
+    if choices.get("decoder") == "fpn":
+        own |= {"decoder_channels": _FPN_CHANNELS[preset], "decoder_attention": "none"}
+    return ModelConfig.parse({**own, **choices}, origin="model configuration")

@@ -7,24 +7,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metauas.errors import InputError, check_choice
+from metauas.errors import InputError
 from metauas.model.config import ModelConfig
 from metauas.model.fpn import FPNDecoder
 
-DECODER_ATTENTIONS = ("none", "scse")
+_BOTTLENECK = 16  # channels for each one in the bottleneck of the channel gate
 
 
 class SpatialChannelExcitation(nn.Module):
-    """scSE: gates channels and positions, and adds both (Roy et al., MICCAI 2018).
+    """scSE: gates channels and positions, and adds both (Roy et al., MICCAI 2018)."""
 
-    Args:
-        channels: channels in and out.
-        reduction: bottleneck of the channel gate.
-    """
-
-    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        narrow = max(1, channels // reduction)
+        narrow = max(1, channels // _BOTTLENECK)
         self.channel = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(channels, narrow, 1),
@@ -71,7 +66,7 @@ class UNetDecoder(nn.Module):
         widths: channels of the blocks, deep to shallow: one per feature except the deepest, and one more for full
             resolution if the shallowest feature has a lower one. With fewer widths the last blocks and their skips
             are left out, and the logits are upsampled bilinearly.
-        attention: ``none`` or ``scse``.
+        attention: ``none`` or ``scse``, around each block with a skip.
 
     Attributes:
         steps: stride and channels of the output of each block, in order.
@@ -81,15 +76,9 @@ class UNetDecoder(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        channels: Sequence[int],
-        strides: Sequence[int],
-        widths: Sequence[int],
-        attention: str = "none",
+        self, *, channels: Sequence[int], strides: Sequence[int], widths: Sequence[int], attention: str = "none"
     ) -> None:
         super().__init__()
-        check_choice(name="decoder_attention", value=attention, choices=DECODER_ATTENTIONS)
         skips = [*reversed(channels[:-1])] + ([0] if strides[0] > 1 else [])
         steps = [*reversed(strides)] + ([1] if strides[0] > 1 else [])
         if not 1 <= len(widths) <= len(skips):
@@ -116,28 +105,15 @@ class UNetDecoder(nn.Module):
 
 
 def create_decoder(config: ModelConfig, *, channels: Sequence[int], strides: Sequence[int]) -> UNetDecoder | FPNDecoder:
-    """Create the decoder of a configuration.
-
-    Args:
-        config: its fields ``decoder…`` are used.
-        channels: channels of the input features, shallow to deep, after fusion.
-        strides: their strides, shallow to deep.
+    """Create the decoder of a configuration, for features of ``channels`` and ``strides``, shallow to deep.
 
     Raises:
         InputError: ``decoder_channels`` does not fit the encoder.
     """
+    widths = config.decoder_channels
     if config.decoder == "fpn":
-        pyramid, segmentation = config.decoder_channels
-        return FPNDecoder(
-            channels=channels,
-            strides=strides,
-            pyramid=pyramid,
-            segmentation=segmentation,
-            merge=config.decoder_merge,
-        )
-    return UNetDecoder(
-        channels=channels, strides=strides, widths=config.decoder_channels, attention=config.decoder_attention
-    )
+        return FPNDecoder(channels=channels, strides=strides, widths=widths, merge=config.decoder_merge)
+    return UNetDecoder(channels=channels, strides=strides, widths=widths, attention=config.decoder_attention)
 
 
 def _conv_norm_act(inputs: int, outputs: int) -> nn.Sequential:

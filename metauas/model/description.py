@@ -5,7 +5,7 @@ import copy
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from metauas.errors import InputError, check_choice
 from metauas.model.alignment import ALIGNMENTS, FeatureAlignment
@@ -25,12 +25,7 @@ def describe_stages(model: MetaUAS, *, size: int) -> pd.DataFrame:
 
 def describe_parameters(model: MetaUAS) -> pd.DataFrame:
     """Return one row per part of the network: number of parameters, and of trained parameters."""
-    parts: dict[str, nn.Module] = {
-        "encoder": model.encoder,
-        "alignment": model.alignments,
-        "decoder": model.decoder,
-        "all": model,
-    }
+    parts = {"encoder": model.encoder, "alignment": model.alignments, "decoder": model.decoder, "all": model}
     rows = {
         name: {
             "parameters": sum(p.numel() for p in part.parameters()),
@@ -65,14 +60,11 @@ def look_of(
 ) -> Float[Tensor, "h3 w3"]:
     """Return where one point of the query looks in the prompt at ``stage``: weights that sum to 1.
 
-    It is the row of ``attention_of`` for that point, without the (HW)² matrix.
+    It is the row of ``attention_of`` for that point, without the (HW)² matrix. The point is (x, y), as shares of the
+    query's width and height; points outside are moved to the border.
 
-    Args:
-        model: the network.
-        query: the query.
-        prompt: the prompt.
-        stage: an aligned stage; 1 is the shallowest.
-        point: (x, y) in the query, as shares of its width and height; points outside are moved to the border.
+    Raises:
+        InputError: the stage is not aligned.
     """
     align, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
     column, row = (
@@ -90,18 +82,12 @@ def look_of(
 def residual_of(
     model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h w"], *, stage: int, alignment: str
 ) -> Float[Tensor, "h2 w2"]:
-    """Return the mean absolute difference between query and prompt at ``stage`` after an alignment.
-
-    The alignment's weights are the model's own, whichever kind of alignment it was trained with.
+    """Return the mean absolute difference between query and prompt at ``stage`` after ``with_alignment``.
 
     Raises:
         InputError: the alignment is not known, the network has no φ, or the stage is not aligned.
     """
-    _check_possible(model, alignment)
-    own, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
-    channels = query_feature.shape[1]
-    align = FeatureAlignment(channels, alignment=alignment, similarity=own.similarity).to(query_feature)
-    align.load_state_dict(own.state_dict(), strict=False)
+    align, query_feature, prompt_feature = _at_stage(with_alignment(model, alignment), query, prompt, stage=stage)
     return (query_feature - align(query_feature, prompt_feature)).abs().mean(dim=1)[0]
 
 
@@ -111,27 +97,21 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     Raises:
         InputError: the alignment is not known, or the network was trained with ``none`` and has no φ.
     """
-    _check_possible(model, alignment)
-    config = model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"})
-    changed = MetaUAS(config)
-    own = model.state_dict()
-    changed.load_state_dict({name: own.get(name, fresh) for name, fresh in changed.state_dict().items()})
-    changed.normalise = copy.deepcopy(model.normalise)
-    return changed.to(model.normalise.mean.device).eval()
-
-
-def possible_alignments(model: MetaUAS) -> tuple[str, ...]:
-    """Return the alignments that a network can use; a network trained with ``none`` has no φ."""
-    return ("none",) if model.config.alignment == "none" else ALIGNMENTS
-
-
-def _check_possible(model: MetaUAS, alignment: str) -> None:
     check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
     if alignment not in possible_alignments(model):
         raise InputError(
             f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
             "take one trained with 'soft' or 'hard'"
         )
+    changed = MetaUAS(model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"}))
+    changed.load_state_dict(model.state_dict(), strict=False)  # only what the alignment needs differs
+    changed.normalise = copy.deepcopy(model.normalise)
+    return changed.to(model.normalise.mean).eval()
+
+
+def possible_alignments(model: MetaUAS) -> tuple[str, ...]:
+    """Return the alignments that a network can use; a network trained with ``none`` has no φ."""
+    return ("none",) if model.config.alignment == "none" else ALIGNMENTS
 
 
 def _at_stage(model: MetaUAS, query: Tensor, prompt: Tensor, *, stage: int) -> tuple[FeatureAlignment, Tensor, Tensor]:

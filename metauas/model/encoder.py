@@ -12,25 +12,27 @@ from metauas.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from timm.models import EfficientNet, FeatureListNet
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 _PROBE = 64  # side in pixels of the blank image that tests a new encoder
 
 
 class Encoder(nn.Module):
-    """Interface of encoders.
+    """One of timm's models with its stages.
 
     Attributes:
         channels: channels of each stage, shallow to deep.
         strides: pixels of the input per feature of each stage, shallow to deep.
-        mean, std: of each colour channel of images in [0, 1], as the encoder's weights expect them.
+        mean, std: of each colour channel of images in [0, 1], as the weights expect them (timm's own settings).
     """
 
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    def __init__(self, body: nn.Module, *, channels: Sequence[int], strides: Sequence[int]) -> None:
+        from timm.data.config import resolve_model_data_config  # only now: timm takes seconds to import
+
+        super().__init__()
+        self.body = body
+        self.channels, self.strides = tuple(channels), tuple(strides)
+        expected = resolve_model_data_config(body)
+        self.mean: tuple[float, ...] = tuple(expected["mean"])
+        self.std: tuple[float, ...] = tuple(expected["std"])
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Return one (B, C, H / stride, W / stride) tensor per stage."""
@@ -38,12 +40,10 @@ class Encoder(nn.Module):
 
 
 def create_encoder(name: str, *, weights: str = "random") -> Encoder:
-    """Create an encoder by timm's name.
+    """Create an encoder by the name of any model of timm with feature stages (``timm.list_models()``).
 
-    Args:
-        name: any model of timm with feature stages (``timm.list_models()``).
-        weights: ``random``; ``imagenet`` (from an installed weights package, the hub's cache or the hub, in this
-            order); or the path of a file that timm can read.
+    Weights are ``random``; ``imagenet`` (from an installed weights package, the hub's cache or the hub, in this
+    order); or the path of a file that timm can read.
 
     Raises:
         InputError: the name is not known, or the model has no feature stages.
@@ -71,13 +71,10 @@ class TimmEncoder(Encoder):
     body: "FeatureListNet"  # or one of its kin, with the same members
 
     def __init__(self, name: str, *, weights: str) -> None:
-        from metauas.model.weights.pretrained import create_timm  # only now: timm takes seconds to import
+        from metauas.model.weights.pretrained import create_timm
 
-        super().__init__()
-        self.body = cast("FeatureListNet", create_timm(name, weights=weights, features_only=True))
-        self.mean, self.std = input_statistics(self.body)
-        self.channels = tuple(self.body.feature_info.channels()[-5:])
-        self.strides = tuple(self.body.feature_info.reduction()[-5:])
+        body = cast("FeatureListNet", create_timm(name, weights=weights, features_only=True))
+        super().__init__(body, channels=body.feature_info.channels()[-5:], strides=body.feature_info.reduction()[-5:])
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Return the last five of the model's own stages."""
@@ -97,14 +94,11 @@ class EfficientNetEncoder(Encoder):
     def __init__(self, name: str, *, weights: str) -> None:
         from metauas.model.weights.pretrained import create_timm
 
-        super().__init__()
-        self.body = cast("EfficientNet", create_timm(name, weights=weights, num_classes=0))
-        self.mean, self.std = input_statistics(self.body)
-        ends, strides = _stage_ends(self.body.blocks)
-        self.ends = ends
-        stem = self.body.conv_stem.out_channels
-        self.channels = (stem, *(_out_channels(self.body.blocks[i]) for i in ends))
-        self.strides = (2, *strides)
+        body = cast("EfficientNet", create_timm(name, weights=weights, num_classes=0))
+        deep = [stage for stage in body.feature_info if stage["reduction"] > 2]
+        channels = [body.conv_stem.out_channels, *(stage["num_chs"] for stage in deep)]
+        super().__init__(body, channels=channels, strides=[2, *(stage["reduction"] for stage in deep)])
+        self.ends = tuple(stage["stage"] - 1 for stage in deep)  # timm counts from 1
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Return the stem and the last block stage before each halving of the resolution."""
@@ -115,31 +109,6 @@ class EfficientNetEncoder(Encoder):
             if index in self.ends:
                 stages.append(feature)
         return stages
-
-
-def input_statistics(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and deviation of images in [0, 1] that one of timm's models expects, from its own settings."""
-    from timm.data.config import resolve_model_data_config
-
-    expected = resolve_model_data_config(model)
-    return tuple(expected["mean"]), tuple(expected["std"])
-
-
-def _stage_ends(blocks: nn.Sequential) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return, for strides 4 to 32, the last block stage at that stride, and the strides."""
-    last: dict[int, int] = {}
-    stride = 2
-    for index, stage in enumerate(blocks):
-        convolutions = [m for m in stage.modules() if isinstance(m, nn.Conv2d)]
-        stride *= max(m.stride[0] for m in convolutions)
-        last[stride] = index
-    strides = tuple(s for s in sorted(last) if s > 2)
-    return tuple(last[s] for s in strides), strides
-
-
-def _out_channels(stage: nn.Module) -> int:
-    convolutions = [m for m in stage.modules() if isinstance(m, nn.Conv2d)]
-    return int(convolutions[-1].out_channels)
 
 
 @torch.no_grad()
@@ -153,12 +122,7 @@ def _check_stages(encoder: Encoder) -> None:
 
 
 class Normalise(nn.Module):
-    """Shifts and scales images in [0, 1] by the mean and deviation that an encoder expects.
-
-    Args:
-        mean: of each colour channel.
-        std: standard deviation of each colour channel.
-    """
+    """Shifts and scales images in [0, 1] by the mean and deviation of each channel that an encoder expects."""
 
     mean: Tensor
     std: Tensor

@@ -7,10 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metauas.errors import check_choice
-
-DECODER_MERGES = ("sum", "concat")
-
 _FINEST = 4  # stride of the shallowest level, as in panoptic FPN
 _DROPOUT = 0.2
 _MOST_GROUPS = 32
@@ -27,28 +23,19 @@ class FPNDecoder(nn.Module):
     Args:
         channels: channels of the input features, shallow to deep, after fusion.
         strides: their strides, powers of two, shallow to deep.
-        pyramid: channels of the pyramid's levels.
-        segmentation: channels of the segmentation blocks.
+        widths: channels of the pyramid's levels, and of the segmentation blocks.
         merge: how the levels are merged, ``sum`` or ``concat``.
 
     Attributes:
         steps: stride and channels of the pyramid's levels, deep to shallow, and of the merged levels.
-
-    Raises:
-        InputError: the merge is not known.
     """
 
     def __init__(
-        self,
-        *,
-        channels: Sequence[int],
-        strides: Sequence[int],
-        pyramid: int = 256,
-        segmentation: int = 128,
-        merge: str = "sum",
+        self, *, channels: Sequence[int], strides: Sequence[int], widths: Sequence[int], merge: str = "sum"
     ) -> None:
         super().__init__()
-        self.merge = check_choice(name="decoder_merge", value=merge, choices=DECODER_MERGES)
+        pyramid, segmentation = widths
+        self.merge = merge
         self.unused = sum(stride < _FINEST for stride in strides)
         self.scale = strides[self.unused]
         self.laterals = nn.ModuleList(nn.Conv2d(c, pyramid, kernel_size=1) for c in channels[self.unused :])

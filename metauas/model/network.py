@@ -79,11 +79,7 @@ class MetaUAS(HubMixin):
         return self
 
     def check_original(self) -> None:
-        """Refuse a fast copy where the original is needed.
-
-        Raises:
-            InputError: this is a copy by ``fast_copy``.
-        """
+        """Raise ``InputError`` if this is a copy by ``fast_copy``, where the original is needed."""
         if self.folded:
             raise InputError("this is a fast copy without batch norms; use the network that it was copied from")
 
@@ -109,11 +105,7 @@ class MetaUAS(HubMixin):
         return self.decode(self.encode(query), encoded, like=query)
 
     def decode(self, query: Features, prompt: Features, *, like: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """Align, fuse and decode encoded images; return logits of the size and type of the images ``like``.
-
-        Raises:
-            InputError: the prompts are neither one nor as many as the queries.
-        """
+        """Align, fuse and decode encoded images; return logits of the size and type of the images ``like``."""
         features = list(query)
         for stage, align in enumerate(self.alignments, start=self.first_aligned):
             aligned = _align_each(align, query[stage], one_for_each(prompt[stage], query[stage]))
@@ -141,7 +133,8 @@ class MetaUAS(HubMixin):
     def segment(self, queries: Float[Tensor, "b 3 h w"], prompt: Tensor | Features) -> Float[Tensor, "b 1 h w"]:
         """Return the maps of ``queries`` for a prompt image or an encoded one, without gradients."""
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
-        many = _at_once(queries) if self.normalise.mean.device.type == "cpu" else len(queries)
+        on_cpu = self.normalise.mean.device.type == "cpu"
+        many = max(1, _PIXELS_AT_ONCE // queries[0, 0].numel()) if on_cpu else len(queries)
         if len(queries) <= many:
             return self.logits(queries, encoded).sigmoid()
         each = tuple(one_for_each(stage, queries) for stage in encoded)  # views: nothing is copied
@@ -183,7 +176,3 @@ def cropped(logits: Float[Tensor, "b 1 h2 w2"], *, like: Float[Tensor, "b 3 h w"
     """Take off what ``encode`` added, and return the query's type."""
     height, width = like.shape[-2:]
     return logits[..., :height, :width].to(like.dtype)
-
-
-def _at_once(queries: Tensor) -> int:
-    return max(1, _PIXELS_AT_ONCE // (queries.shape[-2] * queries.shape[-1]))

@@ -1,11 +1,10 @@
 """Training: pairs and a model in, a checkpoint and learning curves out."""
 
 from metauas.train.data import training_pairs
-from metauas.train.examples import held_out_examples, read_maps
 from metauas.train.launch import launch
 from metauas.train.loop import SavingError, TrainResult, train
 from metauas.train.settings import TrainSettings
-from metauas.train.validation import validate
+from metauas.train.validation import held_out_examples, read_maps, validate
 
 __all__ = [
     "SavingError",

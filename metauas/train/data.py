@@ -45,30 +45,24 @@ def training_pairs(settings: TrainSettings, *, split: str = "train") -> Training
     """
     if settings.pairs is not None:
         return _written_pairs(settings, split=split)
-    if split == "validation":
-        synthesize = build_synthesizer(read_recipe(settings.recipe, size=settings.size), split=split)
-        return PairDataset(synthesize, length=settings.validation.pairs, seed=settings.seed, split=split)
-    length = settings.steps * settings.batch_size
+    held_out = split == "validation"
+    length = settings.validation.pairs if held_out else settings.steps * settings.batch_size
+    sizes = (settings.size,) if held_out or settings.sizes is None else settings.sizes
     of_each_size = [
         PairDataset(
             build_synthesizer(read_recipe(settings.recipe, size=size), split=split),
             length=length,
             seed=settings.seed,
             split=split,
-            distinct=settings.distinct_pairs,
+            distinct=None if held_out else settings.distinct_pairs,
         )
-        for size in settings.sizes or (settings.size,)
+        for size in sizes
     ]
     return SizesInTurn(of_each_size, batch_size=settings.batch_size) if len(of_each_size) > 1 else of_each_size[0]
 
 
 class SizesInTurn(Dataset[ChangePair]):
-    """Pairs of several sizes: all pairs of a step have one size, and each step takes the next size.
-
-    Args:
-        of_each_size: pairs of each size, of equal number.
-        batch_size: pairs of a step.
-    """
+    """Pairs of several sizes: all ``batch_size`` pairs of a step have one size, and each step takes the next size."""
 
     def __init__(self, of_each_size: Sequence[TrainingPairs], *, batch_size: int) -> None:
         self.of_each_size, self.batch_size = of_each_size, batch_size
@@ -93,10 +87,9 @@ def _written_pairs(settings: TrainSettings, *, split: str) -> TrainingPairs:
         raise InputError(
             f"the pairs in {settings.pairs} have {side} pixels a side; set size={side}, not {settings.size}"
         )
-    is_train = split == "train"
-    name, wanted = (
-        ("distinct_pairs", settings.distinct_pairs) if is_train else ("validation.pairs", settings.validation.pairs)
-    )
+    name, wanted = "distinct_pairs", settings.distinct_pairs
+    if split == "validation":
+        name, wanted = "validation.pairs", settings.validation.pairs
     if (wanted or 0) > len(written):
         raise InputError(f"{settings.pairs} holds {len(written)} pairs of {split}; set {name} to at most that")
     chosen = Subset(written, range(wanted or len(written)))
@@ -110,7 +103,7 @@ class RepeatedPairs(Dataset[ChangePair]):
 
     Args:
         pairs: the pairs of one epoch.
-        length: number of pairs of all epochs; the last one may be shorter.
+        length: number of pairs of all epochs; the last epoch may be shorter.
         seed: the order is a function of (seed, epoch).
     """
 
@@ -137,14 +130,9 @@ class RepeatedPairs(Dataset[ChangePair]):
 
 
 class ShareOfSteps(Dataset[ChangePair]):
-    """One process's pairs of every step: the shares of all processes are disjoint and make up the step.
+    """One process's pairs of every step from ``start`` on: all processes' shares are disjoint and make up the step.
 
-    Args:
-        pairs: the pairs of all steps.
-        batch_size: pairs of a step, over all processes.
-        start: first step.
-        process: index of the process.
-        processes: number of processes.
+    A step has ``batch_size`` of the ``pairs``, over all processes.
     """
 
     def __init__(self, pairs: TrainingPairs, *, batch_size: int, start: int, process: int, processes: int) -> None:

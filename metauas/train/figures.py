@@ -29,12 +29,9 @@ def show_learning_curves(history: pd.DataFrame) -> Figure:
 
 
 def show_progress(examples: Sequence[Any], maps: Mapping[int, np.ndarray], *, across: int = 2) -> Figure:
-    """Draw each query with the true outline, then its map at each step.
+    """Draw the query of each of N ``held_out_examples`` with the true outline, then its map at each step.
 
-    Args:
-        examples: as ``show_examples`` takes them.
-        maps: step → maps (N, H, W) of the N examples.
-        across: examples in a row.
+    ``maps`` are (N, H, W) by step; ``across`` examples stand in a row.
     """
     rows = [
         (example.title, [outline(to_uint8(example.query), example.mask), *(of_step[i] for of_step in maps.values())])

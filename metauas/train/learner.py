@@ -1,4 +1,4 @@
-"""A network in training: its loss, one optimiser step, and the average of its weights."""
+"""A network in training: its loss, the learning rate, one optimiser step, and the average of its weights."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,13 @@ from metauas.model import MetaUAS, load_checkpoint
 from metauas.seeding import rng_for, seed_everything
 from metauas.synthesis import PairBatch
 from metauas.train.norms import synchronise_norms
-from metauas.train.schedule import learning_rate
 from metauas.train.settings import TrainSettings
 
 _PRIOR = 0.04  # share of changed pixels; as the initial output, it need not be learned
 _LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
 _SCORE_SHARE = 0.001  # of the pixels, whose logits are an image's score; the largest alone would learn slowly
+_WARM_UP = 0.15  # share of the steps
+_LOWEST_RATE = 0.05  # share of the peak at which the warm-up starts
 
 
 class ChangeLoss(nn.Module):
@@ -55,6 +56,17 @@ def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"])
     return F.binary_cross_entropy_with_logits(score, is_changed.to(score))
 
 
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Return the learning rate at ``step``; it depends on no state, so a run can resume."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    warm_up = max(1, round(_WARM_UP * settings.steps))
+    if step < warm_up:
+        return settings.learning_rate * (_LOWEST_RATE + (1 - _LOWEST_RATE) * (step + 1) / warm_up)
+    done = (step - warm_up) / max(1, settings.steps - warm_up)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
 def new_model(settings: TrainSettings) -> MetaUAS:
     """Create the run's network, with an output that starts at the share of changed pixels, or load ``init_from``.
 
@@ -83,13 +95,7 @@ def _warm_start(settings: TrainSettings) -> MetaUAS:
 
 
 class Learner:
-    """A network, its optimiser, and the moving average of its weights if there is one.
-
-    Args:
-        model: the network.
-        settings: of the run.
-        accelerator: devices, processes and precision.
-    """
+    """A network, its optimiser, and the moving average of its weights if there is one."""
 
     def __init__(self, model: MetaUAS, settings: TrainSettings, *, accelerator: Accelerator) -> None:
         self.model, self.settings, self.accelerator = model, settings, accelerator
@@ -101,7 +107,11 @@ class Learner:
         loss = ChangeLoss(self.model, image_weight=settings.image_weight)
         optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
-        self.average = self._new_average()
+        self.average: Any = None
+        if settings.ema_decay is not None:
+            from timm.utils.model_ema import ModelEmaV3  # here, as timm takes seconds to import
+
+            self.average = ModelEmaV3(self.model, decay=settings.ema_decay, use_warmup=True)
         self.model.train()
 
     @property
@@ -142,10 +152,3 @@ class Learner:
                 loss = self.loss(moved.query, moved.prompt, moved.mask)
             self.accelerator.backward(loss / of)
         return loss.detach()
-
-    def _new_average(self) -> Any:
-        if self.settings.ema_decay is None:
-            return None
-        from timm.utils.model_ema import ModelEmaV3  # here, as timm takes seconds to import
-
-        return ModelEmaV3(self.model, decay=self.settings.ema_decay, use_warmup=True)

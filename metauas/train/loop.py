@@ -1,7 +1,6 @@
 """The training loop: pixel-wise BCE on change pairs (paper, section 3.3 and equation 5)."""
 
 import shutil
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +18,33 @@ from metauas.files.locks import alone_in
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.progress import tqdm
 from metauas.seeding import seed_everything
-from metauas.synthesis import PairBatch, pair_loader
+from metauas.synthesis import pair_loader
 from metauas.threads import cores_left
 from metauas.train.data import step_batches, training_pairs
-from metauas.train.examples import MAPS_NAME, changed_pairs, maps_of, remove_maps, write_maps
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
 from metauas.train.record import begin_record, end_record
-from metauas.train.rescue import BATCH_NAMES, batch_name, rescued
-from metauas.train.selection import is_exhausted, kept_row
 from metauas.train.settings import TrainSettings
-from metauas.train.state import STATE_NAME, Progress, load_progress, save_state
-from metauas.train.validation import count, merge_tallies
+from metauas.train.state import (
+    BATCH_NAMES,
+    STATE_NAME,
+    Progress,
+    batch_name,
+    load_progress,
+    rescued,
+    save_state,
+)
+from metauas.train.validation import (
+    MAP_FILES,
+    MAPS_NAME,
+    changed_pairs,
+    count,
+    is_exhausted,
+    kept_row,
+    maps_of,
+    merge_tallies,
+    write_maps,
+)
 
 _LOG_EVERY = 10  # steps between rows of the training loss
 _SHOWN = 8  # held-out pairs whose maps are saved at every validation
@@ -87,14 +101,15 @@ class _Run:
         self.settings, self.folder = settings, folder
         self.accelerator = new_accelerator(settings, folder=folder)
         self.is_main = self.accelerator.is_main_process
+        self.process, self.processes = self.accelerator.process_index, self.accelerator.num_processes
         self.pairs = training_pairs(settings)
-        own = range(self.accelerator.process_index, settings.validation.pairs, self.accelerator.num_processes)
+        own = range(self.process, settings.validation.pairs, self.processes)
         held_out = training_pairs(settings, split="validation")
         self.shown = changed_pairs(held_out, count=_SHOWN) if self.is_main else []
         self.held_out = pair_loader(
             Subset(held_out, own),  # type: ignore[arg-type]
             # as many at once as a part of a step, for which there is memory
-            batch_size=max(1, settings.batch_size // (self.accelerator.num_processes * settings.execution.accumulate)),
+            batch_size=max(1, settings.batch_size // (self.processes * settings.execution.accumulate)),
             workers=settings.execution.workers,
         )
         seed_everything(settings.seed)
@@ -103,9 +118,9 @@ class _Run:
     def begin(self, *, resume: bool) -> Progress:
         """Return the progress of the run, and write its settings and record."""
         if resume:
-            progress = load_progress(self.folder, **self._state(), settings=self.settings)
+            progress = load_progress(self.folder, self.learner)
         else:
-            progress = Progress(step=0, history=[], contents=contents_of(self.settings.model_dump()))
+            progress = Progress(contents=contents_of(self.settings.model_dump()))
         if self.is_main:
             if not resume:
                 self._remove_results()
@@ -119,24 +134,24 @@ class _Run:
 
     def _remove_results(self) -> None:
         """Remove the results of another run, which would pass for this one's until its first validation."""
-        for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAMES):
+        for name in (STATE_NAME, "metrics.json", "history.csv", BATCH_NAMES, MAP_FILES):
             for file in self.folder.glob(name):
                 file.unlink(missing_ok=True)
         start = self.settings.init_from
         if start is None or not Path(start).resolve().is_relative_to(self.folder.resolve()):  # else it is still needed
             shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
-        remove_maps(self.folder)
 
     def go(self, progress: Progress) -> None:
         """Take the remaining steps, validating and saving as the settings say."""
         if is_exhausted(progress.history, patience=self.settings.validation.patience):
             return
         steps = range(progress.step, self.settings.steps)
-        name = batch_name(process=self.accelerator.process_index, processes=self.accelerator.num_processes)
+        mine = {"process": self.process, "processes": self.processes}
+        batches = step_batches(self.pairs, self.settings, start=progress.step, **mine)
         quiet: dict[str, Any] = {} if self.is_main else {"disable": True}  # TQDM_DISABLE decides otherwise
         bar = tqdm(steps, initial=progress.step, total=self.settings.steps, unit="step", desc="training", **quiet)
-        for step, parts in zip(bar, self._batches(start=progress.step), strict=True):
-            with rescued(parts, file=self.folder / name, step=step):
+        for step, parts in zip(bar, batches, strict=True):
+            with rescued(parts, file=self.folder / batch_name(**mine), step=step):
                 progress.recent.append(self.learner.step(parts, step=step))
             progress.step = step + 1
             validates = progress.step % self.settings.validation.every == 0 or progress.step == self.settings.steps
@@ -157,10 +172,6 @@ class _Run:
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.wait_for_everyone()
-
-    def _batches(self, *, start: int) -> Iterator[tuple[PairBatch, ...]]:
-        process, processes = self.accelerator.process_index, self.accelerator.num_processes
-        return step_batches(self.pairs, self.settings, start=start, process=process, processes=processes)
 
     def _log(self, progress: Progress, *, validates: bool) -> dict[str, Any]:
         """Add a row to the curves."""
@@ -186,18 +197,9 @@ class _Run:
                     write_maps(self.folder, maps_of(network, self.shown), step=progress.step)
                 if kept_row(progress.history, keep=self.settings.validation.keep) is progress.history[-1]:
                     save_checkpoint(network, self.folder / "checkpoint")
-            save_state(self.folder, **self._state(), progress=progress, settings=self.settings)
+            save_state(self.folder, self.learner, progress)
         except (OSError, SafetensorError) as error:
             raise SavingError(
                 f"step {progress.step} could not be saved in {self.folder}: {error}; the previous state is intact: "
                 "make room, and the same command continues from there"
             ) from error
-
-    def _state(self) -> dict[str, Any]:
-        learner = self.learner
-        return {
-            "model": learner.model,
-            "optimizer": getattr(learner.optimizer, "optimizer", learner.optimizer),
-            "average": None if learner.average is None else learner.average.module,
-            "scaler": self.accelerator.scaler,
-        }

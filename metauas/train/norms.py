@@ -58,17 +58,14 @@ def _total(tensor: Tensor) -> Tensor:
 def synchronise_norms(model: nn.Module, *, gpu: bool) -> None:
     """Synchronise the trained batch norms of a network over all processes, in place, before the optimiser is made.
 
-    Args:
-        model: the network; frozen parts do not change.
-        gpu: use torch's own ``SyncBatchNorm``, which is faster.
+    Frozen parts do not change. On a ``gpu`` torch's own ``SyncBatchNorm`` is faster.
 
     Raises:
         InputError: without GPUs, a norm with its own activation (as in timm's encoders) would be trained.
     """
     for name, norm in list(model.named_modules()):
         if isinstance(norm, nn.BatchNorm2d) and any(weight.requires_grad for weight in norm.parameters()):
-            parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, _synchronised(norm, name=name, gpu=gpu))
+            model.set_submodule(name, _synchronised(norm, name=name, gpu=gpu))
 
 
 def _synchronised(norm: nn.BatchNorm2d, *, name: str, gpu: bool) -> nn.Module:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import ProjectConfiguration
 
 from metauas.errors import InputError, check_choice
@@ -18,9 +18,7 @@ from metauas.train.settings import TrainSettings
 def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> Accelerator:
     """Return Accelerate's view of devices and precision, without the state of an earlier run.
 
-    Args:
-        settings: of the run.
-        folder: where a tracker may write.
+    A tracker writes into ``folder``.
 
     Raises:
         InputError: the processes cannot share the batch evenly, or the tracker cannot be used.
@@ -42,11 +40,7 @@ def new_accelerator(settings: TrainSettings, *, folder: Path | None = None) -> A
 
 
 def check_shares(settings: TrainSettings, *, processes: int) -> None:
-    """Check that all processes get the same number of pairs in every part of a step.
-
-    Raises:
-        InputError: they do not.
-    """
+    """Raise ``InputError`` if not all processes get the same number of pairs in every part of a step."""
     if settings.batch_size % (processes * settings.execution.accumulate):
         parts = f" in {settings.execution.accumulate} parts each" if settings.execution.accumulate > 1 else ""
         raise InputError(
@@ -56,27 +50,17 @@ def check_shares(settings: TrainSettings, *, processes: int) -> None:
 
 
 def check_tracker(name: str | None) -> None:
-    """Check that a tracker is one of Accelerate's and installed.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Raise ``InputError`` if a tracker is not one of Accelerate's, or not installed."""
     if name is None:
         return
     check_choice(name="tracker", value=name, choices=[str(known) for known in LOGGER_TYPE_TO_CLASS])
-    from accelerate.tracking import get_available_trackers
-
     if name not in [str(found) for found in get_available_trackers()]:
         way = "pip install 'metauas[tensorboard]'" if name == "tensorboard" else f"pip install {name}"
         raise InputError(f"tracker={name!r} is not installed; get it with: {way}")
 
 
 def check_processes(processes: int) -> None:
-    """Check that this system can fork several processes, and that each has a GPU, if there are GPUs.
-
-    Raises:
-        InputError: it cannot, or there are too few.
-    """
+    """Raise ``InputError`` if this system cannot fork several processes, or has fewer GPUs than these, but some."""
     if processes > 1 and "fork" not in multiprocessing.get_all_start_methods():
         raise InputError(
             f"processes={processes} needs forks, which this system does not have; give 1, or start several by "

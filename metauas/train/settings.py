@@ -99,12 +99,10 @@ class TrainSettings(Settings):
 
     @field_validator("network", mode="before")
     @classmethod
-    def _by_name(cls, network: Any) -> Any:
-        return {"preset": network} if isinstance(network, str) else network
-
-    @field_validator("network")
-    @classmethod
-    def _checked(cls, choices: dict[str, Any]) -> dict[str, Any]:
+    def _named(cls, network: Any) -> Any:
+        choices = {"preset": network} if isinstance(network, str) else network
+        if not isinstance(choices, dict):
+            return choices  # pydantic says what is wrong
         return {"preset": network_config(choices).preset, **choices}  # equal networks have equal settings
 
     @property

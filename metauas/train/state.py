@@ -1,25 +1,26 @@
-"""The state of a run between two steps, in one file that is written atomically."""
+"""What a run leaves for later: its state between two steps, and the pairs of a step that failed."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.files.contents import contents_of, flat
+from metauas.memory import is_out_of_memory
 from metauas.model.weights.tensor_files import load_state, read_tensors, write_tensors
+from metauas.synthesis import PairBatch
+from metauas.train.learner import Learner
 from metauas.train.settings import TrainSettings
 
 STATE_NAME = "training.safetensors"
-_CHANGES_NOTHING = (
-    "execution.workers",
-    "execution.tracker",
-    "execution.save_every",
-)  # settings that a run may be continued without
+BATCH_NAMES = "failed-batch*.safetensors"
+#: Settings that may change when a run is continued.
+_CHANGES_NOTHING = ("execution.workers", "execution.tracker", "execution.save_every")
 
 
 @dataclass
@@ -33,68 +34,52 @@ class Progress:
         contents: hashes of the files that the settings name, at the start of the run (``contents_of``).
     """
 
-    step: int
-    history: list[dict[str, Any]]
+    step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
     recent: list[float] = field(default_factory=list)
     contents: dict[str, str] = field(default_factory=dict)
 
 
-def save_state(
-    folder: str | Path,
-    *,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    settings: TrainSettings,
-    average: nn.Module | None = None,
-    scaler: Any = None,
-) -> None:
+def save_state(folder: str | Path, learner: Learner, progress: Progress) -> None:
     """Write weights, their average, optimiser, float16 gradient scaler and progress into ``folder``, atomically.
 
     Data order, learning rate and random numbers are functions of the step and need no state.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
+    scaler = learner.accelerator.scaler
+    tensors = {f"model.{name}": tensor for name, tensor in learner.model.state_dict().items()}
+    if learner.average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in learner.average.module.state_dict().items()}
+    for index, slots in learner.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     header = {
         "step": progress.step,
         "history": progress.history,
         "recent": progress.recent,
-        "settings": settings.model_dump(),
+        "settings": learner.settings.model_dump(),
         "contents": progress.contents,
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
     write_tensors(Path(folder) / STATE_NAME, tensors, header=header)
 
 
-def load_progress(
-    folder: str | Path,
-    *,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    settings: TrainSettings,
-    average: nn.Module | None = None,
-    scaler: Any = None,
-) -> Progress:
-    """Load the state in ``folder`` into the given objects and return the progress; step 0 without a state.
+def load_progress(folder: str | Path, learner: Learner) -> Progress:
+    """Load the state in ``folder`` into the learner and return the progress; step 0 without a state.
 
     Raises:
         InputError: the state belongs to a run with other settings, or a file that they name has changed.
     """
-    path, contents = Path(folder) / STATE_NAME, contents_of(settings.model_dump())
+    path, contents = Path(folder) / STATE_NAME, contents_of(learner.settings.model_dump())
+    scaler = learner.accelerator.scaler
     if not path.exists():
-        return Progress(step=0, history=[], contents=contents)
+        return Progress(contents=contents)
     header, tensors = read_tensors(path)
-    _check_same(header["settings"], settings, path=path)
-    _check_contents(header.get("contents", {}), contents, settings=settings, path=path)
-    load_state(model, _part(tensors, "model."), origin=str(path))
-    if average is not None:
-        load_state(average, _part(tensors, "average."), origin=str(path))
+    _check_same(header, learner.settings, contents, path=path)
+    load_state(learner.model, _part(tensors, "model."), origin=str(path))
+    if learner.average is not None:
+        load_state(learner.average.module, _part(tensors, "average."), origin=str(path))
     if scaler is not None and header.get("scaler"):
         scaler.load_state_dict(header["scaler"])
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": _slots(tensors)})
+    learner.optimizer.load_state_dict(learner.optimizer.state_dict() | {"state": _slots(tensors)})
     history, recent = list(header["history"]), list(header.get("recent", ()))
     return Progress(step=int(header["step"]), history=history, recent=recent, contents=contents)
 
@@ -111,11 +96,11 @@ def _slots(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     return slots
 
 
-def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path) -> None:
-    """Refuse other settings than the saved ones; loader workers and the like do not change a run."""
+def _check_same(header: Mapping[str, Any], settings: TrainSettings, contents: Mapping[str, str], *, path: Path) -> None:
+    """Refuse other settings than the saved ones, but for those that change nothing, and files that were changed."""
+    now = flat(settings.model_dump(mode="json"))
     # settings that the saved run did not have yet had their defaults
-    before = {**_flat(TrainSettings()), **flat(saved)}
-    now = _flat(settings)
+    before = flat(TrainSettings().model_dump(mode="json")) | flat(header["settings"])
     differ = [
         f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in before | now
@@ -127,16 +112,39 @@ def _check_same(saved: Mapping[str, Any], settings: TrainSettings, *, path: Path
             f"{path} belongs to a run with other settings: {'; '.join(differ)}; "
             f"give the same settings, {further}or resume=False to start again"
         )
-
-
-def _check_contents(saved: Mapping[str, str], now: Mapping[str, str], *, settings: TrainSettings, path: Path) -> None:
-    for name in saved.keys() & now.keys():
-        if saved[name] != now[name]:
+    for name, digest in header.get("contents", {}).items():
+        if contents.get(name, digest) != digest:
             raise InputError(
-                f"{path} belongs to a run whose {name}, {_flat(settings)[name]}, was changed since; restore the file, "
+                f"{path} belongs to a run whose {name}, {now[name]}, was changed since; restore the file, "
                 "give another output folder, or resume=False to start again"
             )
 
 
-def _flat(settings: TrainSettings) -> dict[str, Any]:
-    return flat(json.loads(settings.model_dump_json()))
+def batch_name(*, process: int, processes: int) -> str:
+    """Return the name of the file for one process's share of a failed step."""
+    return BATCH_NAMES.replace("*", f"-{process}" if processes > 1 else "")
+
+
+@contextmanager
+def rescued(parts: Sequence[PairBatch], *, file: Path, step: int) -> Iterator[None]:
+    """Write ``parts``, this process's pairs of a step, to ``file`` if its loss in the block is not a number.
+
+    The file holds query, prompt (B, 3, H, W) and mask (B, 1, H, W), and in its header the step and the kinds.
+    ``step`` is the number of steps before this one.
+
+    Raises:
+        FloatingPointError: the step's own, with the name of the file.
+        InputError: memory has run out; names the settings to lower.
+    """
+    try:
+        yield
+    except FloatingPointError as error:
+        tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in ("query", "prompt", "mask")}
+        kinds = [kind for part in parts for kind in part.kinds]
+        write_tensors(file, tensors, header={"step": step + 1, "kinds": kinds})
+        raise FloatingPointError(f"{error}; the pairs of this step are in {file}") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).partition("\n")[0] or "MemoryError"
+        raise InputError(f"out of memory at step {step + 1} ({reason}); lower batch_size, or size") from error

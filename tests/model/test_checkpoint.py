@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from metauas.errors import InputError
-from metauas.model import create_model, load_checkpoint, model_config, save_checkpoint
+from metauas.model import create_model, load_checkpoint, network_config, save_checkpoint
 from metauas.model.weights.tensor_files import read_tensors, write_tensors
 from metauas.released import released_names, resolve_checkpoint
 
@@ -52,7 +52,7 @@ def test_the_weights_file_is_complete_by_itself(saved):
 def test_loading_needs_no_pretrained_weights(tmp_path):
     """The configuration says where the encoder came from; the checkpoint holds what it has become."""
     model = create_model("b4", encoder="test_efficientnet", encoder_weights="random").eval()
-    model.config = model_config("b4", encoder="test_efficientnet", encoder_weights="/gone/weights.pth")
+    model.config = network_config("b4", encoder="test_efficientnet", encoder_weights="/gone/weights.pth")
     loaded = load_checkpoint(save_checkpoint(model, tmp_path))
     assert loaded.config.encoder_weights == "/gone/weights.pth"
     assert torch.equal(loaded.encoder.body.conv_stem.weight, model.encoder.body.conv_stem.weight)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.model import model_config
+from metauas.model import network_config
 from metauas.model.decoder import SpatialChannelExcitation, UNetDecoder, create_decoder
 from metauas.model.fpn import FPNDecoder
 
@@ -85,16 +85,11 @@ def test_wrong_number_of_widths(count):
         UNetDecoder(channels=CHANNELS, strides=STRIDES, widths=(8,) * count)
 
 
-def test_unknown_attention():
-    with pytest.raises(InputError, match="decoder_attention='sce' is not known, did you mean 'scse'"):
-        UNetDecoder(channels=(8, 8), strides=(1, 2), widths=(8,), attention="sce")
-
-
 def test_the_configuration_chooses_the_decoder():
-    unet = create_decoder(model_config("b4"), channels=CHANNELS, strides=STRIDES)
+    unet = create_decoder(network_config("b4"), channels=CHANNELS, strides=STRIDES)
     assert isinstance(unet, UNetDecoder)
     assert isinstance(unet.blocks[0].attention_in, SpatialChannelExcitation)
-    config = model_config("b4", decoder="fpn", decoder_merge="concat", decoder_channels=(24, 12))
+    config = network_config("b4", decoder="fpn", decoder_merge="concat", decoder_channels=(24, 12))
     fpn = create_decoder(config, channels=CHANNELS, strides=STRIDES)
     assert isinstance(fpn, FPNDecoder)
     assert fpn.laterals[0].out_channels == 24

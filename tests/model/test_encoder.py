@@ -11,7 +11,7 @@ from torch import nn
 
 from metauas.errors import InputError, WeightsUnavailableError
 from metauas.model import create_model
-from metauas.model.encoder import IMAGENET_MEAN, IMAGENET_STD, Normalise, create_encoder
+from metauas.model.encoder import Normalise, create_encoder
 from metauas.model.weights import pretrained
 
 TINY = ("test_resnet", "test_efficientnet")  # timm's own test models, one for each way of taking stages
@@ -56,9 +56,10 @@ def test_the_first_stage_of_b4_is_the_stem_after_norm_and_activation(b4, random_
 
 
 def test_normalise_takes_images_to_mean_zero_and_deviation_one():
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    of_imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in of_imagenet.values())
     images = torch.cat([mean, mean + std, mean - 2 * std]).expand(3, 3, 2, 2)
-    found = Normalise(mean=IMAGENET_MEAN, std=IMAGENET_STD)(images)
+    found = Normalise(**of_imagenet)(images)
     expected = torch.tensor([0.0, 1.0, -2.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
-from huggingface_hub.errors import EntryNotFoundError, HTTPError
+from huggingface_hub.errors import HTTPError
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from typer.testing import CliRunner
 
@@ -315,7 +315,7 @@ def test_without_a_network_the_way_out_is_named(offline):
 
 
 def test_nothing_cached_and_nobody_to_ask(offline, monkeypatch):
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *a, **k: pytest.fail("asks the hub"))
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda *a, **k: pytest.fail("asks the hub"))
     with pytest.raises(WeightsUnavailableError, match=r"'me/mine' .*local_files_only.*into a folder"):
         MetaUAS.from_pretrained("me/mine", local_files_only=True)
 
@@ -350,12 +350,9 @@ class RemoteHub:
     def __call__(self, token=None):
         return self
 
-    def get_hf_file_metadata(self, url, token=None):
-        if not (self.folder / url.rpartition("/")[2]).exists():
-            raise EntryNotFoundError(f"404: {url}")
-
-    def list_repo_files(self, repo_id, revision=None):
-        return [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+    def model_info(self, repo_id, revision=None):
+        files = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name) for name in files])
 
     def hf_hub_download(self, repo_id, name, **options):
         return str(self.folder / name)
@@ -368,8 +365,7 @@ def remote(monkeypatch, offline, tmp_path):
     hub.folder.mkdir()
     (hub.folder / "README.md").write_text("# Mine")
     monkeypatch.setattr(huggingface_hub, "HfApi", hub)
-    for name in ("get_hf_file_metadata", "hf_hub_download"):
-        monkeypatch.setattr(huggingface_hub, name, getattr(hub, name))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub.hf_hub_download)
     return hub.folder
 
 
@@ -433,7 +429,7 @@ def test_a_released_name_is_no_repository(offline):
 
 
 def test_a_path_is_never_looked_for_on_the_hub(monkeypatch):
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda *a, **k: pytest.fail("asks the hub"))
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda *a, **k: pytest.fail("asks the hub"))
     with pytest.raises(InputError, match="mine does not exist"):
         MetaUAS.from_pretrained(Path("me/mine"))
 

@@ -13,7 +13,7 @@ import torch
 import metauas
 from metauas.errors import InputError
 from metauas.files.images import resize_images, resize_mask, resize_mask_official, to_tensor
-from metauas.model import load_checkpoint, load_official, model_config, save_checkpoint
+from metauas.model import load_checkpoint, load_official, network_config, save_checkpoint
 from metauas.model.weights.official import official_name
 from metauas.seeding import rng_for
 
@@ -179,7 +179,7 @@ def test_every_number_of_the_file_arrives(loaded, state):
 
 
 def test_the_configuration_says_where_the_encoder_came_from(loaded):
-    assert loaded.config == model_config("b4")
+    assert loaded.config == network_config("b4")
 
 
 def test_converted_it_gives_the_same_map(loaded, state, tmp_path, random_images):

@@ -14,7 +14,7 @@ from metauas.errors import InputError, WeightsUnavailableError
 from metauas.model import create_model, load_checkpoint, save_checkpoint
 from metauas.model.encoder import create_encoder
 from metauas.model.weights import packages as weights_packages
-from metauas.model.weights.original_names import original_name, stage_depths
+from metauas.model.weights.original_names import original_name
 from metauas.model.weights.packages import WEIGHTS_PACKAGES, WeightsPackage
 from metauas.model.weights.tensor_files import read_tensors, write_tensors
 
@@ -27,7 +27,7 @@ def lite2(tmp_path, monkeypatch):
     """A package in the true form, with random weights of Lite2 under the original names, that can be imported."""
     torch.manual_seed(0)
     model = timm.create_model("tf_efficientnet_lite2")
-    depths = stage_depths(model.blocks)
+    depths = [len(stage) for stage in model.blocks]
     tensors = {original_name(name, depths=depths): tensor for name, tensor in model.state_dict().items()}
     return write_package(tmp_path, monkeypatch, tensors), model.state_dict()
 
@@ -116,7 +116,7 @@ def test_a_package_without_its_file_is_refused(lite2, tmp_path):
 @pytest.mark.parametrize("change", ["lost", "more", "shape"])
 def test_tensors_that_are_not_the_network_s_are_named(lite2, tmp_path, monkeypatch, change):
     _, expected = lite2
-    depths = stage_depths(timm.create_model("tf_efficientnet_lite2").blocks)
+    depths = [len(stage) for stage in timm.create_model("tf_efficientnet_lite2").blocks]
     tensors = {original_name(name, depths=depths): tensor for name, tensor in expected.items()}
     stem = tensors.pop("_conv_stem.weight")
     if change != "lost":

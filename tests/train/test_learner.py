@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from metauas.model import create_model
-from metauas.train.learner import ChangeLoss, image_loss
+from metauas.train import TrainSettings
+from metauas.train.learner import ChangeLoss, image_loss, learning_rate
 
 
 def two_maps():
@@ -53,3 +54,20 @@ def test_the_loss_of_images_counts_by_its_weight():
         logits = model.logits(query, prompt)
     torch.testing.assert_close(pixels, F.binary_cross_entropy_with_logits(logits, mask))
     torch.testing.assert_close(both - pixels, 0.5 * image_loss(logits, mask))
+
+
+def test_one_cycle_warms_up_and_ends_near_zero():
+    settings = TrainSettings(steps=100, learning_rate=0.5)
+    rates = [learning_rate(settings, step) for step in range(100)]
+    peak = rates.index(max(rates))
+    assert max(rates) == 0.5
+    assert peak in (14, 15)
+    assert rates[:15] == sorted(rates[:15])
+    assert rates[15:] == sorted(rates[15:], reverse=True)
+    assert rates[0] < 0.2 * max(rates)
+    assert rates[-1] < 0.001 * max(rates)
+
+
+def test_a_constant_learning_rate():
+    settings = TrainSettings(steps=10, learning_rate=0.5, schedule="constant")
+    assert {learning_rate(settings, step) for step in range(10)} == {0.5}

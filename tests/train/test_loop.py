@@ -430,10 +430,10 @@ def test_a_full_disk_leaves_the_last_good_state(monkeypatch, tiny, unbroken, tmp
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     save_state = loop.save_state
 
-    def fill(*args, progress, **kwargs):
+    def fill(folder, learner, progress):
         if progress.step == 8:
             resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
-        save_state(*args, progress=progress, **kwargs)
+        save_state(folder, learner, progress)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_state", fill)

@@ -2,17 +2,17 @@ import pytest
 
 from metauas.ablations.notebooks import declared_parameters, notebooks_folder
 from metauas.errors import InputError
-from metauas.model import model_config
+from metauas.model import network_config
 from metauas.train import TrainSettings
 
 
 def test_without_choices_the_network_is_the_preset():
-    assert TrainSettings().network_config == TrainSettings(network={}).network_config == model_config("lite")
+    assert TrainSettings().network_config == TrainSettings(network={}).network_config == network_config("lite")
     for preset in ("lite", "b4"):
         for network in (preset, {"preset": preset}):
             settings = TrainSettings(network=network)
             assert settings.network == {"preset": preset}
-            assert settings.network_config == model_config(preset)
+            assert settings.network_config == network_config(preset)
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_without_choices_the_network_is_the_preset():
 )
 def test_every_choice_reaches_the_network(choice):
     network = TrainSettings(network=choice).network_config
-    assert network == model_config("lite", **choice)
-    assert network != model_config("lite")
-    assert TrainSettings(network={"preset": "b4", **choice}).network_config == model_config("b4", **choice)
+    assert network == network_config("lite", **choice)
+    assert network != network_config("lite")
+    assert TrainSettings(network={"preset": "b4", **choice}).network_config == network_config("b4", **choice)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_every_choice_reaches_the_network(choice):
         ({"aligned_stages": 9}, "network: .*aligned_stages=9"),
         ({"alignmnt": "hard"}, "alignmnt is not known, did you mean 'alignment'"),
         ({"decoder_merge": "concat"}, "belongs to decoder='fpn'; leave it out"),
-        ("b5", "preset 'b5' is not known.*presets are lite, b4"),
-        ({"preset": "lit"}, "preset 'lit' is not known, did you mean 'lite'"),
+        ("b5", "preset='b5' is not known.*choose one of lite, b4"),
+        ({"preset": "lit"}, "preset='lit' is not known, did you mean 'lite'"),
         (None, "network=None: .*dictionary"),
     ],
 )

@@ -1,6 +1,8 @@
 """Weights from a repository of the Hugging Face Hub."""
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from metauas.errors import WeightsUnavailableError
 from metauas.files.listing import files_below
@@ -26,72 +28,52 @@ def is_repository(name: str) -> bool:
     return True
 
 
-def download_weights(
-    repo_id: str,
-    *,
-    revision: str | None,
-    cache_dir: str | Path | None,
-    token: str | bool | None,
-    local_files_only: bool,
-) -> Path:
+def download_weights(repo_id: str, *, token: str | bool | None, local_files_only: bool, **where: Any) -> Path:
     """Return the weights file of a repository, downloaded into the cache.
 
-    The file is ``model.safetensors`` or, without it, the only ``.ckpt``. One request is made first, as the downloader
-    retries for most of a minute. The arguments are those of ``HubMixin.from_pretrained``.
+    The file is ``model.safetensors`` or, without it, the only ``.ckpt``. The names of the files are asked for first, as
+    the downloader retries for most of a minute. The arguments are those of ``HubMixin.from_pretrained``; ``where`` are
+    its ``revision`` and ``cache_dir``.
 
     Raises:
         WeightsUnavailableError: the repository cannot be reached, or holds no such file; says the way out.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
 
     what = f"checkpoint {repo_id!r} is no folder here, and cannot be had from the Hugging Face Hub"
     with explained(WeightsUnavailableError, what, _KEEP_A_COPY):
-        name = _cached_name(repo_id, revision=revision, cache_dir=cache_dir)
-        if name is None:
-            name = WEIGHTS_NAME if local_files_only else _remote_name(repo_id, revision=revision, token=token)
-        file = hf_hub_download(
-            repo_id, name, revision=revision, cache_dir=cache_dir, token=token, local_files_only=local_files_only
-        )
-    return Path(file)
+        names = _cached_names(repo_id, where)
+        if not names and not local_files_only:
+            # list_repo_files would try again and again without a network
+            about = HfApi(token=token).model_info(repo_id, revision=where["revision"])
+            names = [file.rfilename for file in about.siblings or ()]
+        name = _weights_name(names, repo_id=repo_id) if names else WEIGHTS_NAME
+        return Path(hf_hub_download(repo_id, name, **where, token=token, local_files_only=local_files_only))
 
 
-def _cached_name(repo_id: str, *, revision: str | None, cache_dir: str | Path | None) -> str | None:
-    """Return the name of the weights file that the cache holds: ours, else the author's; None without any."""
+def _cached_names(repo_id: str, where: dict[str, Any]) -> list[str]:
+    """Return the name of our weights file if the cache holds it, else those of the author's checkpoints in it."""
     from huggingface_hub import snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    if isinstance(try_to_load_from_cache(repo_id, WEIGHTS_NAME, cache_dir=cache_dir, revision=revision), str):
-        return WEIGHTS_NAME
+    if isinstance(try_to_load_from_cache(repo_id, WEIGHTS_NAME, **where), str):
+        return [WEIGHTS_NAME]
     try:
-        folder = Path(
-            snapshot_download(
-                repo_id, revision=revision, cache_dir=cache_dir, local_files_only=True, allow_patterns=f"*{_CKPT}"
-            )
-        )
+        folder = snapshot_download(repo_id, **where, local_files_only=True, allow_patterns=f"*{_CKPT}")
     except LocalEntryNotFoundError:
-        return None
-    names = [path.relative_to(folder).as_posix() for path in files_below(folder) if path.suffix == _CKPT]
-    return _only_checkpoint(names, repo_id=repo_id) if names else None
+        return []
+    return [file.relative_to(folder).as_posix() for file in files_below(folder) if file.suffix == _CKPT]
 
 
-def _remote_name(repo_id: str, *, revision: str | None, token: str | bool | None) -> str:
-    """Return the name of the repository's weights file: ours, else its only checkpoint of the author."""
-    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError
-
-    try:
-        get_hf_file_metadata(hf_hub_url(repo_id, WEIGHTS_NAME, revision=revision), token=token)
-    except EntryNotFoundError:
-        names = HfApi(token=token).list_repo_files(repo_id, revision=revision)
-        return _only_checkpoint([name for name in names if name.endswith(_CKPT)], repo_id=repo_id)
-    return WEIGHTS_NAME
-
-
-def _only_checkpoint(names: list[str], *, repo_id: str) -> str:
-    if len(names) == 1:
-        return names[0]
+def _weights_name(names: Collection[str], *, repo_id: str) -> str:
+    """Return the name of a repository's weights file: ours, else its only checkpoint of the author."""
+    if WEIGHTS_NAME in names:
+        return WEIGHTS_NAME
+    checkpoints = sorted(name for name in names if name.endswith(_CKPT))
+    if len(checkpoints) == 1:
+        return checkpoints[0]
     found, way_out = f"no {_CKPT} file", "give another repository"
-    if names:
-        found = f"several {_CKPT} files ({', '.join(sorted(names))})"
-        way_out = f"download one (hf download {repo_id} {min(names)}) and give its path"
+    if checkpoints:
+        found = f"several {_CKPT} files ({', '.join(checkpoints)})"
+        way_out = f"download one (hf download {repo_id} {checkpoints[0]}) and give its path"
     raise WeightsUnavailableError(f"repository {repo_id!r} holds no {WEIGHTS_NAME} and {found}; {way_out}")

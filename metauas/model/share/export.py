@@ -45,31 +45,30 @@ _OPSET = 18  # of 2022, for runtimes old and new; later ones write the same grap
 _QUERIES, _PROMPTS = 2, 3  # for tracing, which treats sizes 0 and 1 as constants
 
 
-class PromptGraph(nn.Module):
-    """The part of a network that encodes the prompts."""
-
+class _Half(nn.Module):
     def __init__(self, model: MetaUAS) -> None:
         super().__init__()
         self.model = model
+
+
+class PromptGraph(_Half):
+    """The part of a network that encodes the prompts."""
 
     def forward(self, prompts: Float[Tensor, "k 3 h w"]) -> PreparedPrompt:
         """Return the prepared prompt, one entry per aligned stage."""
-        alignments = self.model.alignments
+        prepared: list[tuple[Tensor, ...]] = []
         stages = self.model.encode(prompts)[self.model.first_aligned :]
-        fusion = self.model.fusion
-        banks = (fusion.bank(stage) for stage in stages)
-        return tuple(
-            _prepared(align, stage) + (() if bank is None else (bank,))
-            for align, stage, bank in zip(alignments, stages, banks, strict=True)
-        )
+        for align, stage in zip(self.model.alignments, stages, strict=True):
+            assert isinstance(align, FeatureAlignment)
+            bank = self.model.fusion.bank(stage)
+            keys = () if align.alignment == "none" else (align.tokens(stage),)
+            values = stage.flatten(2).transpose(1, 2) if keys else stage
+            prepared.append((*keys, values) if bank is None else (*keys, values, bank))
+        return tuple(prepared)
 
 
-class QueryGraph(nn.Module):
+class QueryGraph(_Half):
     """The part of a network that segments the queries."""
-
-    def __init__(self, model: MetaUAS) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, queries: Float[Tensor, "b 3 h w"], prepared: PreparedPrompt) -> Float[Tensor, "b 1 h w"]:
         """Return the anomaly maps in [0, 1]."""
@@ -82,11 +81,6 @@ class QueryGraph(nn.Module):
         return cropped(self.model.decoder(features), like=queries).sigmoid()
 
 
-def _prepared(align: nn.Module, prompts: Tensor) -> tuple[Tensor, ...]:
-    assert isinstance(align, FeatureAlignment)
-    return (prompts,) if align.alignment == "none" else (align.tokens(prompts), _rows(prompts))
-
-
 def _aligned(align: nn.Module, query: Tensor, *prepared: Tensor) -> Tensor:
     """Return the mean of the K prompts' features, each aligned to the queries: (B or 1, C, H, W)."""
     assert isinstance(align, FeatureAlignment)
@@ -95,10 +89,6 @@ def _aligned(align: nn.Module, query: Tensor, *prepared: Tensor) -> Tensor:
     keys, values = prepared
     picked = align.weights(align.tokens(query)[:, None], keys) @ values  # (B, K, positions, C)
     return picked.mean(dim=1).transpose(1, 2).unflatten(2, query.shape[-2:])
-
-
-def _rows(feature: Tensor) -> Tensor:
-    return feature.flatten(2).transpose(1, 2)
 
 
 def export_model(model: MetaUAS, folder: str | Path, *, size: int, file_format: str = "onnx") -> Path:
@@ -141,11 +131,7 @@ def _write_both(folder: Path, prompt: bytes, query: bytes, *, suffix: str) -> Pa
 
 
 def require_onnx(*packages: str) -> None:
-    """Check that optional packages are installed.
-
-    Raises:
-        InputError: naming those that are not and how to get them.
-    """
+    """Raise ``InputError`` if a package is not installed; names it and how to get it."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise InputError(f"{' and '.join(missing)} needed for ONNX and not installed; {INSTALL_ONNX}")

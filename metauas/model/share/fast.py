@@ -12,21 +12,16 @@ _PROBE = 64  # side in pixels of the blank image for tracing
 
 
 def fast_copy(model: MetaUAS) -> MetaUAS:
-    """Return a copy that gives the same maps in less time, for segmenting only.
+    """Return a copy that gives the same maps in less time, for segmenting only; maps agree to about 1e-6.
 
     Batch norms are folded into the convolutions before them, and weights are stored channels last, which is faster on
-    CPU and GPU. The copy can be neither trained nor saved.
-
-    Args:
-        model: the network; it is not changed.
-
-    Returns:
-        The copy, in evaluation mode and without gradients; maps agree to about 1e-6.
+    CPU and GPU. The copy is in evaluation mode and without gradients; it can be neither trained nor saved.
     """
     copied = copy.deepcopy(model).eval().requires_grad_(False)
+    names = {module: name for name, module in copied.named_modules()}
     for convolution, norm in _feeding(copied).items():
-        _replace(copied, convolution, fuse_conv_bn_eval(convolution, norm))
-        _replace(copied, norm, getattr(norm, "act", nn.Identity()))  # timm's norms hold their activation
+        copied.set_submodule(names[convolution], fuse_conv_bn_eval(convolution, norm))
+        copied.set_submodule(names[norm], getattr(norm, "act", nn.Identity()))  # timm's norms hold their activation
     copied.folded = True
     return copied.to(memory_format=torch.channels_last)
 
@@ -53,9 +48,3 @@ def _feeding(model: MetaUAS) -> dict[nn.Conv2d, nn.BatchNorm2d]:
     for hook in hooks:
         hook.remove()
     return fed
-
-
-def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    name = next(name for name, module in model.named_modules() if module is old)
-    parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, new)

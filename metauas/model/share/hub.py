@@ -130,8 +130,7 @@ class HubMixin(nn.Module):
         Args:
             repo_id: ``"owner/repository"``; made if it is missing.
             card: text of the card; by default ``model_card``'s, which takes the place of the one that is there.
-            metrics: name of a benchmark to the ``metrics.json`` of an evaluation on it, or the folder of this file; its
-                means are written into ``model_card``.
+            metrics: results on benchmarks for ``model_card``.
             private: visibility of a new repository, by default the owner's choice.
             token: by default that of ``hf auth login``.
             branch: by default ``main``.
@@ -168,8 +167,8 @@ def model_card(model: HubMixin, *, name: str, metrics: Mapping[str, str | Path] 
     Args:
         model: the network.
         name: repository or folder that the example loads.
-        metrics: name of a benchmark to the ``metrics.json`` of an evaluation on it, or the folder of this file. The
-            means over categories become a table and the ``model-index`` of the metadata.
+        metrics: name of a benchmark, such as ``MVTec AD``, to the ``metrics.json`` of an evaluation on it, or the
+            folder of this file. The means over categories become a table and the ``model-index`` of the metadata.
 
     Raises:
         InputError: a file of ``metrics`` is missing or holds no evaluation.

@@ -91,12 +91,10 @@ class OnnxSegmenter:
         if count not in (1, len(images)):
             raise InputError(f"{count} prompts for {len(images)} queries; give one prompt, or one for each query")
         batches = [images] if count == 1 else np.split(images, count)
-        maps = np.concatenate([self._run(batch, encoded, index) for index, batch in enumerate(batches)])
+        feeds = ({name: part[index] for name, part in encoded.items()} for index in range(count))
+        found = [self._query.run(None, {"queries": b, **f})[0] for b, f in zip(batches, feeds, strict=True)]
+        maps = np.concatenate(found)
         return maps if isinstance(queries, np.ndarray) else torch.from_numpy(maps)
-
-    def _run(self, queries: np.ndarray, encoded: OnnxPrompt, index: int) -> np.ndarray:
-        prepared = {name: part[index] for name, part in encoded.items()}
-        return self._query.run(None, {"queries": queries, **prepared})[0]
 
     def _checked(self, images: Tensor | np.ndarray, *, name: str) -> np.ndarray:
         array = images.detach().cpu().numpy() if isinstance(images, Tensor) else images

@@ -1,7 +1,6 @@
 """Large images in overlapping tiles: thin defects that resizing would lose are seen at the images' own resolution."""
 
-from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 
 import torch
 from jaxtyping import Float
@@ -80,17 +79,14 @@ class TiledNetwork(nn.Module):
         blended, total = (torch.zeros(1, 1, *query.shape[-2:]) for _ in range(2))  # on the CPU: a GPU has less memory
         height, width = (min(self.side, length) for length in query.shape[-2:])
         weight = _ramp(height)[:, None] * _ramp(width)
-        for places in self._batches(*query.shape[-2:]):
+        everywhere = product(self._starts(query.shape[-2]), self._starts(query.shape[-1]))
+        while places := list(islice(everywhere, _AT_ONCE)):
             tiles = torch.cat([query[..., y : y + height, x : x + width] for y, x in places])
             logits = self.model.logits(tiles, torch.cat([self._region(prompt, y, x) for y, x in places]))
             for (y, x), tile in zip(places, logits.float().cpu(), strict=True):
                 blended[..., y : y + height, x : x + width] += weight * tile
                 total[..., y : y + height, x : x + width] += weight
         return (blended / total).sigmoid().to(query)
-
-    def _batches(self, height: int, width: int) -> Iterator[list[tuple[int, int]]]:
-        places = list(product(self._starts(height), self._starts(width)))
-        return (places[i : i + _AT_ONCE] for i in range(0, len(places), _AT_ONCE))
 
     def _starts(self, length: int) -> list[int]:
         """Return where tiles begin along one side: evenly spread, the last one ending at the border."""

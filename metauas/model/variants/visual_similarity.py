@@ -5,6 +5,7 @@ Nothing here learns. The score is the one that WinCLIP has for few normal images
 close to PatchCore (Roth et al., CVPR 2022) with the prompt as the memory bank.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -60,9 +61,6 @@ class Similarity(nn.Module):
 
         Args:
             prompt: one for all queries or one for each, (1 or B, 3, H, W); or K of them, (1 or B, K, 3, H, W).
-
-        Returns:
-            For each compared layer the unit vectors of all patches, (1 or B, K·N, C).
         """
         return tuple(as_bank(layer, prompts=len(prompt)) for layer in self.patches(prompt.flatten(0, -4)))
 
@@ -141,7 +139,7 @@ class TowerSimilarity(Similarity):
         self, weights: str | Path = CLIP_WEIGHTS, *, name: str = CLIP_TOWER, layers: Sequence[int] = (-1,)
     ) -> None:
         super().__init__()
-        from timm.data.config import resolve_model_data_config  # only now: timm takes seconds to import
+        from timm.data.config import resolve_model_data_config
 
         self.label = "CLIP" if name == CLIP_TOWER else f"visual similarity ({name})"
         self.tower = cast("VisionTransformer", _create_tower(name, weights=str(weights)))
@@ -165,25 +163,18 @@ class TowerSimilarity(Similarity):
 def stage_patches(stages: Sequence[Tensor], *, strides: Sequence[int], size: Sequence[int]) -> list[Tensor]:
     """Return unit vectors (B, C, rows, columns) of the means of 3 × 3 places, of the stages of stride 8 and 16.
 
-    Args:
-        stages: an encoder's, (B, C, H / stride, W / stride), shallow to deep, perhaps of padded images.
-        strides: theirs.
-        size: height and width of the images; places beyond them are cut off.
+    The images may have been padded: places beyond their ``size``, height and width, are cut off.
     """
-    found = []
-    for stage, stride in zip(stages, strides, strict=True):
-        if stride in _COMPARED:
-            rows, columns = (-(-side // stride) for side in size)
-            found.append(unit_means(stage[..., :rows, :columns]))
-    return found
+    height, width = size
+    return [
+        unit_means(stage[..., : math.ceil(height / stride), : math.ceil(width / stride)])
+        for stage, stride in zip(stages, strides, strict=True)
+        if stride in _COMPARED
+    ]
 
 
 def check_strides(encoder: Encoder) -> None:
-    """Check that an encoder has the stages that are compared.
-
-    Raises:
-        InputError: it lacks one.
-    """
+    """Raise ``InputError`` if an encoder lacks a stage that is compared."""
     if not set(_COMPARED) <= set(encoder.strides):
         raise InputError(f"visual similarity compares stages of stride 8 and 16; this encoder has {encoder.strides}")
 
@@ -191,10 +182,7 @@ def check_strides(encoder: Encoder) -> None:
 def dissimilarity(patches: Sequence[Tensor], bank: EncodedPatches, *, size: Sequence[int]) -> Float[Tensor, "b 1 h w"]:
     """Return the mean over layers of ½ (1 − highest cosine with the bank), resized bilinearly to ``size``.
 
-    Args:
-        patches: unit vectors of the queries, (B, C, rows, columns) for each layer.
-        bank: those of the prompts, as ``as_bank`` returns them.
-        size: height and width of the maps, pixels.
+    Both are unit vectors, one tensor a layer: (B, C, rows, columns) of the queries, and what ``as_bank`` returns.
     """
     maps = [
         F.interpolate(distance_to_nearest(layer, normal), size=tuple(size), mode="bilinear")

@@ -16,7 +16,7 @@ from metauas.files import require_file, write_json
 from metauas.model.config import ModelConfig
 from metauas.model.network import MetaUAS
 from metauas.model.weights.official import load_official
-from metauas.model.weights.packages import WEIGHTS_PACKAGES, WeightsPackage, installed_package, read_package
+from metauas.model.weights.packages import WEIGHTS_PACKAGES, installed_package, read_package
 from metauas.model.weights.tensor_files import load_state, read_tensors, write_tensors
 from metauas.released import released_names, resolve_checkpoint
 
@@ -25,6 +25,7 @@ CONFIG_NAME = "config.json"
 OFFICIAL_SUFFIXES = (".ckpt", ".pth", ".pt")
 _ENCODER = "encoder."  # prefix of the encoder's tensors
 _BODY = "encoder.body."  # the same, for timm's names
+_STATISTICS = ("mean", "std")  # of the images that the encoder expects
 
 
 def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
@@ -34,9 +35,9 @@ def save_checkpoint(model: MetaUAS, folder: str | Path) -> Path:
         InputError: the network is a fast copy.
     """
     model.check_original()
-    target = Path(folder)
-    config = model.config.model_dump()
-    tensors, header = model.state_dict(), {"config": config, "input": _input_statistics(model)}
+    target, config, tensors = Path(folder), model.config.model_dump(), model.state_dict()
+    statistics = {name: getattr(model.normalise, name).flatten().tolist() for name in _STATISTICS}
+    header: dict[str, Any] = {"config": config, "input": statistics}
     if (stored_elsewhere := _packaged_encoder(model)) is not None:
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_ENCODER)}
         header["encoder"] = stored_elsewhere
@@ -57,12 +58,14 @@ def load_checkpoint(path: str | Path, *, preset: str | None = None) -> MetaUAS:
     Raises:
         InputError: the file is missing, damaged, of another preset, or does not fit its own configuration.
     """
-    if _is_official(path):
-        check_preset("b4", wanted=preset, path=path)
+    if Path(path).suffix.lower() in OFFICIAL_SUFFIXES and not Path(path).is_dir():
+        _check_preset("b4", wanted=preset, path=path)
         return load_official(path)
     header, tensors = read_tensors(weights_file(path))
-    config = _config_of(header, path=path)
-    check_preset(config.preset, wanted=preset, path=path)
+    if "config" not in header:
+        raise InputError(f"{path} holds no metauas configuration; only checkpoints written by metauas can be loaded")
+    config = ModelConfig.parse(header["config"], origin=f"configuration in {path}")
+    _check_preset(config.preset, wanted=preset, path=path)
     model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
     if "encoder" in header:
         tensors |= _encoder_from_package(model, header["encoder"], path=path)
@@ -77,28 +80,19 @@ def _packaged_encoder(model: MetaUAS) -> dict[str, str] | None:
     """Return package and SHA-256 of the encoder's weights, if it is frozen and equal to an installed package's."""
     if not model.config.freeze_encoder or (package := installed_package(model.config.encoder)) is None:
         return None
-    published = read_package(package, model.encoder.body)  # type: ignore[arg-type]
-    own = model.encoder.body.state_dict()  # type: ignore[union-attr]
+    published = read_package(package, model.encoder.body)
     same = all(
         tensor.dtype == published[name].dtype and torch.equal(tensor.cpu(), published[name])
-        for name, tensor in own.items()
+        for name, tensor in model.encoder.body.state_dict().items()
     )
-    return _origin(package) if same else None
-
-
-def _origin(package: WeightsPackage) -> dict[str, str]:
-    return {"package": package.name, "sha256": package.sha256}
+    return package.origin if same else None
 
 
 def _encoder_from_package(model: MetaUAS, stored: object, *, path: str | Path) -> dict[str, Tensor]:
-    """Return the encoder's tensors by their names in the network.
-
-    Raises:
-        InputError: the package is not installed, or holds other weights than the checkpoint was written with.
-    """
+    """Return the encoder's tensors by their names in the network, out of the package that a checkpoint names."""
     name = model.config.encoder
     known = WEIGHTS_PACKAGES.get(name)
-    if known is None or stored != _origin(known):
+    if known is None or stored != known.origin:
         raise InputError(
             f"{path} takes its encoder from {stored!r}, which this version does not know for {name!r}; "
             "load it with the version of metauas that wrote it"
@@ -107,16 +101,12 @@ def _encoder_from_package(model: MetaUAS, stored: object, *, path: str | Path) -
         raise InputError(
             f"{path} takes its encoder from a package that is not installed; install it: pip install {known.name}"
         )
-    return {_BODY + name: tensor for name, tensor in read_package(package, model.encoder.body).items()}  # type: ignore[arg-type]
-
-
-def _input_statistics(model: MetaUAS) -> dict[str, list[float]]:
-    return {"mean": model.normalise.mean.flatten().tolist(), "std": model.normalise.std.flatten().tolist()}
+    return {_BODY + name: tensor for name, tensor in read_package(package, model.encoder.body).items()}
 
 
 def _set_input_statistics(model: MetaUAS, stored: object, *, path: str | Path) -> None:
     """Set the mean and deviation of the training, which may differ from those of this version of timm."""
-    for name in ("mean", "std"):
+    for name in _STATISTICS:
         values = stored.get(name) if isinstance(stored, Mapping) else None
         if not isinstance(values, list) or len(values) != 3 or not all(isinstance(v, int | float) for v in values):
             raise InputError(f"{path}: {name} of the input is {values!r}; it needs three numbers, one a colour channel")
@@ -134,21 +124,6 @@ def weights_file(path: str | Path) -> Path:
     )
 
 
-def _is_official(path: str | Path) -> bool:
-    return Path(path).suffix.lower() in OFFICIAL_SUFFIXES and not Path(path).is_dir()
-
-
-def check_preset(found: str, *, wanted: str | None, path: str | Path) -> None:
-    """Check that a checkpoint is of the preset ``wanted``, if that is given.
-
-    Raises:
-        InputError: it is of another preset; names both.
-    """
+def _check_preset(found: str, *, wanted: str | None, path: str | Path) -> None:
     if wanted is not None and found != wanted:
         raise InputError(f"checkpoint {path} is of preset {found!r}, not {wanted!r}; set preset={found!r}")
-
-
-def _config_of(header: Mapping[str, Any], *, path: str | Path) -> ModelConfig:
-    if "config" not in header:
-        raise InputError(f"{path} holds no metauas configuration; only checkpoints written by metauas can be loaded")
-    return ModelConfig.parse(header["config"], origin=f"configuration in {path}")

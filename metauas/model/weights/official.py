@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from metauas.model.config import model_config
+from metauas.model.config import network_config
 from metauas.model.network import MetaUAS
 from metauas.model.weights.original_names import original_name
 from metauas.model.weights.tensor_files import check_fit
@@ -39,7 +39,7 @@ def load_official(path: str | Path) -> MetaUAS:
         >>> anomaly_map = model.segment(queries, prompt)  # (B, 1, H, W) in [0, 1]
     """
     tensors = read_state_dict(path, hint=_RIGHT)
-    config = model_config("b4")
+    config = network_config("b4")
     model = MetaUAS(config.model_copy(update={"encoder_weights": "random"}))
     ours = model.state_dict()
     prefix = _prefix(tensors, {official_name(name) for name in ours})

