@@ -41,10 +41,10 @@ class DrawnScenes:
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a picture (size, size, 3) and the visible mask of every part."""
-        image = draw_ground(rng, size=size)
-        parts: list[np.ndarray] = []
-        body = _body(rng, size=size) if rng.random() < 0.5 else None
-        if body is not None:
+        image, body, parts = draw_ground(rng, size=size), None, list[np.ndarray]()
+        if rng.random() < 0.5:
+            centre = tuple(size * rng.uniform(0.42, 0.58, 2))
+            body = draw_shape(rng, size=size, centre=centre, radius=size * rng.uniform(0.28, 0.45))
             image = paint(rng, image=image, part=body)
         for _ in range(int(rng.integers(1, 7))):
             part = _part(rng, size=size, body=body)
@@ -70,11 +70,6 @@ def plain_colour(rng: np.random.Generator) -> Float32[np.ndarray, "3"]:
     """One colour, more often greyish than not."""
     cast = rng.uniform(-0.1, 0.1, 3) if rng.random() < 0.6 else rng.uniform(-0.5, 0.5, 3)
     return np.clip(rng.uniform(0.05, 0.95) + cast, 0, 1).astype(np.float32)
-
-
-def _body(rng: np.random.Generator, *, size: int) -> Bool[np.ndarray, "s s"]:
-    centre = tuple(size * rng.uniform(0.42, 0.58, 2))
-    return draw_shape(rng, size=size, centre=centre, radius=size * rng.uniform(0.28, 0.45))
 
 
 def _part(rng: np.random.Generator, *, size: int, body: np.ndarray | None) -> Bool[np.ndarray, "s s"]:
