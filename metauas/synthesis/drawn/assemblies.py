@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.changes.breakage import broken
-from metauas.synthesis.drawn.products import Piece, draw_piece, turned
+from metauas.synthesis.drawn.products import Piece, broken, draw_piece, turned
 from metauas.synthesis.drawn.scenes import draw_ground
 from metauas.synthesis.drawn.shapes import fill_polygon, on_circle, turn_points
 from metauas.synthesis.pictures.picture import Picture

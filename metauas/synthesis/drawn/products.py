@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.changes.breakage import NARROW, broken
+from metauas.synthesis.changes.local import crack_region
+from metauas.synthesis.changes.objects import dilate
 from metauas.synthesis.drawn.scenes import draw_ground, lay, plain_colour, slanting_light
-from metauas.synthesis.drawn.shapes import fill_polygon, random_outline, turn_points
+from metauas.synthesis.drawn.shapes import draw_shape, fill_polygon, random_outline, turn_points
 from metauas.synthesis.drawn.textures import draw_texture
 from metauas.synthesis.pictures.picture import Picture
 
@@ -19,6 +20,8 @@ _TEXTURED = 0.6  # share of bodies with a texture
 _STREWN = 0.5  # share of designs with inclusions
 _BREAKING = 0.6  # share of the products that break where they could lose or exchange a fixture
 _FIXTURES = 5  # pieces in fixed places, at most
+_GAPS = 0.5  # share of gaps in broken bodies; from the others, a piece of the rim is gone
+_NARROW = 1 / 32  # largest extra width of a gap over a crack, on either side, in shares of the side
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Item:
     fixtures: tuple[np.ndarray, ...]  # visible mask of each
     ground: Float32[np.ndarray, "s s 3"]
     home: Bool[np.ndarray, "s s"]  # mask of the body; True everywhere without a body
-    widest: float = NARROW  # largest extra width of a gap over a crack, in shares of the side
+    widest: float = _NARROW  # as in ``broken``
 
     def faulty(self, rng: np.random.Generator, kind: str) -> Float32[np.ndarray, "s s 3"]:
         """Return the broken item, for any kind of change."""
@@ -150,6 +153,34 @@ def draw_design(rng: np.random.Generator, *, size: int) -> Design:
         turn=rng.uniform(0, 0.08),
         wobble=rng.uniform(0, 0.2),
     )
+
+
+def broken(
+    rng: np.random.Generator,
+    image: Float32[np.ndarray, "s s 3"],
+    *,
+    ground: Float32[np.ndarray, "s s 3"],
+    body: Bool[np.ndarray, "s s"],
+    widest: float = _NARROW,
+) -> Float32[np.ndarray, "s s 3"]:
+    """Return ``image`` with ``ground``, perhaps in the shade, in place of a part of ``body``.
+
+    Gaps are wider than cracks by up to ``widest`` of the side, on either side.
+    """
+    size, gone = image.shape[0], np.zeros_like(body)
+    if rng.random() < _GAPS:
+        gone = dilate(crack_region(rng, size), pixels=int(rng.integers(0, 2 + round(size * widest))))
+    if not (gone & body).any():
+        gone = _bite(rng, body)
+    light = np.full((size, size), rng.choice([1.0, rng.uniform(0.4, 1.0)]), np.float32)
+    return lay(image, part=gone & dilate(body, pixels=1), surface=ground, light=light, rim=0.0, softness=0.6)
+
+
+def _bite(rng: np.random.Generator, body: Bool[np.ndarray, "s s"]) -> Bool[np.ndarray, "s s"]:
+    size = body.shape[0]
+    rim = np.argwhere(dilate(~body, pixels=1) & body)
+    y, x = rim[int(rng.integers(len(rim)))] if len(rim) else (size // 2, size // 2)
+    return draw_shape(rng, size=size, centre=(float(x), float(y)), radius=size * rng.uniform(0.03, 0.14))
 
 
 def turned(rng: np.random.Generator, surface: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
