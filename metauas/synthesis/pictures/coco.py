@@ -81,7 +81,6 @@ class CocoPictures:
         tell_left_out(annotations, self.index.left_out, what="entries")
 
     def __len__(self) -> int:
-        """Return the number of photographs with usable objects."""
         return len(self.index.names)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:

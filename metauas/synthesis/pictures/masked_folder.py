@@ -69,7 +69,6 @@ class MaskedFolder:
         tell_left_out(images, self.left_out)
 
     def __len__(self) -> int:
-        """Return the number of photographs with a mask."""
         return len(self.files)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:

@@ -46,7 +46,6 @@ class TextureFolder:
         tell_left_out(self.folder, self.left_out)
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
         return len(self.files)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
