@@ -154,7 +154,7 @@ def read_textures(root):
 
 def read_masked(root):
     found = MaskedFolder(root / "images", root / "masks", split="all")
-    return [(file, found._mask_of(file)) for file in found.files], found.left_out
+    return [(file, found._masks[file.stem]) for file in found.files], found.left_out
 
 
 def read_coco(root):

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor, from_numpy
 
-from metauas.errors import InputError, did_you_mean
+from metauas.errors import InputError, check_choice, did_you_mean
 from metauas.files.images import to_tensor
 from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
 from metauas.synthesis.changes.local import LocalChange
@@ -50,13 +50,7 @@ class ChangePair:
 
 
 #: Half object-level, half local (paper, section 4.1), with some unchanged pairs taken from both.
-DEFAULT_MIXTURE = {
-    "appearance": 0.15,
-    "disappearance": 0.15,
-    "exchange": 0.15,
-    "local": 0.45,
-    "unchanged": 0.1,
-}
+DEFAULT_MIXTURE = {"appearance": 0.15, "disappearance": 0.15, "exchange": 0.15, "local": 0.45, "unchanged": 0.1}
 
 
 @dataclass(frozen=True)
@@ -153,7 +147,7 @@ class PairSynthesizer:
         one_way = free or sibling is not None
         swap = kind == "appearance" or (kind in ("exchange", "local") and not one_way and rng.random() < 0.5)
         query, prompt = (image, changed) if swap else (changed, image)
-        canvas = picture.image.shape[0]
+        canvas = image.shape[0]
         pose = view_matrix(rng, self.variation, canvas=canvas, size=self.size, free=free)
         other = view_matrix(rng, self.variation, canvas=canvas, size=self.size, free=free)
         change = visible_change(query, prompt).astype(np.float32)
@@ -251,18 +245,16 @@ def select_kinds(kinds: object, *, mixture: Mapping[str, float]) -> dict[str, fl
     return {kind: mixture[kind] for kind in kinds}
 
 
-def check_mixture(mixture: Mapping[str, float]) -> None:
-    """Check the shares of the kinds of change.
+def check_mixture(mixture: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the shares of the kinds of change, checked.
 
     Raises:
         InputError: naming an unknown kind, a negative share, or shares that are all zero.
     """
     for kind, share in mixture.items():
-        if kind not in KINDS:
-            raise InputError(
-                f"unknown kind of change {kind!r}{did_you_mean(kind, KINDS)}; kinds are {', '.join(KINDS)}"
-            )
+        check_choice(name="kind of change", value=kind, choices=KINDS)
         if not 0 <= share < np.inf:
             raise InputError(f"share of {kind!r} is {share}; shares are numbers from 0 up")
     if not sum(mixture.values()) > 0:
         raise InputError("all shares of the mixture are 0; give at least one kind a share above 0")
+    return mixture

@@ -23,10 +23,7 @@ GGOODD = {
 }
 
 #: The paper's shares: one half local, the other of object-level changes (section 4.1), made as ggoodd makes them.
-PAPER = {
-    **GGOODD,
-    "mixture": {"appearance": 1 / 6, "disappearance": 1 / 6, "exchange": 1 / 6, "local": 0.5},
-}
+PAPER = {**GGOODD, "mixture": {"appearance": 1 / 6, "disappearance": 1 / 6, "exchange": 1 / 6, "local": 0.5}}
 
 #: The reproduction by DeLunnLi: half local; the rest in equal parts exchange and inpainted objects.
 DELUNNLI = {

@@ -1,11 +1,11 @@
 """The recipe of a synthesis: its settings, and the synthesizer that they describe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from metauas.errors import InputError, check_choice
 from metauas.files.yaml import read_mapping
@@ -39,13 +39,21 @@ _DRAWN: dict[str, PictureSource] = {
     "drawn_surfaces": DrawnSurfaces(),
     "drawn_goods": DrawnGoods(),
 }
-_COCO, _MASKED = ("coco_annotations", "coco_images"), ("masked_images", "masked_masks")
-
-#: Sources of pictures and of foreign textures, and the settings that each needs.
-PICTURES: dict[str, tuple[str, ...]] = {"photographs": (), "coco": _COCO, "masked": _MASKED} | dict.fromkeys(_DRAWN, ())
-TEXTURES: dict[str, tuple[str, ...]] = {"drawn_textures": (), "photographs": (), "texture_folder": ("texture_folder",)}
+#: Sources that need files, and the settings that name these.
+_READ: dict[str, tuple[Callable[..., PictureSource], tuple[str, ...]]] = {
+    "coco": (CocoPictures, ("coco_annotations", "coco_images")),
+    "masked": (MaskedFolder, ("masked_images", "masked_masks")),
+    "texture_folder": (TextureFolder, ("texture_folder",)),
+}
+#: Sources of pictures and of foreign textures. Pairs depend on their order.
+SOURCES = {
+    "pictures": ("photographs", "coco", "masked", *_DRAWN),
+    "textures": ("drawn_textures", "photographs", "texture_folder"),
+}
+#: Settings that are those of ``LocalChange``.
+LOCAL_SETTINGS = ("regions", "fillings", "opacity", "augment", "soft_edges")
 #: Settings that name a file or folder; ``inpainter`` may name one too.
-PATHS = ("photographs", *(key for keys in {**PICTURES, **TEXTURES}.values() for key in keys))
+PATHS = ("photographs", *(key for _, keys in _READ.values() for key in keys))
 
 
 class SynthesisSettings(Settings):
@@ -64,8 +72,8 @@ class SynthesisSettings(Settings):
         masked_images: a folder of photographs, for the source ``masked``.
         masked_masks: the folder of their masks, as ``MaskedFolder`` reads them.
         texture_folder: a folder of pictures such as DTD, for the source of that name.
-        pictures: share of each source of pictures, by a name in ``PICTURES``.
-        textures: share of each source of foreign textures, by a name in ``TEXTURES``.
+        pictures: share of each source of pictures, by a name in ``SOURCES``.
+        textures: share of each source of foreign textures, in the same way.
         inpainter: ``telea``, ``navier-stokes``, ``lama:FILE`` or ``diffusers:MODEL``.
         inpainter_options: keyword arguments of its class, such as ``{strength: 0.9, steps: 20}`` of diffusers.
         regions, fillings, opacity, augment, soft_edges: as in ``LocalChange``.
@@ -78,7 +86,7 @@ class SynthesisSettings(Settings):
     shard_size: Positive = 500
     seed: Annotated[int, Field(ge=0)] = 0
     size: Annotated[int, Field(ge=16, le=4096)] = 256
-    mixture: dict[str, float] = Field(default=DEFAULT_MIXTURE)
+    mixture: Annotated[dict[str, float], AfterValidator(check_mixture)] = Field(default=DEFAULT_MIXTURE)
     decoys: Share = 0.3
     zoomed: Share = 0.0
     photographs: str | None = None
@@ -91,7 +99,7 @@ class SynthesisSettings(Settings):
         default={"photographs": 0.4, "drawn_scenes": 0.35, "drawn_textures": 0.25}, validate_default=True
     )
     textures: dict[str, float] = Field(default={"drawn_textures": 0.7, "photographs": 0.3}, validate_default=True)
-    inpainter: str = "telea"
+    inpainter: Annotated[str, AfterValidator(check_inpainter)] = "telea"
     inpainter_options: dict[str, Any] = Field(default={})
     regions: tuple[str, ...] = USUAL_REGIONS
     fillings: tuple[str, ...] = USUAL_FILLINGS
@@ -100,12 +108,6 @@ class SynthesisSettings(Settings):
     soft_edges: Share = 0.5
     variation: dict[str, float] = Field(default_factory=lambda: asdict(Variation()))
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
-
-    @field_validator("mixture")
-    @classmethod
-    def _known_kinds(cls, mixture: dict[str, float]) -> dict[str, float]:
-        check_mixture(mixture)
-        return mixture
 
     @field_validator("variation")
     @classmethod
@@ -118,26 +120,16 @@ class SynthesisSettings(Settings):
                 raise InputError(f"variation {name} is {value}; give a number from 0 up")
         return usual | given
 
-    @field_validator("inpainter")
-    @classmethod
-    def _known_inpainter(cls, name: str) -> str:
-        return check_inpainter(name)
-
     @field_validator("inpainter_options")
     @classmethod
     def _known_options(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
         # a wrong inpainter has its own error
         return check_options(info.data["inpainter"], options) if "inpainter" in info.data else options
 
-    @field_validator("pictures")
+    @field_validator("pictures", "textures")
     @classmethod
-    def _known_pictures(cls, shares: dict[str, float], info: Any) -> dict[str, float]:
-        return _check_sources(shares, name="pictures", known=PICTURES, given=info.data)
-
-    @field_validator("textures")
-    @classmethod
-    def _known_textures(cls, shares: dict[str, float], info: Any) -> dict[str, float]:
-        return _check_sources(shares, name="textures", known=TEXTURES, given=info.data)
+    def _known_sources(cls, shares: dict[str, float], info: Any) -> dict[str, float]:
+        return _check_sources(shares, name=str(info.field_name), given=info.data)
 
     @field_validator("regions", "fillings", "opacity")
     @classmethod
@@ -163,13 +155,13 @@ def read_recipe(
     Raises:
         InputError: the file holds no mapping, a name is unknown, or a value is wrong.
     """
-    values, origin = _values_of(recipe)
-    own = values.pop("preset", "offline")
-    start = PRESETS[check_choice(name="preset", value=preset or str(own), choices=PRESETS)]
-    chosen = {key: value for key, value in given.items() if value is not None}
-    merged = start | values | chosen
+    layers, origin = _layers_of(recipe)
+    own = [layer.pop("preset") for layer in layers if "preset" in layer]
+    start = check_choice(name="preset", value=preset or str(own[0] if own else "offline"), choices=PRESETS)
+    layers = [PRESETS[start], *layers, {key: value for key, value in given.items() if value is not None}]
+    merged = {key: value for layer in layers for key, value in layer.items()}
     kinds = merged.pop("kinds", None)
-    varied = [layer["variation"] for layer in (start, values, chosen) if "variation" in layer]
+    varied = [layer["variation"] for layer in layers if "variation" in layer]
     if varied and all(isinstance(variation, Mapping) for variation in varied):
         merged["variation"] = {key: value for variation in varied for key, value in variation.items()}
     settings = SynthesisSettings.parse(merged, origin=origin)
@@ -178,29 +170,20 @@ def read_recipe(
     return settings.model_copy(update={"mixture": select_kinds(kinds, mixture=settings.mixture)})
 
 
-def _values_of(recipe: str | Path | Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
-    """Return the values of a recipe, and its name for errors."""
+def _layers_of(recipe: str | Path | Mapping[str, Any] | None) -> tuple[list[dict[str, Any]], str]:
+    """Return the values of a recipe, above those of the file that its ``preset`` names, and its name for errors."""
     if recipe is None or isinstance(recipe, Mapping):
-        return _over_file(dict(recipe or {})), "recipe"
+        values = dict(recipe or {})
+        preset = values.get("preset")
+        if not isinstance(preset, str) or preset in PRESETS or not Path(preset).is_file():
+            return [values], "recipe"
+        return [*_layers_of(values.pop("preset"))[0], values], "recipe"
     if recipe in PRESETS:
-        return {"preset": recipe}, f"recipe {recipe}"
+        return [{"preset": recipe}], f"recipe {recipe}"
     content, doubled = read_mapping(recipe, example="count: 1000")
     if doubled:
         raise InputError(f"{recipe}: {'; '.join(doubled)}")
-    return content, str(recipe)
-
-
-def _over_file(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values over those of the file that their ``preset`` names, if it is a file."""
-    preset = values.get("preset")
-    if not isinstance(preset, str) or preset in PRESETS or not Path(preset).is_file():
-        return values
-    content, _ = _values_of(preset)
-    own = {name: value for name, value in values.items() if name != "preset"}
-    base, over = content.get("variation"), own.get("variation")
-    if isinstance(base, dict) and isinstance(over, dict):
-        own["variation"] = base | over
-    return content | own
+    return [content], str(recipe)
 
 
 def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> PairSynthesizer:
@@ -210,15 +193,15 @@ def build_synthesizer(settings: SynthesisSettings, *, split: str = "train") -> P
         InputError: the split is unknown, or a source or inpainter of the settings cannot be used.
     """
     check_choice(name="split", value=split, choices=SPLITS)
-    textures = _mixed(settings, settings.textures, known=TEXTURES, split=split)
+    textures = _mixed(settings, "textures", split=split)
     return PairSynthesizer(
-        _mixed(settings, settings.pictures, known=PICTURES, split=split),
+        _mixed(settings, "pictures", split=split),
         textures=textures,
         size=settings.size,
         mixture=settings.mixture,
         variation=Variation(**settings.variation),
-        inpainter=create_inpainter(settings.inpainter, settings.inpainter_options),
-        local=_local_change(settings, textures),
+        inpainter=create_inpainter(settings.inpainter, **settings.inpainter_options),
+        local=LocalChange(textures, **{name: getattr(settings, name) for name in LOCAL_SETTINGS}),
         decoys=settings.decoys,
         zoomed=settings.zoomed,
     )
@@ -248,40 +231,31 @@ def embedded_synthesizer(
     return build_synthesizer(read_recipe(size=size, kinds=kinds, variation=ranges, photographs=folder), split=split)
 
 
-def _mixed(
-    settings: SynthesisSettings, shares: Mapping[str, float], *, known: Mapping[str, Any], split: str
-) -> MixedSource:
-    """Mix sources in the order of ``known``, so that the order of a file's keys does not change the pairs."""
-    names = [name for name in known if shares.get(name, 0) > 0]
+def _mixed(settings: SynthesisSettings, what: str, *, split: str) -> MixedSource:
+    """Mix sources in the order of ``SOURCES``, so that the order of a file's keys does not change the pairs."""
+    shares: dict[str, float] = getattr(settings, what)
+    names = [name for name in SOURCES[what] if shares.get(name, 0) > 0]
     return MixedSource(tuple(_source(settings, name, split) for name in names), tuple(shares[name] for name in names))
 
 
 def _source(settings: SynthesisSettings, name: str, split: str) -> PictureSource:
     if name == "photographs":
         return split_photographs(settings.photographs, split=split)
-    if name == "coco":
-        return CocoPictures(str(settings.coco_annotations), str(settings.coco_images), split=split)
-    if name == "masked":
-        return MaskedFolder(str(settings.masked_images), str(settings.masked_masks), split=split)
-    if name == "texture_folder":
-        return TextureFolder(str(settings.texture_folder), split=split)
-    return _DRAWN[name]
+    if name in _DRAWN:
+        return _DRAWN[name]
+    source, keys = _READ[name]
+    return source(*(getattr(settings, key) for key in keys), split=split)
 
 
-def _local_change(settings: SynthesisSettings, textures: PictureSource) -> LocalChange:
-    names = ("regions", "fillings", "opacity", "augment", "soft_edges")
-    return LocalChange(textures, **{name: getattr(settings, name) for name in names})
-
-
-def _check_sources(
-    shares: dict[str, float], *, name: str, known: Mapping[str, tuple[str, ...]], given: Mapping[str, Any]
-) -> dict[str, float]:
+def _check_sources(shares: dict[str, float], *, name: str, given: Mapping[str, Any]) -> dict[str, float]:
     for source in shares:
-        check_choice(name=name, value=source, choices=known)
+        check_choice(name=name, value=source, choices=SOURCES[name])
     if not shares:
-        raise InputError(f"{name} is empty; give a source out of {', '.join(known)} a share above 0")
+        raise InputError(f"{name} is empty; give a source out of {', '.join(SOURCES[name])} a share above 0")
     MixedSource((DrawnTextures(),) * len(shares), tuple(shares.values()))
-    for source, keys in known.items():
+    for source, (_, keys) in _READ.items():
+        if source not in SOURCES[name]:
+            continue
         is_used, there = shares.get(source, 0) > 0, [key for key in keys if given.get(key) is not None]
         if is_used and len(there) < len(keys):
             raise InputError(f"{source!r} needs {' and '.join(keys)}; give them, or name another source")

@@ -141,11 +141,11 @@ def _coco(folder: Path) -> list[Path]:
 def _read_coco(path: Path) -> Any:
     instances = read_instances(path)
     if instances.left_out:
-        raise InputError(str(instances.left_out[0]))
+        raise InputError(f"{path}: {instances.left_out[0]}")
     for image in instances.images:
         shape = (min(image["height"], 64), min(image["width"], 64))
         for annotation in instances.annotations[image["id"]]:
-            decode(run_lengths(annotation, shape=shape, path=path))
+            decode(run_lengths(annotation, shape=shape, left_out=[]))
 
 
 # --- benchmarks

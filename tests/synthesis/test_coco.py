@@ -75,20 +75,20 @@ def write(tmp_path):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_outline_is_read_as_the_same_mask(form):
     for mask in (SMALL, box(0, 0, 5, 48), box(50, 3, 14, 45)):
-        found = decode(run_lengths({"segmentation": FORMS[form](mask)}, shape=SHAPE, path="x"))
+        found = decode(run_lengths({"segmentation": FORMS[form](mask)}, shape=SHAPE, left_out=[]))
         assert (found == mask).all()
 
 
 def test_compressed_run_lengths_of_ragged_masks_are_read_exactly():
     for seed in range(20):
         mask = rng_for("ragged", seed).random(SHAPE) < 0.5 ** (1 + seed % 5)
-        found = decode(run_lengths({"segmentation": as_compressed(mask)}, shape=SHAPE, path="x"))
+        found = decode(run_lengths({"segmentation": as_compressed(mask)}, shape=SHAPE, left_out=[]))
         assert (found == mask).all()
 
 
 def test_a_polygon_of_several_parts_is_one_object():
     outline = as_polygon(SMALL) + as_polygon(OTHER)
-    found = decode(run_lengths({"segmentation": outline}, shape=SHAPE, path="x"))
+    found = decode(run_lengths({"segmentation": outline}, shape=SHAPE, left_out=[]))
     assert (found == SMALL | OTHER).all()
 
 
@@ -115,13 +115,13 @@ def test_a_polygon_of_several_parts_is_one_object():
     ids=str,
 )
 def test_an_outline_that_cannot_be_read_is_named(outline):
-    with pytest.raises(InputError, match=r"x: annotation 5 of image 3 has no usable segmentation.*polygons.*64 × 48"):
-        run_lengths({"id": 5, "image_id": 3, "segmentation": outline}, shape=SHAPE, path="x")
+    with pytest.raises(InputError, match=r"annotation 5 of image 3 has no usable segmentation.*polygons.*64 × 48"):
+        run_lengths({"id": 5, "image_id": 3, "segmentation": outline}, shape=SHAPE, left_out=[])
 
 
 def test_polygons_far_outside_of_the_image_are_cut_at_its_border():
     outline = [[-1e9, -1e9, 1e9, -1e9, 1e9, 1e9, -1e9, 1e9]]
-    assert coco.area(run_lengths({"segmentation": outline}, shape=SHAPE, path="x")) == SHAPE[0] * SHAPE[1]
+    assert coco.area(run_lengths({"segmentation": outline}, shape=SHAPE, left_out=[])) == SHAPE[0] * SHAPE[1]
 
 
 def test_crops_show_the_annotated_objects(write):
@@ -166,6 +166,15 @@ def test_objects_that_overlap_are_one_and_neighbours_are_not(write):
     assert any((mask == beside).all() for mask in masks)
     apart = CocoPictures(*write([(upper, 0), (lower, 0)]), split="all", overlap=0.5)
     assert len(apart.index.masks(0)) == 2
+
+
+def test_objects_that_overlap_by_way_of_a_third_are_one(write):
+    first, middle, last, beside = box(4, 4, 20, 12), box(20, 6, 8, 8), box(26, 4, 20, 12), box(44, 14, 10, 12)
+    assert not (first & last).any(), "each covers a part of the middle one"
+    pictures = CocoPictures(*write([(first, 0), (beside, 0), (last, 0), (middle, 0)]), split="all", largest=0.4)
+    masks = pictures.index.masks(0)
+    assert len(masks) == 2
+    assert any((mask == first | middle | last).all() for mask in masks)
 
 
 def test_every_twentieth_image_is_held_out_whatever_the_order_of_the_file(write):

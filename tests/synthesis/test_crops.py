@@ -3,7 +3,7 @@ import pytest
 
 from metauas.errors import InputError
 from metauas.seeding import rng_for
-from metauas.synthesis.pictures.crops import AreaLimits, picture_of_objects, random_window, unite_overlapping
+from metauas.synthesis.pictures.crops import AreaLimits, picture_of_objects, random_window
 
 LIMITS = AreaLimits(smallest=0.01, largest=0.2)
 
@@ -77,15 +77,6 @@ def test_random_windows_cover_the_whole_image():
     assert all(rows.stop - rows.start == columns.stop - columns.start for rows, columns in windows)
     assert (min(sides), max(sides)) == (12, 29)
     assert {min(columns.start for _, columns in windows), max(columns.stop for _, columns in windows)} == {0, 50}
-
-
-def test_objects_that_overlap_by_way_of_a_third_are_one():
-    shares = np.eye(4)
-    shares[0, 1], shares[1, 0] = 0.02, 0.3  # 0 covers a third of 1
-    shares[2, 1] = 0.5  # 1 covers half of 2
-    shares[3, 2] = 0.1
-    groups = unite_overlapping(shares, above=0.2)
-    assert groups[0] == groups[1] == groups[2] != groups[3]
 
 
 @pytest.mark.parametrize("limits", [(0.0, 0.2), (0.3, 0.2), (0.1, 1.0)])

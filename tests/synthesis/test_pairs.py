@@ -341,7 +341,7 @@ def test_visibility_is_symmetric():
 @pytest.mark.parametrize(
     ("mixture", "message"),
     [
-        ({"apearance": 1.0}, r"unknown kind of change 'apearance', did you mean 'appearance'"),
+        ({"apearance": 1.0}, r"kind of change='apearance' is not known, did you mean 'appearance'"),
         ({"local": -0.5}, r"share of 'local' is -0\.5"),
         ({"local": float("nan")}, r"share of 'local' is nan"),
         ({"local": float("inf")}, r"share of 'local' is inf"),

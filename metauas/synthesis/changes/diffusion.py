@@ -73,7 +73,10 @@ class DiffusersInpainter:
         batch: int = 4,
         feather: int = 4,
     ) -> None:
-        _check(strength=strength, steps=steps, batch=batch, feather=feather)
+        if not 0 < strength <= 1 or int(steps * strength) < 1:
+            raise InputError(f"strength={strength} of steps={steps} leaves no step; strength is above 0 up to 1")
+        if batch < 1 or feather < 0:
+            raise InputError(f"batch={batch}, feather={feather}: give a batch of 1 or more, and a feather of 0 or more")
         self.model = str(model)
         self.prompt, self.negative_prompt = prompt, negative_prompt
         self.strength, self.steps = strength, steps
@@ -82,7 +85,7 @@ class DiffusersInpainter:
         self.device = choose_device(device)
         self.dtype = _precision(dtype, self.device)
         self.batch, self.feather = batch, feather
-        _check_options(self.pipeline, self._options(1))
+        self._options(1)  # fail before the first image
 
     @cached_property
     def pipeline(self) -> Any:
@@ -139,8 +142,6 @@ class DiffusersInpainter:
     def _run(self, fitted: list["_Fitted"], seeds: list[int]) -> np.ndarray:
         """Return the pipeline's pictures (B, H, W, 3) in [0, 1] of images of one size."""
         height, width = fitted[0].mask.shape
-        accepted = inspect.signature(self.pipeline.__call__).parameters
-        options = {name: value for name, value in self._options(len(fitted)).items() if name in accepted}
         pictures = self.pipeline(
             image=[Image.fromarray(f.image) for f in fitted],
             mask_image=[Image.fromarray(f.mask.astype(np.uint8) * 255) for f in fitted],
@@ -148,30 +149,39 @@ class DiffusersInpainter:
             width=width,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             output_type="np",
-            **options,
+            **self._options(len(fitted)),
         ).images
         if not np.isfinite(pictures).all():
             raise InputError(f"{self.model} gives values that are no numbers in {self.dtype}; use dtype='fp32'")
         return np.asarray(pictures, dtype=np.float32)
 
     def _options(self, count: int) -> dict[str, Any]:
-        """Return the options that not every pipeline has, by their names in diffusers."""
-        return {
-            "prompt": [self.prompt] * count,
-            "negative_prompt": [self.negative_prompt] * count,
-            "strength": self.strength,
-            "num_inference_steps": self.steps,
-            "guidance_scale": self.guidance,
+        """Return those options that the pipeline has, by their names in diffusers.
+
+        Raises:
+            InputError: it lacks an option that was given.
+        """
+        given_and_neutral = {
+            "prompt": ([self.prompt] * count, [""] * count),
+            "negative_prompt": ([self.negative_prompt] * count, [""] * count),
+            "strength": (self.strength, 1.0),
+            "num_inference_steps": (self.steps, self.steps),
+            "guidance_scale": (self.guidance, 1.0),
         }
+        accepted = inspect.signature(self.pipeline.__call__).parameters
+        for name, (given, neutral) in given_and_neutral.items():
+            if name not in accepted and given != neutral:
+                raise InputError(f"{type(self.pipeline).__name__} knows no {name}; leave it at its default")
+        return {name: given for name, (given, _) in given_and_neutral.items() if name in accepted}
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """An image and mask in the pipeline's size, and their height and width without padding."""
+    """An image and mask in the pipeline's size."""
 
     image: np.ndarray
     mask: np.ndarray
-    inner: tuple[int, ...]
+    inner: tuple[int, ...]  # height and width without padding
 
     def undo(self, output: np.ndarray, *, shape: tuple[int, ...]) -> Float32[np.ndarray, "h w 3"]:
         """Cut off the padding and resize to ``shape`` (height, width)."""
@@ -276,22 +286,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for bars in shown:
             bars.enable_progress_bar()
-
-
-def _check(*, strength: float, steps: int, batch: int, feather: int) -> None:
-    if not 0 < strength <= 1 or int(steps * strength) < 1:
-        raise InputError(f"strength={strength} of steps={steps} leaves no step; strength is above 0 up to 1")
-    if batch < 1 or feather < 0:
-        raise InputError(f"batch={batch}, feather={feather}: give a batch of 1 or more, and a feather of 0 or more")
-
-
-def _check_options(pipeline: Any, options: dict[str, Any]) -> None:
-    """Refuse options that the pipeline does not have."""
-    neutral = {"prompt": [""], "negative_prompt": [""], "strength": 1.0, "guidance_scale": 1.0}
-    accepted = inspect.signature(pipeline.__call__).parameters
-    for name, value in options.items():
-        if name not in accepted and value != neutral.get(name, value):
-            raise InputError(f"{type(pipeline).__name__} knows no {name}; leave it at its default")
 
 
 def _precision(name: str, device: torch.device) -> torch.dtype:

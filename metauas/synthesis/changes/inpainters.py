@@ -48,19 +48,13 @@ def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def create_inpainter(name: str, options: Mapping[str, Any]) -> Inpainter:
+@lru_cache(maxsize=1)
+def create_inpainter(name: str, **options: Any) -> Inpainter:
     """Return the inpainter; the last one is cached, so that both splits share a network.
 
     Raises:
         InputError: a file, model or value is wrong.
         WeightsUnavailableError: the hub does not give the model.
     """
-    return _made(name, tuple(sorted(options.items())))
-
-
-@lru_cache(maxsize=1)
-def _made(name: str, options: tuple[tuple[str, Any], ...]) -> Inpainter:
     kind, _, model = name.partition(":")
-    if kind in _NETWORKS:
-        return _NETWORKS[kind](model, **dict(options))
-    return OpenCVInpainter(method=name, **dict(options))
+    return _NETWORKS[kind](model, **options) if kind in _NETWORKS else OpenCVInpainter(method=name, **options)

@@ -74,8 +74,6 @@ def keep_outside(
     The filling fades out linearly with the distance from the mask. From ``feather`` pixels on, the image is the same
     to the bit.
     """
-    if not mask.any():
-        return image.copy()
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     weight = np.clip(1 - distance / max(feather, 1), 0, 1)[..., None]
     blended = (1 - weight) * image + weight * np.clip(filled, 0, 1)

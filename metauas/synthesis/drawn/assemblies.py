@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.changes.breakage import broken
-from metauas.synthesis.drawn.products import Piece, draw_piece, turned
+from metauas.synthesis.drawn.products import Piece, broken, draw_piece, turned
 from metauas.synthesis.drawn.scenes import draw_ground
 from metauas.synthesis.drawn.shapes import fill_polygon, on_circle, turn_points
 from metauas.synthesis.pictures.picture import Picture
@@ -23,17 +22,11 @@ _MOST = 3  # parts that are removed at once
 
 @dataclass(frozen=True)
 class Places:
-    """The places of the parts of a row in one item.
+    """The places of the parts of a row in one item."""
 
-    Attributes:
-        centres: (n, 2), (x, y) in shares of the side.
-        angles: (n,), radians.
-        sizes: (n,), factors; 0 for a missing part.
-    """
-
-    centres: np.ndarray
-    angles: np.ndarray
-    sizes: np.ndarray
+    centres: np.ndarray  # (n, 2), (x, y) in shares of the side
+    angles: np.ndarray  # (n,), radians
+    sizes: np.ndarray  # (n,), factors; 0 for a missing part
 
     def jittered(self, rng: np.random.Generator, *, shift: float, turn: float) -> "Places":
         """Return another item's places."""
@@ -61,38 +54,23 @@ class Places:
 
 @dataclass(frozen=True)
 class Row:
-    """Equal parts in a row, a grid or a ring.
-
-    Attributes:
-        part: the repeated part.
-        places: places of the parts in the design.
-        radius: radius of a part, share of the side.
-        seat: a piece under every part, also under a missing one.
-    """
+    """Equal parts in a row, a grid or a ring."""
 
     part: Piece
-    places: Places
-    radius: float
-    seat: Piece | None
+    places: Places  # in the design
+    radius: float  # of a part, share of the side
+    seat: Piece | None  # under every part, also under a missing one
 
 
 @dataclass(frozen=True)
 class Item:
-    """One item of an assembly.
+    """One item of an assembly."""
 
-    Attributes:
-        ground: (size, size, 3), without body or parts.
-        base: (size, size, 3), the body on the ground, without parts.
-        body: mask of the body.
-        rows: rows of the design.
-        places: places of the item's parts, for each row.
-    """
-
-    ground: Float32[np.ndarray, "s s 3"]
-    base: Float32[np.ndarray, "s s 3"]
+    ground: Float32[np.ndarray, "s s 3"]  # without body or parts
+    base: Float32[np.ndarray, "s s 3"]  # the body on the ground, without parts
     body: Bool[np.ndarray, "s s"]
-    rows: tuple[Row, ...]
-    places: tuple[Places, ...]
+    rows: tuple[Row, ...]  # of the design
+    places: tuple[Places, ...]  # of the item's parts, for each row
 
     def painted(self) -> tuple[Float32[np.ndarray, "s s 3"], list[np.ndarray]]:
         """Return the image, and the visible mask of each part."""
@@ -131,13 +109,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Assembly:
-    """The design of all items: ground, body and rows, and how much their parts differ (shift: share, turn: radians)."""
+    """The design of all items."""
 
     ground: Float32[np.ndarray, "s s 3"]
     body: Piece | None
     rows: tuple[Row, ...]
-    shift: float
-    turn: float
+    shift: float  # difference of the parts' places, in shares of the side
+    turn: float  # difference of their angles, radians
 
     def item(self, rng: np.random.Generator) -> Item:
         """Draw one item."""
@@ -146,7 +124,8 @@ class Assembly:
         home = np.zeros((size, size), bool)
         if self.body is not None:
             body = self.body.item(rng, shift=0.0, turn=0.0, wobble=0.0)
-            base, home = body.painted(ground), body.mask(size=size)
+            home = body.mask(size=size)
+            base = body.laid(ground, part=home)
         places = tuple(row.places.jittered(rng, shift=self.shift, turn=self.turn) for row in self.rows)
         return Item(ground=ground, base=base, body=home, rows=self.rows, places=places)
 
@@ -183,8 +162,8 @@ def draw_assembly(rng: np.random.Generator, *, size: int) -> Assembly:
 
 def _row(rng: np.random.Generator, *, size: int, centre: np.ndarray, reach: float) -> Row:
     radius = rng.uniform(0.015, 0.07)
-    part = draw_piece(rng, size=size, centre=np.zeros(2), radius=radius, textured=0.15)
-    seat = draw_piece(rng, size=size, centre=np.zeros(2), radius=radius * rng.uniform(0.6, 1.4))
+    part = draw_piece(rng, size=size, radius=radius, textured=0.15)
+    seat = draw_piece(rng, size=size, radius=radius * rng.uniform(0.6, 1.4))
     draw = LAYOUTS[int(rng.integers(len(LAYOUTS)))]
     places = _places(*draw(rng, centre, reach, radius))
     return Row(part, places, radius, seat if rng.random() < _SEATED else None)

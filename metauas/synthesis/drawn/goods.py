@@ -25,17 +25,11 @@ _WIDEST = 1 / 12  # largest extra width of a gap over a crack, on either side, i
 
 @dataclass(frozen=True)
 class Creases:
-    """Shallow cracks of a normal item.
+    """Shallow cracks of a normal item."""
 
-    Attributes:
-        count: mean number.
-        depth: share of the light that they lose.
-        blur: Gaussian sigma of their edges, pixels.
-    """
-
-    count: float
-    depth: float
-    blur: float
+    count: float  # mean number
+    depth: float  # share of the light that they lose
+    blur: float  # Gaussian sigma of their edges, pixels
 
     def creased(
         self, rng: np.random.Generator, image: Float32[np.ndarray, "s s 3"], *, home: Bool[np.ndarray, "s s"]
@@ -51,25 +45,15 @@ class Creases:
 
 @dataclass(frozen=True)
 class Sort:
-    """The design of all items of one sort of goods.
-
-    Attributes:
-        ground: (size, size, 3).
-        body: outline, place and light of an item.
-        surface: its material.
-        bend: difference of the outlines, in shares of the outline.
-        turn: largest turn, radians to either side.
-        creases: shallow cracks.
-        inclusions: pieces at random places of every item.
-    """
+    """The design of all items of one sort of goods."""
 
     ground: Float32[np.ndarray, "s s 3"]
-    body: Piece
-    surface: Surface
-    bend: float
-    turn: float
+    body: Piece  # outline, place and light of an item
+    surface: Surface  # its material
+    bend: float  # difference of the outlines, in shares of the outline
+    turn: float  # largest turn, radians to either side
     creases: Creases
-    inclusions: tuple[Inclusions, ...]
+    inclusions: tuple[Inclusions, ...]  # at random places of every item
 
     def item(self, rng: np.random.Generator) -> Item:
         """Draw one item."""
@@ -112,19 +96,17 @@ def draw_sort(rng: np.random.Generator, *, size: int) -> Sort:
         surface=surface,
         bend=rng.uniform(0, 0.3),
         turn=np.pi if rng.random() < _ANY_TURN else 0.1,
-        creases=draw_creases(rng),
+        creases=Creases(
+            count=rng.choice([0.0, rng.uniform(1, 8)]),  # half of the sorts have none
+            depth=rng.uniform(0.1, 0.5),
+            blur=rng.uniform(0.5, 1.5),
+        ),
         inclusions=tuple(_chips(rng, size=size) for _ in range(int(rng.integers(0, 3)))),
     )
-
-
-def draw_creases(rng: np.random.Generator) -> Creases:
-    """Draw the creases of a sort; half of the sorts have none."""
-    count = rng.choice([0.0, rng.uniform(1, 8)])
-    return Creases(count=count, depth=rng.uniform(0.1, 0.5), blur=rng.uniform(0.5, 1.5))
 
 
 def _chips(rng: np.random.Generator, *, size: int) -> Inclusions:
     """Return inclusions of one size; large ones are few."""
     radius = float(np.exp(rng.uniform(np.log(0.008), np.log(_LARGEST_CHIP))))
     count = rng.uniform(2, 12) if radius > _LARGEST_CHIP / 3 else rng.uniform(3, 40)
-    return Inclusions(draw_piece(rng, size=size, centre=np.zeros(2), radius=radius, textured=0.2), count=count)
+    return Inclusions(draw_piece(rng, size=size, radius=radius, textured=0.2), count=count)

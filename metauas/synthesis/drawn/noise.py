@@ -40,12 +40,7 @@ def _lattice_weights(length: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fractal_noise(
-    rng: np.random.Generator,
-    *,
-    shape: tuple[int, int],
-    coarsest: int = 2,
-    octaves: int = 5,
-    falloff: float = 0.55,
+    rng: np.random.Generator, *, shape: tuple[int, int], coarsest: int = 2, octaves: int = 5, falloff: float = 0.55
 ) -> Float32[np.ndarray, "h w"]:
     """``octaves`` of smooth value noise, each of twice the frequency and ``falloff`` times the height; [0, 1]."""
     field = np.zeros(shape, np.float32)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.changes.breakage import NARROW, broken
+from metauas.synthesis.changes.local import crack_region
+from metauas.synthesis.changes.objects import dilate
 from metauas.synthesis.drawn.scenes import draw_ground, lay, plain_colour, slanting_light
-from metauas.synthesis.drawn.shapes import fill_polygon, random_outline, turn_points
+from metauas.synthesis.drawn.shapes import draw_shape, fill_polygon, random_outline, turn_points
 from metauas.synthesis.drawn.textures import draw_texture
 from metauas.synthesis.pictures.picture import Picture
 
@@ -19,25 +20,19 @@ _TEXTURED = 0.6  # share of bodies with a texture
 _STREWN = 0.5  # share of designs with inclusions
 _BREAKING = 0.6  # share of the products that break where they could lose or exchange a fixture
 _FIXTURES = 5  # pieces in fixed places, at most
+_GAPS = 0.5  # share of gaps in broken bodies; from the others, a piece of the rim is gone
+_NARROW = 1 / 32  # largest extra width of a gap over a crack, on either side, in shares of the side
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a design.
+    """A part of a design."""
 
-    Attributes:
-        outline: (n, 2) points about (0, 0), in shares of the side.
-        centre: (x, y) in shares of the side.
-        surface: its material, an image (size, size, 3) or a colour (3,).
-        light: factor (size, size) of the light on it.
-        rim: darkening of its edge.
-    """
-
-    outline: np.ndarray
-    centre: np.ndarray
-    surface: Float32[np.ndarray, "..."]
-    light: Float32[np.ndarray, "s s"]
-    rim: float
+    outline: np.ndarray  # (n, 2) points about (0, 0), in shares of the side
+    centre: np.ndarray  # (x, y) in shares of the side
+    surface: Float32[np.ndarray, "..."]  # its material, an image (size, size, 3) or a colour (3,)
+    light: Float32[np.ndarray, "s s"]  # factor of the light on it
+    rim: float  # darkening of its edge
 
     def item(self, rng: np.random.Generator, *, shift: float, turn: float, wobble: float) -> "Piece":
         """Return another item's piece: moved, turned (radians), its outline bent, its grain turned."""
@@ -50,10 +45,6 @@ class Piece:
     def mask(self, *, size: int) -> Bool[np.ndarray, "size size"]:
         """Return its mask."""
         return fill_polygon((self.outline + self.centre) * size, size=size)
-
-    def painted(self, image: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s 3"]:
-        """Return ``image`` with the piece on it."""
-        return self.laid(image, part=self.mask(size=image.shape[0]))
 
     def laid(
         self, image: Float32[np.ndarray, "s s 3"], *, part: Bool[np.ndarray, "s s"]
@@ -69,40 +60,26 @@ class Inclusions:
     piece: Piece
     count: float
 
-    def strewn(self, rng: np.random.Generator, *, home: Bool[np.ndarray, "s s"]) -> Bool[np.ndarray, "s s"]:
-        """Return the mask of one item's inclusions, on ``home``."""
-        size = home.shape[0]
-        mask = np.zeros((size, size), bool)
-        places = np.argwhere(home)
-        for y, x in places[rng.integers(len(places), size=rng.poisson(self.count) if len(places) else 0)]:
-            one = self.piece.item(rng, shift=0.0, turn=np.pi, wobble=0.3)
-            mask |= replace(one, centre=np.array([x, y]) / size).mask(size=size)
-        return mask & home
-
     def laid(
         self, rng: np.random.Generator, image: Float32[np.ndarray, "s s 3"], *, home: Bool[np.ndarray, "s s"]
     ) -> Float32[np.ndarray, "s s 3"]:
-        """Return ``image`` with one item's inclusions."""
-        return self.piece.laid(image, part=self.strewn(rng, home=home))
+        """Return ``image`` with one item's inclusions on ``home``."""
+        size, mask, places = home.shape[0], np.zeros_like(home), np.argwhere(home)
+        for y, x in places[rng.integers(len(places), size=rng.poisson(self.count) if len(places) else 0)]:
+            one = self.piece.item(rng, shift=0.0, turn=np.pi, wobble=0.3)
+            mask |= replace(one, centre=np.array([x, y]) / size).mask(size=size)
+        return self.piece.laid(image, part=mask & home)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a product.
-
-    Attributes:
-        image: (size, size, 3).
-        fixtures: visible mask of each.
-        ground: (size, size, 3).
-        home: mask of the body; True everywhere without a body.
-        widest: largest extra width of a gap over a crack, in shares of the side.
-    """
+    """One item of a product."""
 
     image: Float32[np.ndarray, "s s 3"]
-    fixtures: tuple[np.ndarray, ...]
+    fixtures: tuple[np.ndarray, ...]  # visible mask of each
     ground: Float32[np.ndarray, "s s 3"]
-    home: Bool[np.ndarray, "s s"]
-    widest: float = NARROW
+    home: Bool[np.ndarray, "s s"]  # mask of the body; True everywhere without a body
+    widest: float = _NARROW  # as in ``broken``
 
     def faulty(self, rng: np.random.Generator, kind: str) -> Float32[np.ndarray, "s s 3"]:
         """Return the broken item, for any kind of change."""
@@ -111,37 +88,27 @@ class Item:
 
 @dataclass(frozen=True)
 class Design:
-    """The design of all items of a product.
-
-    Attributes:
-        ground: (size, size, 3).
-        body: the large piece, if it has one.
-        fixtures: pieces in fixed places.
-        inclusions: pieces at random places of every item.
-        shift: difference of the fixtures' places, in shares of the side.
-        turn: difference of their angles, radians.
-        wobble: difference of the outlines, in shares of the outline.
-    """
+    """The design of all items of a product."""
 
     ground: Float32[np.ndarray, "s s 3"]
-    body: Piece | None
-    fixtures: tuple[Piece, ...]
-    inclusions: tuple[Inclusions, ...]
-    shift: float
-    turn: float
-    wobble: float
+    body: Piece | None  # the large piece
+    fixtures: tuple[Piece, ...]  # in fixed places
+    inclusions: tuple[Inclusions, ...]  # at random places of every item
+    shift: float  # difference of the fixtures' places, in shares of the side
+    turn: float  # difference of their angles, radians
+    wobble: float  # difference of the outlines, in shares of the outline
 
-    def item(self, rng: np.random.Generator) -> "Item":
+    def item(self, rng: np.random.Generator) -> Item:
         """Draw one item."""
-        size = self.ground.shape[0]
+        size, masks = self.ground.shape[0], list[np.ndarray]()
         image = ground = turned(rng, self.ground)
-        body = self.body.item(rng, shift=0.0, turn=0.0, wobble=self.wobble) if self.body else None
-        if body is not None:
-            image = body.painted(image)
-        home = body.mask(size=size) if body is not None else np.ones((size, size), bool)
+        home = np.ones((size, size), bool)
+        if self.body is not None:
+            body = self.body.item(rng, shift=0.0, turn=0.0, wobble=self.wobble)
+            home = body.mask(size=size)
+            image = body.laid(image, part=home)
         for kind in self.inclusions:
             image = kind.laid(rng, image, home=home)
-        masks: list[np.ndarray] = []
         for fixture in self.fixtures:
             piece = fixture.item(rng, shift=self.shift, turn=self.turn, wobble=self.wobble / 2)
             part = piece.mask(size=size)
@@ -178,11 +145,42 @@ def draw_design(rng: np.random.Generator, *, size: int) -> Design:
         ground=draw_ground(rng, size=size),
         body=body,
         fixtures=tuple(fixtures),
-        inclusions=tuple(_inclusions(rng, size=size) for _ in range(kinds)),
+        inclusions=tuple(
+            Inclusions(count=rng.uniform(3, 30), piece=draw_piece(rng, size=size, radius=rng.uniform(0.008, 0.04)))
+            for _ in range(kinds)
+        ),
         shift=rng.uniform(0, 0.008),
         turn=rng.uniform(0, 0.08),
         wobble=rng.uniform(0, 0.2),
     )
+
+
+def broken(
+    rng: np.random.Generator,
+    image: Float32[np.ndarray, "s s 3"],
+    *,
+    ground: Float32[np.ndarray, "s s 3"],
+    body: Bool[np.ndarray, "s s"],
+    widest: float = _NARROW,
+) -> Float32[np.ndarray, "s s 3"]:
+    """Return ``image`` with ``ground``, perhaps in the shade, in place of a part of ``body``.
+
+    Gaps are wider than cracks by up to ``widest`` of the side, on either side.
+    """
+    size, gone = image.shape[0], np.zeros_like(body)
+    if rng.random() < _GAPS:
+        gone = dilate(crack_region(rng, size), pixels=int(rng.integers(0, 2 + round(size * widest))))
+    if not (gone & body).any():
+        gone = _bite(rng, body)
+    light = np.full((size, size), rng.choice([1.0, rng.uniform(0.4, 1.0)]), np.float32)
+    return lay(image, part=gone & dilate(body, pixels=1), surface=ground, light=light, rim=0.0, softness=0.6)
+
+
+def _bite(rng: np.random.Generator, body: Bool[np.ndarray, "s s"]) -> Bool[np.ndarray, "s s"]:
+    size = body.shape[0]
+    rim = np.argwhere(dilate(~body, pixels=1) & body)
+    y, x = rim[int(rng.integers(len(rim)))] if len(rim) else (size // 2, size // 2)
+    return draw_shape(rng, size=size, centre=(float(x), float(y)), radius=size * rng.uniform(0.03, 0.14))
 
 
 def turned(rng: np.random.Generator, surface: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
@@ -194,22 +192,20 @@ def turned(rng: np.random.Generator, surface: Float32[np.ndarray, "..."]) -> Flo
 
 
 def draw_piece(
-    rng: np.random.Generator, *, size: int, centre: np.ndarray, radius: float, textured: float = 0.0
+    rng: np.random.Generator, *, size: int, radius: float, centre: np.ndarray | None = None, textured: float = 0.0
 ) -> Piece:
-    """Draw a piece of any outline about ``radius`` large (share of the side), ``textured`` in that share of cases."""
+    """Draw a piece of any outline about ``radius`` large (share of the side), ``textured`` in that share of cases.
+
+    By default, its centre is (0, 0).
+    """
     is_textured = rng.random() < textured
     return Piece(
         outline=random_outline(rng) * radius,
-        centre=centre,
+        centre=np.zeros(2) if centre is None else centre,
         surface=draw_texture(rng, size=size) if is_textured else plain_colour(rng),
         light=slanting_light(rng, size=size, strongest=0.6),
         rim=float(rng.uniform(0, 2)),
     )
-
-
-def _inclusions(rng: np.random.Generator, *, size: int) -> Inclusions:
-    count = rng.uniform(3, 30)
-    return Inclusions(draw_piece(rng, size=size, centre=np.zeros(2), radius=rng.uniform(0.008, 0.04)), count=count)
 
 
 def _on(rng: np.random.Generator, body: Piece | None) -> np.ndarray:

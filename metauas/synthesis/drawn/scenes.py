@@ -41,10 +41,10 @@ class DrawnScenes:
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a picture (size, size, 3) and the visible mask of every part."""
-        image = draw_ground(rng, size=size)
-        parts: list[np.ndarray] = []
-        body = _body(rng, size=size) if rng.random() < 0.5 else None
-        if body is not None:
+        image, body, parts = draw_ground(rng, size=size), None, list[np.ndarray]()
+        if rng.random() < 0.5:
+            centre = tuple(size * rng.uniform(0.42, 0.58, 2))
+            body = draw_shape(rng, size=size, centre=centre, radius=size * rng.uniform(0.28, 0.45))
             image = paint(rng, image=image, part=body)
         for _ in range(int(rng.integers(1, 7))):
             part = _part(rng, size=size, body=body)
@@ -70,11 +70,6 @@ def plain_colour(rng: np.random.Generator) -> Float32[np.ndarray, "3"]:
     """One colour, more often greyish than not."""
     cast = rng.uniform(-0.1, 0.1, 3) if rng.random() < 0.6 else rng.uniform(-0.5, 0.5, 3)
     return np.clip(rng.uniform(0.05, 0.95) + cast, 0, 1).astype(np.float32)
-
-
-def _body(rng: np.random.Generator, *, size: int) -> Bool[np.ndarray, "s s"]:
-    centre = tuple(size * rng.uniform(0.42, 0.58, 2))
-    return draw_shape(rng, size=size, centre=centre, radius=size * rng.uniform(0.28, 0.45))
 
 
 def _part(rng: np.random.Generator, *, size: int, body: np.ndarray | None) -> Bool[np.ndarray, "s s"]:
@@ -105,15 +100,10 @@ def lay(
     rim: float,
     softness: float,
 ) -> Float32[np.ndarray, "s s 3"]:
-    """Return ``image`` with a part on it.
+    """Return ``image`` with a part, whose mask is ``part``, on it.
 
-    Args:
-        image: the background.
-        part: mask of the part.
-        surface: its material, an image or a colour (3,).
-        light: factor of the light on it.
-        rim: darkening of its edge, 0 for none.
-        softness: Gaussian sigma of its edge, pixels.
+    ``surface`` is its material, an image or a colour (3,), and ``light`` the factor of the light on it. ``rim`` is the
+    darkening of its edge, 0 for none, and ``softness`` the Gaussian sigma of its edge in pixels.
     """
     alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), softness)
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))

@@ -19,15 +19,9 @@ def draw_shape(
 def random_outline(
     rng: np.random.Generator, *, shapes: Sequence[Shape] | None = None, narrowest: float = 0.4
 ) -> np.ndarray:
-    """Return an outline of one of ``shapes``, narrowed and turned at random.
+    """Return an outline of one of ``shapes``, narrowed and turned at random: (n, 2) points within 1 of (0, 0).
 
-    Args:
-        rng: the generator.
-        shapes: functions that draw an outline; by default ``OUTLINES``.
-        narrowest: smallest ratio of width to length.
-
-    Returns:
-        (n, 2) points about (0, 0), within 1 of it.
+    ``shapes`` draw one outline each, by default ``OUTLINES``; ``narrowest`` is the least ratio of width to length.
     """
     shapes = shapes or OUTLINES
     outline = shapes[int(rng.integers(len(shapes)))](rng)

@@ -18,17 +18,11 @@ _LARGEST_BLUR = 0.9  # Gaussian sigma of a photograph, pixels
 
 @dataclass(frozen=True)
 class Grain:
-    """Noise of one size.
+    """Noise of one size."""
 
-    Attributes:
-        size: Gaussian sigma, pixels.
-        stretch: factor of its size from left to right.
-        strength: standard deviation, in [0, 1] units of brightness.
-    """
-
-    size: float
-    stretch: float
-    strength: float
+    size: float  # Gaussian sigma, pixels
+    stretch: float  # factor of its size from left to right
+    strength: float  # standard deviation, in [0, 1] units of brightness
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s"]:
         """Return a field of mean 0 and deviation ``strength``."""
@@ -37,17 +31,11 @@ class Grain:
 
 @dataclass(frozen=True)
 class Specks:
-    """Pores or stones: places where noise is above a level.
+    """Pores or stones: places where noise is above a level."""
 
-    Attributes:
-        size: Gaussian sigma of the noise, pixels.
-        level: in standard deviations of the noise.
-        contrast: brightness added in a speck, in [0, 1] units; negative for dark specks.
-    """
-
-    size: float
-    level: float
-    contrast: float
+    size: float  # Gaussian sigma of the noise, pixels
+    level: float  # in standard deviations of the noise
+    contrast: float  # brightness added in a speck, in [0, 1] units; negative for dark specks
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "s s"]:
         """Return the brightness that the specks add."""
@@ -57,23 +45,14 @@ class Specks:
 
 @dataclass(frozen=True)
 class Surface:
-    """One specimen of a material.
+    """One specimen of a material."""
 
-    Attributes:
-        tone: mean colour, RGB in [0, 1].
-        tint: factor of the grain in each channel, about 1.
-        grains: layers of noise.
-        specks: layers of pores or stones.
-        blotches: strength of slow changes of brightness.
-        blur: Gaussian sigma of the photograph, pixels.
-    """
-
-    tone: Float32[np.ndarray, "3"]
-    tint: Float32[np.ndarray, "3"]
+    tone: Float32[np.ndarray, "3"]  # mean colour, RGB in [0, 1]
+    tint: Float32[np.ndarray, "3"]  # factor of the grain in each channel, about 1
     grains: tuple[Grain, ...]
     specks: tuple[Specks, ...]
-    blotches: float
-    blur: float
+    blotches: float  # strength of slow changes of brightness
+    blur: float  # Gaussian sigma of the photograph, pixels
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "size size 3"]:
         """Return a picture of the specimen; another generator shows another place."""

@@ -3,7 +3,7 @@
 Every pattern is a function ``(rng, size) -> (size, size)`` float32 in [0, 1].
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -16,18 +16,16 @@ Pattern = Callable[[np.random.Generator, int], np.ndarray]
 
 def draw_texture(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "size size 3"]:
     """Draw one texture (size, size, 3) in [0, 1]: a random pattern, palette and grain."""
-    pattern = draw_pattern(rng, PATTERNS, size=size)
+    pattern = draw_pattern(rng, size=size)
     if rng.random() < 0.3:  # materials are often a fine pattern on a coarse one
-        other = draw_pattern(rng, PATTERNS, size=size)
+        other = draw_pattern(rng, size=size)
         pattern = stretch(pattern + rng.uniform(0.2, 0.8) * other)
     return colour(rng, pattern)
 
 
-def draw_pattern(
-    rng: np.random.Generator, patterns: Mapping[str, Pattern], *, size: int
-) -> Float32[np.ndarray, "size size"]:
-    """Draw one of ``patterns`` with equal chances."""
-    return patterns[str(rng.choice(list(patterns)))](rng, size)
+def draw_pattern(rng: np.random.Generator, *, size: int) -> Float32[np.ndarray, "size size"]:
+    """Draw one of ``PATTERNS`` with equal chances."""
+    return PATTERNS[str(rng.choice(list(PATTERNS)))](rng, size)
 
 
 def colour(rng: np.random.Generator, pattern: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 3"]:

@@ -14,33 +14,21 @@ from metauas.files import require_file, require_folder
 from metauas.files.images import read_image
 from metauas.files.listing import LeftOut, tell_left_out
 from metauas.synthesis.pictures.coco_json import Instances, RunLengths, decode, mask_tools, read_instances, run_lengths
-from metauas.synthesis.pictures.crops import AreaLimits, picture_of_objects, unite_overlapping
-from metauas.synthesis.pictures.held_out import in_split, names_in_split
+from metauas.synthesis.pictures.crops import AreaLimits, picture_of_objects
+from metauas.synthesis.pictures.held_out import names_in_split
 from metauas.synthesis.pictures.picture import Picture
 
 
 @dataclass(frozen=True)
 class ObjectIndex:
-    """Objects of many images in a few arrays, which are quick to send to loader workers.
+    """Objects of many images in a few arrays, which are quick to send to loader workers."""
 
-    Attributes:
-        names: (n,) file names of the images.
-        shapes: (n, 2) heights and widths, pixels.
-        first: (n + 1,) objects ``first[i]`` to ``first[i + 1]`` are those of image i.
-        start: (m + 1,) bytes ``start[j]`` to ``start[j + 1]`` of ``codes`` are object j.
-        codes: compressed run lengths, as pycocotools reads them.
-        left_out: entries of the file that cannot be used, each with the reason.
-    """
-
-    names: np.ndarray
-    shapes: Int[np.ndarray, "n 2"]
-    first: Int[np.ndarray, " n_and_1"]
-    start: Int[np.ndarray, " m_and_1"]
-    codes: UInt8[np.ndarray, " bytes"]
-    left_out: tuple[LeftOut, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.names)
+    names: np.ndarray  # (n,) file names of the images
+    shapes: Int[np.ndarray, "n 2"]  # heights and widths, pixels
+    first: Int[np.ndarray, " n_and_1"]  # objects first[i] to first[i + 1] are those of image i
+    start: Int[np.ndarray, " m_and_1"]  # bytes start[j] to start[j + 1] of the codes are object j
+    codes: UInt8[np.ndarray, " bytes"]  # compressed run lengths, as pycocotools reads them
+    left_out: tuple[LeftOut, ...]  # entries of the file that cannot be used, each with the reason
 
     def masks(self, image: int) -> list[np.ndarray]:
         """Return the masks (H, W) of an image's objects."""
@@ -85,7 +73,7 @@ class CocoPictures:
         split: str = "train",
     ) -> None:
         self.limits = AreaLimits(smallest, largest)
-        mask_tools(), in_split("", split)  # fail before the long reading
+        mask_tools(), names_in_split([], split)  # fail before the long reading
         self.images = require_folder(images)
         self.index = index_objects(annotations, limits=self.limits, overlap=overlap, split=split)
         if not any((self.images / name).is_file() for name in self.index.names):
@@ -93,8 +81,7 @@ class CocoPictures:
         tell_left_out(annotations, self.index.left_out, what="entries")
 
     def __len__(self) -> int:
-        """Return the number of photographs with usable objects."""
-        return len(self.index)
+        return len(self.index.names)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
         """Return a random square crop around a random object of a random photograph.
@@ -102,7 +89,7 @@ class CocoPictures:
         Raises:
             InputError: naming a photograph that is missing, damaged or of another size than annotated.
         """
-        number = int(rng.integers(len(self.index)))
+        number = int(rng.integers(len(self)))
         name = str(self.index.names[number])
         photograph = read_image(self.images / name)
         height, width = self.index.shapes[number]
@@ -127,38 +114,33 @@ def index_objects(annotations: str | Path, *, limits: AreaLimits, overlap: float
     for image in instances.images:
         if image["id"] not in chosen:
             continue
-        outlines = _outlines(image, instances, path=annotations)
-        found = _usable(outlines, shape=(image["height"], image["width"]), limits=limits, overlap=overlap)
+        shape = (image["height"], image["width"])
+        found = _usable(_outlines(image, instances, shape=shape), shape=shape, limits=limits, overlap=overlap)
         if found:
             names.append(image["file_name"])
-            shapes.append((image["height"], image["width"]))
+            shapes.append(shape)
             counts.append(len(found))
             codes += [piece["counts"] for piece in found]
+    left_out = tuple(LeftOut(Path(annotations), reason) for reason in instances.left_out)
     if not names:
-        why = f"; {len(instances.left_out)} entries are left out, {instances.left_out[0]}" if instances.left_out else ""
+        why = f"; {len(left_out)} entries are left out, {left_out[0]}" if left_out else ""
         raise InputError(
             f"{annotations} has no image in split {split!r} with an object of {limits.smallest:.1%} to "
             f"{limits.largest:.1%} of it; widen the limits, or give split='all'{why}"
         )
     start = np.cumsum([len(code) for code in codes])
-    return ObjectIndex(
-        np.array(names),
-        np.array(shapes),
-        np.cumsum(counts),
-        start,
-        np.frombuffer(b"".join(codes), np.uint8),
-        tuple(instances.left_out),
-    )
+    joined = np.frombuffer(b"".join(codes), np.uint8)
+    return ObjectIndex(np.array(names), np.array(shapes), np.cumsum(counts), start, joined, left_out)
 
 
-def _outlines(image: dict[str, Any], instances: Instances, *, path: str | Path) -> list[RunLengths]:
+def _outlines(image: dict[str, Any], instances: Instances, *, shape: tuple[int, int]) -> list[RunLengths]:
     """Return the objects of one image that have a usable outline."""
-    shape, outlines = (image["height"], image["width"]), []
+    outlines = []
     for annotation in instances.annotations[image["id"]]:
         try:
-            outlines.append(run_lengths(annotation, shape=shape, path=path, left_out=instances.left_out))
+            outlines.append(run_lengths(annotation, shape=shape, left_out=instances.left_out))
         except InputError as error:
-            instances.left_out.append(LeftOut(Path(path), str(error).removeprefix(f"{path}: ")))
+            instances.left_out.append(str(error))
     return outlines
 
 
@@ -166,12 +148,15 @@ def _usable(
     pieces: Sequence[RunLengths], *, shape: tuple[int, int], limits: AreaLimits, overlap: float
 ) -> list[RunLengths]:
     """Return the usable objects of one image, overlapping ones united."""
+    from scipy.sparse.csgraph import connected_components
+
     coco = mask_tools()
     pieces = [piece for piece in pieces if 0 < coco.area(piece) <= limits.largest * shape[0] * shape[1]]
     if not pieces:
         return []
     # with a crowd, pycocotools divides the intersection by the area of the first alone
-    group = unite_overlapping(coco.iou(pieces, pieces, [1] * len(pieces)), above=overlap)
-    united = [coco.merge([p for p, g in zip(pieces, group, strict=True) if g == n]) for n in range(group.max() + 1)]
+    shares = np.asarray(coco.iou(pieces, pieces, [1] * len(pieces)))  # of object i that object j covers
+    count, group = connected_components(shares > overlap, directed=False)  # directly or by way of others
+    united = [coco.merge([p for p, g in zip(pieces, group, strict=True) if g == n]) for n in range(count)]
     usable = limits.usable(pixels=coco.area(united).astype(float), boxes=coco.toBbox(united), shape=shape)
     return [piece for piece, keep in zip(united, usable, strict=True) if keep]

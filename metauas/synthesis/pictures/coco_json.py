@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from metauas.errors import InputError
 from metauas.files import read_json
-from metauas.files.listing import LeftOut, portable
+from metauas.files.listing import portable
 
 _KEYS = {"images": ("id", "file_name", "height", "width"), "annotations": ("image_id", "segmentation")}
 
@@ -34,17 +34,11 @@ def mask_tools() -> Any:
 
 @dataclass(frozen=True)
 class Instances:
-    """COCO's instance annotations.
+    """COCO's instance annotations."""
 
-    Attributes:
-        images: sorted by ``id``, with ``id`` as text, ``height`` and ``width`` in pixels and ``file_name``.
-        annotations: those of each image by its id, without crowds.
-        left_out: entries that cannot be used, each with the reason.
-    """
-
-    images: list[dict[str, Any]]
-    annotations: dict[str, list[dict[str, Any]]]
-    left_out: list[LeftOut]
+    images: list[dict[str, Any]]  # sorted by `id`; with `id` as text, `height`, `width` (pixels) and `file_name`
+    annotations: dict[str, list[dict[str, Any]]]  # of each image by its id, without crowds
+    left_out: list[str]  # why entries cannot be used
 
 
 def read_instances(path: str | Path) -> Instances:
@@ -58,44 +52,39 @@ def read_instances(path: str | Path) -> Instances:
         if not isinstance(content, Mapping) or not isinstance(content.get(part), list):
             hint = "give COCO's instance annotations, as instances_train2017.json"
             raise InputError(f"{path} has no list {part!r}; {hint}")
-    left_out: list[LeftOut] = []
-    images: dict[str, dict[str, Any]] = {}
-    for entry in _complete(content, "images", path, left_out):
-        _add_image(entry, images, path, left_out)
+    left_out: list[str] = []
+    images = _images(_complete(content, "images", left_out), left_out)
     annotations: dict[str, list[dict[str, Any]]] = {key: [] for key in sorted(images)}
-    for entry in _complete(content, "annotations", path, left_out):
+    for entry in _complete(content, "annotations", left_out):
         if (key := _key(entry["image_id"])) not in images:
-            left_out.append(LeftOut(Path(path), f"{_name(entry)} is of an image that is not listed in 'images'"))
+            left_out.append(f"{_name(entry)} is of an image that is not listed in 'images'")
         elif not _is_crowd(entry):
             annotations[key].append(dict(entry))
     return Instances([images[key] for key in annotations], annotations, left_out)
 
 
-def _complete(
-    content: Mapping[str, Any], part: str, path: str | Path, left_out: list[LeftOut]
-) -> Iterator[Mapping[str, Any]]:
-    """The entries of a list that have all keys."""
+def _complete(content: Mapping[str, Any], part: str, left_out: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of a list that have all keys."""
     for number, entry in enumerate(content[part]):
         missing = [key for key in _KEYS[part] if not isinstance(entry, Mapping) or key not in entry]
-        if not missing:
+        if missing:
+            left_out.append(f"{part}[{number}] has no {', '.join(missing)}; COCO's instances need all of them")
+        else:
             yield entry
-            continue
-        reason = f"{part}[{number}] has no {', '.join(missing)}; COCO's instances need all of them"
-        left_out.append(LeftOut(Path(path), reason))
 
 
-def _add_image(
-    entry: Mapping[str, Any], images: dict[str, dict[str, Any]], path: str | Path, left_out: list[LeftOut]
-) -> None:
-    key, (height, width), name = _key(entry["id"]), map(_whole, (entry["height"], entry["width"])), entry["file_name"]
-    if not (height or 0) > 0 or not (width or 0) > 0 or not isinstance(name, str):
-        reason = f"image {entry['id']}: height, width and file_name must be pixels, pixels and a name"
-    elif key in images:
-        reason = f"image {entry['id']} is listed again, as {name!r}; keep one"
-    else:
-        images[key] = {**entry, "id": key, "height": height, "width": width, "file_name": portable(name)}
-        return
-    left_out.append(LeftOut(Path(path), reason))
+def _images(entries: Iterator[Mapping[str, Any]], left_out: list[str]) -> dict[str, dict[str, Any]]:
+    images: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        key, name = _key(entry["id"]), entry["file_name"]
+        height, width = (_whole(entry[side]) or 0 for side in ("height", "width"))
+        if min(height, width) <= 0 or not isinstance(name, str):
+            left_out.append(f"image {entry['id']}: height, width and file_name must be pixels, pixels and a name")
+        elif key in images:
+            left_out.append(f"image {entry['id']} is listed again, as {name!r}; keep one")
+        else:
+            images[key] = {**entry, "id": key, "height": height, "width": width, "file_name": portable(name)}
+    return images
 
 
 def _whole(value: Any) -> int | None:
@@ -118,23 +107,11 @@ def _is_crowd(annotation: Mapping[str, Any]) -> bool:
     return bool(crowd if _whole(crowd) is None else _whole(crowd))
 
 
-def run_lengths(
-    annotation: Mapping[str, Any],
-    *,
-    shape: tuple[int, int],
-    path: str | Path,
-    left_out: list[LeftOut] | None = None,
-) -> RunLengths:
+def run_lengths(annotation: Mapping[str, Any], *, shape: tuple[int, int], left_out: list[str]) -> RunLengths:
     """Return the object's mask from polygons or from plain or compressed run lengths.
 
     All values are checked here because the C code of pycocotools does not. Stray polygons, such as clicks of two
-    points, are left out if the outline has others.
-
-    Args:
-        annotation: as in the file.
-        shape: (height, width) of its image, pixels.
-        path: of the file, for messages.
-        left_out: gets an entry for stray polygons.
+    points, are left out, and told in ``left_out``, if the outline has others. ``shape`` is (height, width) in pixels.
 
     Raises:
         InputError: naming the annotation if its outline is neither.
@@ -145,14 +122,14 @@ def run_lengths(
         if isinstance(outline, Mapping):
             return dict(coco.frPyObjects({"size": list(shape), "counts": _counts(outline, shape=shape)}, *shape))
         polygons, strays = read_polygons(outline, shape=shape)
-        if strays and left_out is not None:
-            reason = f"{_name(annotation)} has {strays[0]}, which is left out of its outline of {len(polygons)} others"
-            left_out.append(LeftOut(Path(path), reason))
+        if strays:
+            others = f"its outline of {len(polygons)} others"
+            left_out.append(f"{_name(annotation)} has {strays[0]}, which is left out of {others}")
         return dict(coco.merge(coco.frPyObjects([polygon.ravel().tolist() for polygon in polygons], *shape)))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{path}: {_name(annotation)} has no usable segmentation ({error}); it must be polygons "
-            f"[[x, y, …], …] of 3 points or more, or run lengths of {shape[1]} × {shape[0]} pixels"
+            f"{_name(annotation)} has no usable segmentation ({error}); it must be polygons [[x, y, …], …] of "
+            f"3 points or more, or run lengths of {shape[1]} × {shape[0]} pixels"
         ) from error
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from metauas.errors import InputError
 from metauas.synthesis.pictures.picture import Picture
@@ -68,9 +69,7 @@ def picture_of_objects(
     Raises:
         InputError: the photograph is too small or narrow to be cropped.
     """
-    if min(photograph.shape[:2]) < _SHORT_SIDE:
-        height, width = photograph.shape[:2]
-        raise InputError(f"{name} ({width} × {height} pixels) is too small or narrow to be cropped; take it out")
+    check_croppable(photograph, name=name)
     window, chosen = _window(masks, shape=photograph.shape[:2], limits=limits, rng=rng)
     shown = [
         mask[window]
@@ -78,11 +77,24 @@ def picture_of_objects(
         if (number == chosen or _is_seen(mask, window)) and limits.holds(mask[window])
     ]
     flip = rng.random() < 0.5
-    views = [resize_view(photograph[window].astype(np.float32) / np.float32(255), size=size, flip=flip)]
+    image = resize_view(photograph[window].astype(np.float32) / np.float32(255), size=size, flip=flip)
     covered = [resize_view(mask.astype(np.float32), size=size, flip=flip) for mask in shown]
     # thin objects cover no pixel by half
-    objects = tuple(share >= share.max() / 2 for share in covered)
-    return Picture(image=views[0], objects=objects, name=name)
+    return Picture(image=image, objects=tuple(share >= share.max() / 2 for share in covered), name=name)
+
+
+def check_croppable(photograph: np.ndarray, *, name: str | Path, scale: float = 1.0) -> None:
+    """Check that the shorter side of a photograph (H, W, …), resized by ``scale``, has the 16 pixels that crops need.
+
+    Raises:
+        InputError: naming it and its size.
+    """
+    height, width = photograph.shape[:2]
+    if scale * min(height, width) < _SHORT_SIDE:
+        raise InputError(
+            f"{name} ({width} × {height} pixels) is too small or narrow to be cropped: of its shorter side, "
+            f"{round(scale * min(height, width))} of at least {_SHORT_SIDE} pixels would remain; take it out"
+        )
 
 
 def resize_view(view: np.ndarray, *, size: int, flip: bool) -> np.ndarray:
@@ -120,12 +132,9 @@ def _window(
 
 def _is_seen(mask: Bool[np.ndarray, "h w"], window: Window) -> bool:
     """Whether enough of the object is in the window without its margin."""
-    rows, columns = (slice(s.start + _off(s), s.stop - _off(s)) for s in window)
+    margin = round(_MARGIN * (window[0].stop - window[0].start))
+    rows, columns = (slice(side.start + margin, side.stop - margin) for side in window)
     return bool(mask[rows, columns].sum() >= max(1, _VISIBLE * mask.sum()))
-
-
-def _off(side: slice) -> int:
-    return round(_MARGIN * (side.stop - side.start))
 
 
 def _around(rng: np.random.Generator, *, start: int, length: int, side: int, total: int) -> slice:
@@ -139,14 +148,3 @@ def _around(rng: np.random.Generator, *, start: int, length: int, side: int, tot
     lowest, highest = (min(max(bound, 0), total - side) for bound in (lowest, highest))
     first = int(rng.integers(lowest, highest + 1))
     return slice(first, first + side)
-
-
-def unite_overlapping(shares: Float[np.ndarray, "n n"], *, above: float) -> Int[np.ndarray, " n"]:
-    """Number the groups of objects that overlap, directly or by way of others.
-
-    ``shares[i, j]`` is the share of object i that object j covers; two objects overlap if one covers more than
-    ``above`` of the other.
-    """
-    from scipy.sparse.csgraph import connected_components
-
-    return np.asarray(connected_components(np.maximum(shares, shares.T) > above, directed=False)[1])

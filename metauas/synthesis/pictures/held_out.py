@@ -11,19 +11,8 @@ FILE_SPLITS = ("train", "validation", "all")
 _EVERY = 20  # one of so many is held out: 5 % (paper, section 4.1)
 
 
-def in_split(name: str, split: str) -> bool:
-    """Whether the file or image of this name belongs to ``split``, whatever else is in the data set.
-
-    Raises:
-        InputError: an unknown split.
-    """
-    check_choice(name="split", value=split, choices=FILE_SPLITS)
-    is_held_out = zlib.crc32(name.encode()) % _EVERY == 0
-    return split == "all" or is_held_out == (split == "validation")
-
-
 def names_in_split(names: Sequence[str], split: str) -> list[str]:
-    """Return those of ``names`` that belong to ``split``, in their order.
+    """Return those of ``names`` that belong to ``split``, in their order, each whatever else is in the data set.
 
     Of a small folder, in which no name (or every name) would be held out by itself, the one of the lowest (highest)
     hash is, so that two names are enough for both splits.
@@ -32,14 +21,10 @@ def names_in_split(names: Sequence[str], split: str) -> list[str]:
         InputError: an unknown split.
     """
     check_choice(name="split", value=split, choices=FILE_SPLITS)
-    distinct = set(names)
-    held_out = {name for name in distinct if in_split(name, "validation")}
-    if len(distinct) > 1 and not held_out:
-        held_out = {min(distinct, key=_rank)}
-    elif len(distinct) > 1 and held_out == distinct:
-        held_out = distinct - {max(distinct, key=_rank)}
+    ranked = sorted({(zlib.crc32(name.encode()), name) for name in names})
+    held_out = {name for rank, name in ranked if rank % _EVERY == 0}
+    if len(ranked) > 1 and not held_out:
+        held_out = {ranked[0][1]}
+    elif len(ranked) > 1 and len(held_out) == len(ranked):
+        held_out.remove(ranked[-1][1])
     return [name for name in names if split == "all" or (name in held_out) == (split == "validation")]
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return zlib.crc32(name.encode()), name

@@ -1,6 +1,7 @@
 """Photographs with masks of their objects as picture files: a folder of each."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Int32
 from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.files.images import IMAGE_SUFFIXES, list_images, read_image
-from metauas.files.listing import NOT_READ, LeftOut, files_below, is_picture, tell_left_out
+from metauas.files.listing import NOT_READ, LeftOut, pictures_left_out, tell_left_out
 from metauas.files.masks import read_labels
 from metauas.synthesis.pictures.crops import AreaLimits, picture_of_objects
 from metauas.synthesis.pictures.held_out import names_in_split
@@ -56,7 +57,8 @@ class MaskedFolder:
         found = by_stem(list_images(require_folder(images)))
         self._masks = by_stem(list_images(self.masks))
         have_mask = [file for stem, file in found.items() if stem in self._masks]
-        self.left_out = _left_out(Path(images), self.masks, used={*have_mask, *map(self._mask_of, have_mask)})
+        used = {*have_mask, *(self._masks[file.stem] for file in have_mask)}
+        self.left_out = _left_out(Path(images), self.masks, used=used)
         chosen = set(names_in_split([file.stem for file in have_mask], split))
         self.files = tuple(file for file in have_mask if file.stem in chosen)
         if not self.files:
@@ -67,7 +69,6 @@ class MaskedFolder:
         tell_left_out(images, self.left_out)
 
     def __len__(self) -> int:
-        """Return the number of photographs with a mask."""
         return len(self.files)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
@@ -77,14 +78,12 @@ class MaskedFolder:
             InputError: naming a photograph or mask that is damaged, or a mask that does not fit its photograph.
         """
         file = self.files[int(rng.integers(len(self.files)))]
-        photograph, labels = read_image(file), read_labels(self._mask_of(file), void=self.void)
+        mask = self._masks[file.stem]
+        photograph, labels = read_image(file), read_labels(mask, void=self.void)
         if labels.shape != photograph.shape[:2]:
-            raise InputError(f"{self._mask_of(file)} and {file} differ in size: {labels.shape}, {photograph.shape[:2]}")
+            raise InputError(f"{mask} and {file} differ in size: {labels.shape}, {photograph.shape[:2]}")
         objects = objects_of(labels, void=self.void)
         return picture_of_objects(photograph, objects, limits=self.limits, rng=rng, size=size, name=file.name)
-
-    def _mask_of(self, file: Path) -> Path:
-        return self._masks[file.stem]
 
 
 def by_stem(files: Sequence[Path]) -> dict[str, Path]:
@@ -102,16 +101,16 @@ def by_stem(files: Sequence[Path]) -> dict[str, Path]:
 
 def _left_out(images: Path, masks: Path, *, used: set[Path]) -> tuple[LeftOut, ...]:
     """Return the pictures in both folders and their subfolders that belong to no pair of photograph and mask."""
-    pictures = dict.fromkeys(file for folder in (images, masks) for file in files_below(folder) if is_picture(file))
-    return tuple(LeftOut(file, _reason(file, images, masks)) for file in pictures if file not in used)
 
+    def reason(file: Path) -> str:
+        if file.parent not in (images, masks):
+            return f"is one folder deeper than {images if file.is_relative_to(images) else masks}"
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            return NOT_READ
+        return "has no mask of its stem" if file.parent == images else "is a mask without an image"
 
-def _reason(file: Path, images: Path, masks: Path) -> str:
-    if file.parent not in (images, masks):
-        return f"is one folder deeper than {images if file.is_relative_to(images) else masks}"
-    if file.suffix.lower() not in IMAGE_SUFFIXES:
-        return NOT_READ
-    return "has no mask of its stem" if file.parent == images else "is a mask without an image"
+    found = (pictures_left_out(folder, used=used, reason=reason) for folder in (images, masks))
+    return tuple(dict.fromkeys(chain.from_iterable(found)))  # one folder may be in the other
 
 
 def objects_of(labels: Int32[np.ndarray, "h w"], *, void: int | None = None) -> Sequence[Bool[np.ndarray, "h w"]]:

@@ -1,6 +1,5 @@
 """Photographs of scikit-image's wheel or of a folder, cut into crops whose segments are the objects."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.files.images import list_images, read_image
 from metauas.files.listing import NOT_READ, LeftOut, pictures_left_out, tell_left_out
-from metauas.synthesis.pictures.crops import random_window
+from metauas.synthesis.pictures.crops import check_croppable, random_window
 from metauas.synthesis.pictures.picture import Picture
 
 #: Photographs in the wheel. Those of the benchmark Miniature (brick, coins, grass, gravel) are left out, and so is
@@ -28,7 +27,6 @@ TRAINING_PHOTOGRAPHS = (
 VALIDATION_PHOTOGRAPHS = ("coffee", "rocket")
 
 _LONG_SIDE = 384  # pixels; segments of larger copies cost seconds and are no better
-_SHORT_SIDE = 16  # pixels that must remain on the shorter side
 _SMALLEST_WINDOW = 0.35  # share of the shorter side
 
 
@@ -56,10 +54,13 @@ class Photographs:
         Raises:
             InputError: if the folder is missing or holds no image.
         """
-        files = list_images(require_folder(folder))
+        root = require_folder(folder)
+        files = list_images(root)
         if not files:
             raise InputError(f"folder {folder} holds no image; put photographs (png, jpg, …) directly into it")
-        left_out = tuple(pictures_left_out(folder, used=set(files), reason=_reason_in(Path(folder))))
+        deeper = f"is one folder deeper than {root}; move it there"
+        unused = pictures_left_out(root, used=set(files), reason=lambda f: NOT_READ if f.parent == root else deeper)
+        left_out = tuple(unused)
         tell_left_out(folder, left_out)
         return cls(names=tuple(str(file) for file in files), left_out=left_out)
 
@@ -92,10 +93,6 @@ def split_photographs(folder: str | Path | None, *, split: str) -> Photographs:
     return Photographs(names=held_out if split == "validation" else tuple(n for n in names if n not in left_out))
 
 
-def _reason_in(folder: Path) -> Callable[[Path], str]:
-    return lambda file: NOT_READ if file.parent == folder else f"is one folder deeper than {folder}; move it there"
-
-
 def _objects(label: np.ndarray, *, area: tuple[float, float]) -> tuple[np.ndarray, ...]:
     """Return the masks of the segments that have an area within limits and do not touch the border."""
     counts = np.bincount(label.ravel())
@@ -114,9 +111,7 @@ def load_segmented(name: str) -> tuple[np.ndarray, Int32[np.ndarray, "h w"]]:
     """
     photograph = read_image(name) if Path(name).suffix else embedded_photograph(name)
     scale = min(1.0, _LONG_SIDE / max(photograph.shape[:2]))
-    if scale * min(photograph.shape[:2]) < _SHORT_SIDE:
-        height, width = photograph.shape[:2]
-        raise InputError(f"{name} ({width} × {height} pixels) is too small or narrow to be cropped; take it out")
+    check_croppable(photograph, name=name, scale=scale)
     photograph = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     segments = felzenszwalb(photograph, scale=150, sigma=0.8, min_size=60)
     return photograph, segments.astype(np.int32)

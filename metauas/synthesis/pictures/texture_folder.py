@@ -8,12 +8,11 @@ from metauas.errors import InputError
 from metauas.files import require_folder
 from metauas.files.images import IMAGE_SUFFIXES, read_image
 from metauas.files.listing import NOT_READ, files_below, pictures_left_out, tell_left_out
-from metauas.synthesis.pictures.crops import random_window, resize_view
+from metauas.synthesis.pictures.crops import check_croppable, random_window, resize_view
 from metauas.synthesis.pictures.held_out import names_in_split
 from metauas.synthesis.pictures.picture import Picture
 
 _SMALLEST_WINDOW = 0.35  # share of the shorter side
-_SHORT_SIDE = 16  # pixels
 
 
 class TextureFolder:
@@ -47,7 +46,6 @@ class TextureFolder:
         tell_left_out(self.folder, self.left_out)
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
         return len(self.files)
 
     def draw(self, rng: np.random.Generator, *, size: int) -> Picture:
@@ -58,8 +56,7 @@ class TextureFolder:
         """
         name = self.files[int(rng.integers(len(self.files)))]
         texture = read_image(self.folder / name)
-        if min(texture.shape[:2]) < _SHORT_SIDE:
-            raise InputError(f"{self.folder / name} is narrower than {_SHORT_SIDE} pixels; take it out")
+        check_croppable(texture, name=self.folder / name)
         window = random_window(rng, shape=texture.shape[:2], smallest=_SMALLEST_WINDOW)
         quarters, flip = int(rng.integers(4)), rng.random() < 0.5
         turned = np.rot90(texture[window], quarters).astype(np.float32) / np.float32(255)
