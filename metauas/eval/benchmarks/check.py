@@ -12,7 +12,6 @@ from metauas.eval.benchmarks.facts import (
     each,
     faulty_masks,
     faulty_pictures,
-    images_of,
     mask_facts,
     median_share,
     mixed_pictures,
@@ -20,6 +19,7 @@ from metauas.eval.benchmarks.facts import (
     picture_facts,
 )
 from metauas.eval.benchmarks.layouts import LAYOUTS, Category, Problems, list_benchmark, mask_files
+from metauas.eval.benchmarks.layouts.samples import images_of
 from metauas.files.listing import LeftOut
 
 
@@ -101,10 +101,10 @@ def _check_category(
     own = [problem for problem in problems if problem.category == category.name]
     reported = {problem.path for problem in own}
     paths = [path for path in images_of(category) if path not in reported]
-    pictures = dict(each(partial(picture_facts, deep=deep), paths, f"{category.name}: images"))
+    pictures = each(partial(picture_facts, deep=deep), paths, f"{category.name}: images")
     samples = [sample for sample in category.test if sample.path not in reported]
     images = {mask: sample.path for sample in samples for mask in mask_files(sample) if mask not in reported}
-    masks = dict(each(partial(mask_facts, images=images), list(images), f"{category.name}: masks"))
+    masks = each(partial(mask_facts, images=images), list(images), f"{category.name}: masks")
     defective = sum(sample.label for sample in category.test)
     counts = Counts(len(category.train_good), len(category.test) - defective, defective, len(category.validation))
     findings = [

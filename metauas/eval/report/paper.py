@@ -3,16 +3,15 @@
 from collections.abc import Collection
 from functools import cache
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metauas.errors import check_choice
 from metauas.eval.benchmarks.layouts import Benchmark
-from metauas.eval.benchmarks.layouts.problems import is_there
 from metauas.eval.benchmarks.layouts.samples import MEAN
 from metauas.eval.results import EXACT, OFFICIAL, Evaluation
+from metauas.files.listing import is_folder
 from metauas.metrics import METRICS
 
 #: Name of the paper's columns in ``beside_paper``.
@@ -77,7 +76,7 @@ def find_dataset(benchmark: Benchmark) -> str | None:
 
 
 def _category_folders(benchmark: Benchmark) -> set[str]:
-    return {folder.name for folder in benchmark.root.iterdir() if is_there(folder / "train", Path.is_dir)}
+    return {folder.name for folder in benchmark.root.iterdir() if is_folder(folder / "train")}
 
 
 def beside_paper(evaluation: Evaluation, dataset: str | None, *, method: str | None = None) -> pd.DataFrame:
