@@ -50,10 +50,7 @@ def check_conditions(conditions: Sequence[Condition]) -> list[Condition]:
 
 def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor, "b 3 h w"]:
     """Rotate prompts counter-clockwise about their centre; empty corners get the mean colour of their border."""
-    if degrees == 0:
-        return prompts
-    height, width = prompts.shape[-2:]
-    return _warped(prompts, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0))
+    return prompts if degrees == 0 else _warped(prompts, _about_centre(prompts, degrees=degrees))
 
 
 def shifted(prompts: Float[Tensor, "b 3 h w"], *, share: float) -> Float[Tensor, "b 3 h w"]:
@@ -67,9 +64,7 @@ def shifted(prompts: Float[Tensor, "b 3 h w"], *, share: float) -> Float[Tensor,
 
 def scaled(prompts: Float[Tensor, "b 3 h w"], *, factor: float) -> Float[Tensor, "b 3 h w"]:
     """Enlarge (above 1) or shrink prompts about their centre; an empty rim gets the mean colour of their border."""
-    height, width = prompts.shape[-2:]
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 0.0, factor)
-    return prompts if factor == 1 else _warped(prompts, matrix)
+    return prompts if factor == 1 else _warped(prompts, _about_centre(prompts, factor=factor))
 
 
 def blurred(prompts: Float[Tensor, "b 3 h w"], *, sigma: float) -> Float[Tensor, "b 3 h w"]:
@@ -82,6 +77,11 @@ def blurred(prompts: Float[Tensor, "b 3 h w"], *, sigma: float) -> Float[Tensor,
 def brightened(prompts: Float[Tensor, "b 3 h w"], *, added: float) -> Float[Tensor, "b 3 h w"]:
     """Add ``added`` to all colours of prompts, and clip to [0, 1]."""
     return prompts if added == 0 else (prompts + added).clamp(0, 1)
+
+
+def _about_centre(prompts: Tensor, *, degrees: float = 0.0, factor: float = 1.0) -> Float[np.ndarray, "2 3"]:
+    height, width = prompts.shape[-2:]
+    return np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor))
 
 
 def _warped(prompts: Float[Tensor, "b 3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "b 3 h w"]:

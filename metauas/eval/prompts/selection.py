@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError, check_choice
 from metauas.eval.benchmarks.layouts import Category
-from metauas.eval.benchmarks.queries import pieces
 from metauas.files.images import stack_images
 from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
@@ -168,13 +167,11 @@ def _embed_files(
 ) -> Float[Tensor, "p d"]:
     """Return unit vectors of image files, in one tensor from the start: concatenation would take twice the memory."""
     vectors = torch.empty(0)
-    start = 0
-    for batch in pieces(paths, batch_size):
-        some = _unit_vectors(embed, stack_images(batch, size=size))
+    for start in range(0, len(paths), batch_size):
+        some = _unit_vectors(embed, stack_images(paths[start : start + batch_size], size=size))
         if start == 0:
             vectors = torch.empty(len(paths), some.shape[1])
         vectors[start : start + len(some)] = some
-        start += len(some)
     return vectors
 
 
