@@ -19,7 +19,7 @@ def scratch(
         path = arc(rng, middle, length=rng.uniform(0.45, 0.8) * depth, bend=1.2)
         cover = line(surface.canvas, path, taper(path, width=width * depth, rng=rng)) * depth
         surface = surface.paint(0.85 * cover, colour)
-        surface = surface.lift(-0.012 * blur(cover, units=0.006, canvas=surface.canvas))
+        surface = surface.lift(-0.012 * blur(cover, units=0.006))
         middle = (middle[0] + rng.normal(0, 0.06), middle[1] + rng.normal(0, 0.06))
     return surface
 
@@ -38,7 +38,7 @@ def crack(rng: np.random.Generator, surface: Surface, *, colour: Colour, width: 
     for path, full in paths:
         widths = np.linspace(full, 0.25 * full, len(path) - 1) * rng.uniform(0.6, 1.3, size=len(path) - 1)
         cover = np.maximum(cover, line(surface.canvas, path, widths.tolist()))
-    sunk = blur(cover, units=0.006, canvas=surface.canvas)
+    sunk = blur(cover, units=0.006)
     return surface.paint(0.92 * cover, colour).polish(cover, 0.0).lift(-0.02 * sunk)
 
 
@@ -46,7 +46,7 @@ def chip(rng: np.random.Generator, surface: Surface, *, colour: Colour, radius: 
     """Break a flake out of a brittle material: a pit of raw, faceted fracture."""
     centre, size = spot(rng, surface), rng.uniform(*radius)
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3, stretch=rng.uniform(1.0, 1.7))
-    cover = edge(distance, canvas=surface.canvas, soft=0.015)
+    cover = edge(distance, soft=0.015)
     tone, relief = facets(rng, surface.canvas, centre, radius=size, count=16)
     grain = mottle(rng, canvas=surface.canvas, units=0.02)
     raw = rgb(colour) * (0.65 + 0.35 * tone + 0.12 * grain)[..., None]
@@ -71,7 +71,7 @@ def stain(
     centre, size = spot(rng, surface), rng.uniform(*radius)
     distance = blob(rng, surface.canvas, centre, radius=size, stretch=rng.uniform(1.0, 1.6))
     distance = np.maximum(distance, drops(rng, surface.canvas, centre, spread=1.1 * size, count=4))
-    cover = edge(distance, canvas=surface.canvas, soft=0.035)
+    cover = edge(distance, soft=0.035)
     rim = np.exp(-(((distance - 0.03) / 0.025) ** 2)) * cover
     strength = (0.8 * cover + 0.2 * rim) * (1 + 0.08 * mottle(rng, canvas=surface.canvas, units=0.1))
     soaked = surface.paint(np.clip(strength, 0, 1), surface.albedo * rgb(colour))
@@ -83,7 +83,7 @@ def paint_spot(rng: np.random.Generator, surface: Surface, *, colours: tuple[Col
     centre, size = spot(rng, surface), rng.uniform(0.1, 0.18)
     distance = blob(rng, surface.canvas, centre, radius=size, rough=0.3)
     distance = np.maximum(distance, drops(rng, surface.canvas, centre, spread=1.3 * size, count=6))
-    cover = edge(distance, canvas=surface.canvas, soft=0.02)
+    cover = edge(distance, soft=0.02)
     light = surface.albedo.mean(axis=-1, keepdims=True) / surface.albedo.mean()
     tinted = rgb(colours[rng.integers(len(colours))]) * np.clip(0.3 + 0.7 * light, 0, 1.4)
     return surface.paint(0.9 * cover, np.clip(tinted, 0, 1)).polish(cover, 0.25)
@@ -97,7 +97,7 @@ def crust(
     centre, size = spot(rng, surface, ring=ring), rng.uniform(0.14, 0.24)
     distance = blob(rng, canvas, centre, radius=size, rough=0.35, stretch=rng.uniform(1.0, 1.8))
     grain = mottle(rng, canvas=canvas, units=0.035) + 0.6 * mottle(rng, canvas=canvas, units=0.012)
-    cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(distance + 0.03, canvas=canvas, soft=0.06)
+    cover = np.clip(1.3 * distance / size + 0.35 + 0.35 * grain, 0, 1) * edge(distance + 0.03, soft=0.06)
     share = np.clip(0.5 + 0.3 * grain, 0, 1)[..., None]
     tone = share * rgb(colours[0]) + (1 - share) * rgb(colours[1])
     return surface.paint(0.9 * cover.astype(np.float32), tone).polish(cover, 0.03).lift(0.004 * cover * grain)
@@ -110,5 +110,5 @@ def dry_patch(rng: np.random.Generator, surface: Surface) -> Surface:
     light = surface.albedo.mean(axis=-1, keepdims=True)
     straw = np.clip(light * rgb((1.30, 1.12, 0.78)) + rgb((0.08, 0.05, 0.02)), 0, 1)
     # single blades at the rim are either dead or alive
-    cover = edge(distance + 0.25 * (light[..., 0] - light.mean()), canvas=canvas, soft=0.06)
+    cover = edge(distance + 0.25 * (light[..., 0] - light.mean()), soft=0.06)
     return surface.paint(0.85 * cover, straw)
