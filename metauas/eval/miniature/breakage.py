@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from metauas.eval.miniature.foreign import lay_on
+from metauas.eval.miniature.marks import lay_on
 from metauas.eval.miniature.strokes import Point, blob, facets, line, lobes, pick, shard, spot, taper, wander
 from metauas.eval.miniature.surface import SPAN, Colour, Span, Surface, edge, grid, inside, mottle, per_unit, rgb
 

@@ -85,14 +85,14 @@ def _about_centre(prompts: Tensor, *, degrees: float = 0.0, factor: float = 1.0)
 
 
 def _warped(prompts: Float[Tensor, "b 3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "b 3 h w"]:
-    return torch.stack([_warped_one(prompt, matrix) for prompt in prompts])
-
-
-def _warped_one(prompt: Float[Tensor, "3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "3 h w"]:
-    border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
-    height, width = prompt.shape[1:]
-    colour = border.mean(dim=1).tolist()
-    return _from_pixels(cv2.warpAffine(_to_pixels(prompt), matrix, (width, height), borderValue=colour))
+    """Move each prompt by ``matrix``; what it leaves empty gets the mean colour of its border."""
+    height, width = prompts.shape[-2:]
+    warped = []
+    for prompt in prompts:
+        border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
+        colour = border.mean(dim=1).tolist()
+        warped.append(_from_pixels(cv2.warpAffine(_to_pixels(prompt), matrix, (width, height), borderValue=colour)))
+    return torch.stack(warped)
 
 
 def _to_pixels(image: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:

@@ -116,12 +116,7 @@ class NearestPrompts:
     """
 
     def __init__(
-        self,
-        embed: Callable[[Tensor], Tensor],
-        pool: Mapping[str, Sequence[Path]],
-        *,
-        size: int,
-        batch_size: int = 32,
+        self, embed: Callable[[Tensor], Tensor], pool: Mapping[str, Sequence[Path]], *, size: int, batch_size: int = 32
     ) -> None:
         if not pool:
             raise InputError("the pool of prompts is empty; give the normal images of at least one category")
