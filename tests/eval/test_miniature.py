@@ -9,8 +9,7 @@ import pytest
 from metauas.errors import InputError
 from metauas.eval import miniature
 from metauas.eval.miniature import CATEGORIES, DEFECTS, Counts, Sample, render_sample, write_miniature
-from metauas.eval.miniature.render import VISIBLE, visible_change
-from metauas.eval.miniature.write import layout
+from metauas.eval.miniature.render import VISIBLE, splits, visible_change
 from metauas.files.images import read_image, read_mask
 
 SIZE = 96
@@ -53,8 +52,9 @@ def test_layout_is_that_of_mvtec(root: Path) -> None:
 
 def test_default_counts() -> None:
     total = {"train/good": 0, "test/good": 0}
-    for _, split, count in layout(Counts()):
-        total[split if split in total else "defects"] = total.get(split, total.get("defects", 0)) + count
+    for split in (split for category in CATEGORIES for split in splits(category)):
+        key = split if split in total else "defects"
+        total[key] = total.get(key, 0) + Counts().of(split)
     assert total == {"train/good": 108, "test/good": 108, "defects": 162}
 
 

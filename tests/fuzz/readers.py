@@ -19,7 +19,7 @@ from metauas.errors import InputError
 from metauas.eval.benchmarks.layouts import list_benchmark
 from metauas.eval.images.calibration import read_calibration
 from metauas.eval.images.records import RECORDS_NAME, Records, SegmentedFile
-from metauas.eval.prompts.files import prompts_from_file, read_prompt_file
+from metauas.eval.prompts.files import prompts_from_file
 from metauas.files.images import read_image, read_mask, write_png
 from metauas.files.maps import read_map, write_map
 from metauas.model import create_model, load_checkpoint, save_checkpoint
@@ -211,7 +211,7 @@ def _prompts(folder: Path) -> list[Path]:
 
 def _read_prompts(path: Path) -> Any:
     benchmark, _ = list_benchmark(path.parents[1], ["bottle"], layout="mvtec")
-    return prompts_from_file(read_prompt_file(path), benchmark)
+    return prompts_from_file(path, benchmark)
 
 
 # --- settings

@@ -1,6 +1,6 @@
 """Comparison of a benchmark on disk with its published facts, and a check of all its files."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from metauas.eval.benchmarks.facts import (
     each,
     faulty_masks,
     faulty_pictures,
-    images_of,
     mask_facts,
     median_share,
     mixed_pictures,
@@ -20,6 +19,7 @@ from metauas.eval.benchmarks.facts import (
     picture_facts,
 )
 from metauas.eval.benchmarks.layouts import LAYOUTS, Category, Problems, list_benchmark, mask_files
+from metauas.eval.benchmarks.layouts.samples import images_of
 from metauas.files.listing import LeftOut
 
 
@@ -100,11 +100,12 @@ def _check_category(
 ) -> CategoryCheck:
     own = [problem for problem in problems if problem.category == category.name]
     reported = {problem.path for problem in own}
+    unused = [item for item in left_out if category.folder and item.path.is_relative_to(category.folder)]
     paths = [path for path in images_of(category) if path not in reported]
-    pictures = dict(each(partial(picture_facts, deep=deep), paths, f"{category.name}: images"))
+    pictures = each(partial(picture_facts, deep=deep), paths, f"{category.name}: images")
     samples = [sample for sample in category.test if sample.path not in reported]
     images = {mask: sample.path for sample in samples for mask in mask_files(sample) if mask not in reported}
-    masks = dict(each(partial(mask_facts, images=images), list(images), f"{category.name}: masks"))
+    masks = each(partial(mask_facts, images=images), list(images), f"{category.name}: masks")
     defective = sum(sample.label for sample in category.test)
     counts = Counts(len(category.train_good), len(category.test) - defective, defective, len(category.validation))
     findings = [
@@ -115,7 +116,7 @@ def _check_category(
         *faulty_pictures(pictures),
         *duplicates(category, [path for path in paths if not pictures[path].error], deep=deep),
         *faulty_masks(masks),
-        *_unused_files(category, left_out, reported),
+        *(str(item) for item in unused if item.path not in reported),
     ]
     notes = [*category.notes, *mixed_pictures(pictures), *note_masks(masks)]
     there = sum(sample.mask_path is not None and sample.mask_path.exists() for sample in category.test)
@@ -155,9 +156,3 @@ def _unexpected_unlabelled(category: Category, known: Counts | None) -> Iterator
     for folder, images in category.unlabelled.items():
         if known and len(images) != known.unlabelled:
             yield f"{len(images)} images in {folder}, expected {known.unlabelled}"
-
-
-def _unused_files(category: Category, left_out: Sequence[LeftOut], reported: Container[Path | None]) -> Iterator[str]:
-    for item in left_out:
-        if category.folder and item.path.is_relative_to(category.folder) and item.path not in reported:
-            yield str(item)

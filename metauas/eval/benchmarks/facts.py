@@ -24,43 +24,24 @@ _FEW = 4  # with fewer masks there are no outliers
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True, kw_only=True)
-class PictureFacts:
-    """One picture: size (width, height), mode, whether it has 16 bits, if so its brightest byte; its error."""
-
-    size: tuple[int, int] = (0, 0)
-    mode: str = ""
-    deep: bool = False
-    brightest: int = 255
-    error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskFacts:
-    """One mask: its image, both sizes (width, height), how it is read, the share it marks; its error."""
-
-    image: Path
-    size: tuple[int, int] = (0, 0)
-    image_size: tuple[int, int] = (0, 0)
-    reading: MaskReading | None = None
-    share: float = 0.0
-    error: str = ""
-
-
-def images_of(category: Category) -> list[Path]:
-    """Return all images of a category: for prompts, under test, for validation, and those without labels."""
-    unlabelled = (path for images in category.unlabelled.values() for path in images)
-    return [*category.train_good, *(sample.path for sample in category.test), *category.validation, *unlabelled]
-
-
-def each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> Iterator[tuple[Path, Found]]:
-    """Yield each path with ``look(path)``, in order, from several threads."""
+def each(look: Callable[[Path], Found], paths: Sequence[Path], what: str) -> dict[Path, Found]:
+    """Return ``look(path)`` of each path, by several threads."""
     with ThreadPoolExecutor(READERS) as readers:
         bar = tqdm(readers.map(look, paths), total=len(paths), desc=what, leave=False, delay=1)
-        yield from zip(paths, bar, strict=True)
+        return dict(zip(paths, bar, strict=True))
 
 
 # --- pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFacts:
+    """One picture: why it is broken, else its size (width, height), mode and, if it has 16 bits, brightest byte."""
+
+    error: str = ""
+    size: tuple[int, int] = (0, 0)
+    mode: str = ""
+    brightest: int | None = None
 
 
 def picture_facts(path: Path, *, deep: bool) -> PictureFacts:
@@ -72,11 +53,11 @@ def picture_facts(path: Path, *, deep: bool) -> PictureFacts:
                 image.load()
             else:
                 image.verify()
-            brightest = int(rgb_bytes(upright(image)).max()) if has_16_bits else 255
+            brightest = int(rgb_bytes(upright(image)).max()) if has_16_bits else None
     except InputError as error:
         reason = error.__cause__ or error
         return PictureFacts(error=str(reason) or type(reason).__name__)
-    return PictureFacts(size=size, mode=mode, deep=has_16_bits, brightest=brightest)
+    return PictureFacts(size=size, mode=mode, brightest=brightest)
 
 
 def faulty_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
@@ -84,12 +65,13 @@ def faulty_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
     for path, facts in pictures.items():
         if facts.error:
             yield f"{path} is broken: {facts.error}"
-    deep = {path: facts.brightest for path, facts in pictures.items() if facts.deep}
-    if deep and max(deep.values()) < DARK_BELOW:
+    deep = {path: facts.brightest for path, facts in pictures.items() if facts.brightest is not None}
+    greys = max(deep.values(), default=255) + 1
+    if greys <= DARK_BELOW:
         yield (
             f"{len(deep)} pictures have 16 bits a channel, such as {next(iter(deep))}, but nothing in them is brighter "
-            f"than {(max(deep.values()) + 1) / 256:.1%} of white, so that {max(deep.values()) + 1} of 256 greys are "
-            "left; if their values have 10, 12 or 14 bits, multiply them by 64, 16 or 4"
+            f"than {greys / 256:.1%} of white, so that {greys} of 256 greys are left; "
+            "if their values have 10, 12 or 14 bits, multiply them by 64, 16 or 4"
         )
 
 
@@ -97,7 +79,7 @@ def mixed_pictures(pictures: Mapping[Path, PictureFacts]) -> Iterator[str]:
     """Yield a note for pictures of several sizes, and one for those of several modes."""
     whole = [facts for facts in pictures.values() if not facts.error]
     sizes = Counter("×".join(map(str, facts.size)) for facts in whole)
-    modes = Counter(facts.mode + (" of 16 bits" if facts.deep else "") for facts in whole)
+    modes = Counter(facts.mode + ("" if facts.brightest is None else " of 16 bits") for facts in whole)
     for what, counts in (("sizes", sizes), ("modes", modes)):
         if len(counts) > 1:
             some = ", ".join(f"{count} of {name}" for name, count in counts.most_common(3))
@@ -110,7 +92,7 @@ def duplicates(category: Category, paths: Sequence[Path], *, deep: bool) -> Iter
     sizes = {path: 0 if deep else path.stat().st_size for path in paths}
     common = {sizes[path] for path in train & sizes.keys()} & {sizes[path] for path in sizes.keys() - train}
     candidates = [path for path in paths if sizes[path] in common]
-    digests = dict(each(_pixel_digest if deep else _digest, candidates, f"{category.name}: duplicates"))
+    digests = each(_pixel_digest if deep else _digest, candidates, f"{category.name}: duplicates")
     first = {digest: path for path, digest in reversed(digests.items()) if path in train}
     for path, digest in digests.items():
         if path not in train and digest in first:
@@ -134,48 +116,58 @@ def _pixel_digest(path: Path) -> str:
 # --- masks
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskFacts:
+    """One mask: its own faults, how it is read (None if it cannot be; without its pixels), and the share it marks."""
+
+    faults: list[str]
+    reading: MaskReading | None = None
+    share: float = 0.0
+
+
 def mask_facts(path: Path, *, images: Mapping[Path, Path]) -> MaskFacts:
     """Return the facts of a mask, by all of it."""
     image = images[path]
     try:
-        reading, image_size = judge_mask(path), upright_size(image)
+        reading, expected = judge_mask(path), upright_size(image)
     except InputError as error:
-        return MaskFacts(image=image, error=str(error))
+        return MaskFacts(faults=[str(error)])
+    faults = []
+    if reading.kind == "empty":
+        faults.append(f"{path} is empty, but {image} should show a defect")
+    if reading.doubt:
+        faults.append(f"{path} {reading.doubt}")
     height, width = reading.marked.shape
+    if (width, height) != expected:
+        faults.append(f"{path} is {width}×{height} pixels, its image {image} {expected[0]}×{expected[1]}")
     share = float(reading.marked.mean())
     light = replace(reading, marked=np.empty((0, 0), bool))  # thousands of masks are kept
-    return MaskFacts(image=image, size=(width, height), image_size=image_size, reading=light, share=share)
+    return MaskFacts(faults=faults, reading=light, share=share)
 
 
 def faulty_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
     """Yield the faults of a category's masks."""
-    for path, facts in masks.items():
-        yield from _faulty_mask(path, facts)
-    readings = {path: facts.reading for path, facts in masks.items() if facts.reading}
-    if soft := [path for path, reading in readings.items() if reading.lossy or reading.kind == "soft"]:
-        yield (
-            f"{len(soft)} of {len(masks)} masks are of a lossy format or have soft edges, such as {soft[0]}; values "
-            "from half of their brightest one on are read as marked: save masks as PNG of 0 and 255"
-        )
-    if alpha := [path for path, reading in readings.items() if reading.alpha]:
-        yield (
-            f"{len(alpha)} of {len(masks)} masks have one colour everywhere, so that they would mark 100 % or nothing, "
-            f"such as {alpha[0]}; their alpha channel is read instead: save masks as PNG of 0 and 255"
-        )
+    for facts in masks.values():
+        yield from facts.faults
+    yield from _some(
+        masks,
+        lambda reading: reading.lossy or reading.kind == "soft",
+        "are of a lossy format or have soft edges, such as {}; values from half of their brightest one on are read as "
+        "marked: save masks as PNG of 0 and 255",
+    )
+    yield from _some(
+        masks,
+        lambda reading: reading.alpha,
+        "have one colour everywhere, so that they would mark 100 % or nothing, such as {}; their alpha channel is read "
+        "instead: save masks as PNG of 0 and 255",
+    )
     yield from _outliers(masks)
 
 
-def _faulty_mask(path: Path, facts: MaskFacts) -> Iterator[str]:
-    if facts.reading is None:
-        yield facts.error
-        return
-    if facts.reading.kind == "empty":
-        yield f"{path} is empty, but {facts.image} should show a defect"
-    if facts.reading.doubt:
-        yield f"{path} {facts.reading.doubt}"
-    if facts.size != facts.image_size:
-        found, expected = (f"{width}×{height}" for width, height in (facts.size, facts.image_size))
-        yield f"{path} is {found} pixels, its image {facts.image} {expected}"
+def _some(masks: Mapping[Path, MaskFacts], is_so: Callable[[MaskReading], bool], text: str) -> Iterator[str]:
+    """Yield how many masks are read so and, filled into ``text``, the first of them; nothing if there is none."""
+    if some := [path for path, facts in masks.items() if facts.reading and is_so(facts.reading)]:
+        yield f"{len(some)} of {len(masks)} masks {text.format(some[0])}"
 
 
 def _outliers(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
@@ -190,8 +182,8 @@ def _outliers(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
 
 def note_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
     """Yield notes on masks that are read correctly: masks with several values, and large ones."""
-    if labels := [path for path, facts in masks.items() if facts.reading and facts.reading.kind == "labels"]:
-        yield f"{len(labels)} of {len(masks)} masks hold several values, such as {labels[0]}; all above 0 are marked"
+    several = "hold several values, such as {}; all above 0 are marked"
+    yield from _some(masks, lambda reading: reading.kind == "labels", several)
     if large := [path for path, facts in masks.items() if facts.share > _LARGE]:
         yield f"{len(large)} of {len(masks)} masks mark more than {_LARGE:.0%} of their images, such as {large[0]}"
 

@@ -92,7 +92,7 @@ def unsolder(surface: Surface, part: Part) -> Surface:
     x, y = grid(surface.canvas)
     legs = 0.06 if part.kind in ("chip", "driver") else 0.035
     box = _box(x - part.x, y - part.y, part.half_width + legs, part.half_height + legs)
-    return surface.replaced(edge(box + 0.03, canvas=surface.canvas), bare(surface.canvas))
+    return surface.replaced(edge(box + 0.03), bare(surface.canvas))
 
 
 @lru_cache(maxsize=4)
@@ -100,14 +100,14 @@ def bare(canvas: int) -> Surface:
     """Draw the board without parts: solder mask, traces, pads, mounting holes and lettering."""
     rng = rng_for("board")
     x, y = grid(canvas)
-    alpha = edge(_box(x, y, HALF_WIDTH, HALF_HEIGHT, rounding=0.06), canvas=canvas)
+    alpha = edge(_box(x, y, HALF_WIDTH, HALF_HEIGHT, rounding=0.06))
     surface = plain(alpha, colour=(0.05, 0.27, 0.15), gloss=0.32)
     surface = surface.shade(1 + 0.05 * mottle(rng, canvas=canvas, units=0.02))
     surface = _traces(surface, rng).lift(bevel(alpha, width=0.015, depth=0.01))
     corners = [(u * (HALF_WIDTH - 0.09), v * (HALF_HEIGHT - 0.09)) for u in (-1, 1) for v in (-1, 1)]
     for u, v in corners:
         far = np.hypot(x - u, y - v)
-        surface = surface.paint(edge(0.065 - far, canvas=canvas), GOLD).cut(edge(0.04 - far, canvas=canvas))
+        surface = surface.paint(edge(0.065 - far), GOLD).cut(edge(0.04 - far))
     for part in PARTS:
         surface = _pads(surface, part)
     return _letter(surface)
@@ -129,7 +129,7 @@ def _traces(surface: Surface, rng: np.random.Generator) -> Surface:
         bends = np.array([(0, 0), (run - slant, 0), (run, np.sign(drop) * abs(slant)), (run, drop)])
         bends = np.clip(bends + np.array((u, v)), (-0.84, -0.64), (0.84, 0.64))
         cover = np.maximum(cover, line(surface.canvas, bends, [0.016] * 3))
-        holes = np.maximum(holes, edge(0.022 - np.hypot(x - bends[-1, 0], y - bends[-1, 1]), canvas=surface.canvas))
+        holes = np.maximum(holes, edge(0.022 - np.hypot(x - bends[-1, 0], y - bends[-1, 1])))
     surface = surface.paint(cover, (0.12, 0.42, 0.24)).lift(0.002 * cover)
     return surface.paint(holes, (0.55, 0.52, 0.36))
 
@@ -140,7 +140,7 @@ def _letter(surface: Surface) -> Surface:
     ink = np.zeros_like(x)
     for part in PARTS:
         frame = np.abs(_box(x - part.x, y - part.y, part.half_width + 0.045, part.half_height + 0.04))
-        ink = np.maximum(ink, edge(0.005 - frame, canvas=surface.canvas) * (part.kind not in ("chip", "header")))
+        ink = np.maximum(ink, edge(0.005 - frame) * (part.kind not in ("chip", "header")))
     paper = np.zeros((surface.canvas * 2, surface.canvas * 2), np.uint8)
     scale = per_unit(surface.canvas) * 2
     for text, u, v, size in (("MT-09", 0.10, -0.575, 0.11), ("REV C", -0.50, 0.635, 0.075)):
@@ -158,8 +158,8 @@ def _slab(
     u, v = x - part.x, y - part.y
     cos, sin = np.cos(part.turn), np.sin(part.turn)
     distance = _box(u * cos + v * sin, v * cos - u * sin, part.half_width, part.half_height, rounding)
-    near = edge(distance + 0.01, canvas=canvas, soft=0.06)
-    cover = edge(distance, canvas=canvas)
+    near = edge(distance + 0.01, soft=0.06)
+    cover = edge(distance)
     surface = surface.shade(1 - 0.5 * near * min(1.0, height / 0.05))
     relief = np.clip(distance / 0.02, 0, 1).astype(np.float32)  # no vertical walls: they would glare
     return surface.paint(cover, colour).polish(cover, gloss).level(cover, 0.012).lift(0.5 * height * relief)
@@ -206,7 +206,7 @@ def _pads(surface: Surface, part: Part) -> Surface:
 
 def _feet(surface: Surface, part: Part) -> Surface:
     cover = _boxes(_legs(part), canvas=surface.canvas)
-    dome = blur(cover, units=0.008, canvas=surface.canvas)
+    dome = blur(cover, units=0.008)
     return surface.paint(cover, SOLDER).polish(cover, 0.6).lift(0.012 * dome)
 
 

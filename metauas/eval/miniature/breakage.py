@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from metauas.eval.miniature.foreign import lay_on
+from metauas.eval.miniature.marks import lay_on
 from metauas.eval.miniature.strokes import Point, blob, facets, line, lobes, pick, shard, spot, taper, wander
 from metauas.eval.miniature.surface import SPAN, Colour, Span, Surface, edge, grid, inside, mottle, per_unit, rgb
 
@@ -13,7 +13,7 @@ def hole(rng: np.random.Generator, surface: Surface, *, beneath: Colour) -> Surf
     """Tear a hole into cloth: the table shows, torn threads reach over its rim."""
     canvas, centre, size = surface.canvas, spot(rng, surface), rng.uniform(0.1, 0.17)
     distance = blob(rng, canvas, centre, radius=size, rough=0.3, stretch=rng.uniform(1.0, 1.6))
-    cover = edge(distance, canvas=canvas, soft=0.02)
+    cover = edge(distance, soft=0.02)
     depth = np.clip(distance / size, 0, 1)
     dark = rgb(beneath) * (0.5 + 0.7 * depth)[..., None]
     torn = surface.paint(cover, dark).polish(cover, 0.0).level(cover, -0.01)
@@ -55,18 +55,18 @@ def broken_edge(rng: np.random.Generator, surface: Surface, *, fracture: Colour)
     """Break a piece off the rim; the fracture shows raw material."""
     canvas, centre, size = surface.canvas, outline_point(rng, surface), rng.uniform(0.1, 0.17)
     distance = shard(rng, canvas, centre, radius=size)
-    raw = edge(distance + 0.045, canvas=canvas, soft=0.02)
+    raw = edge(distance + 0.045, soft=0.02)
     tone, relief = facets(rng, canvas, centre, radius=size)
     rough = rgb(fracture) * (0.5 + 0.5 * tone)[..., None]
     broken = surface.paint(raw, np.clip(rough, 0, 1)).polish(raw, 0.2).lift(raw * (0.25 * relief - 0.01))
-    return broken.cut(edge(distance, canvas=canvas))
+    return broken.cut(edge(distance))
 
 
 def broken_glass(rng: np.random.Generator, surface: Surface, *, ring: Span, radius: Span) -> Surface:
     """Break the rim of a bottle: bright facets of fresh glass, with cracks running from them."""
     canvas, centre, size = surface.canvas, spot(rng, surface, ring=ring), rng.uniform(*radius)
     distance = blob(rng, canvas, centre, radius=size, rough=0.35, stretch=rng.uniform(1.0, 1.6))
-    cover = edge(distance, canvas=canvas, soft=0.015) * (surface.alpha > 0.5)
+    cover = edge(distance, soft=0.015) * (surface.alpha > 0.5)
     tone, relief = facets(rng, canvas, centre, radius=size, count=18)
     glass = rgb((0.26, 0.15, 0.08)) * (tone**2)[..., None]
     ridges = np.asarray(cv2.morphologyEx(tone, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
@@ -85,9 +85,9 @@ def broken_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root
     jags = lobes(rng, waves=(10, 45), samples=720)
     stump = root + rng.uniform(0.0, 0.05) + 0.05 * jags[(away * 360 / np.pi).astype(np.int32) % 720]
     distance = np.minimum(radius - stump, (half - np.abs(away)) * radius)
-    raw = edge(distance + 0.03, canvas=canvas, soft=0.03) * (np.abs(away) < half)
+    raw = edge(distance + 0.03, soft=0.03) * (np.abs(away) < half)
     grain = mottle(rng, canvas=canvas, units=0.02)
-    return surface.shade(1 + raw * (0.2 * grain - 0.3)).polish(raw, 0.15).cut(edge(distance, canvas=canvas))
+    return surface.shade(1 + raw * (0.2 * grain - 0.3)).polish(raw, 0.15).cut(edge(distance))
 
 
 def bent_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root: float, tip: float) -> Surface:
@@ -109,13 +109,12 @@ def warped(surface: Surface, *, dx: Float[np.ndarray, "c c"], dy: Float[np.ndarr
     """Move the material: every canvas pixel shows what lay at (dx, dy) units from it."""
     x, y = grid(surface.canvas)
     to_pixels = np.float32(per_unit(surface.canvas))
-    columns, rows = ((axis + SPAN) * to_pixels - 0.5 for axis in (x + dx, y + dy))
+    columns, rows = (((axis + SPAN) * to_pixels - 0.5).astype(np.float32) for axis in (x + dx, y + dy))
 
-    def remap(maps: Float[np.ndarray, "c c *d"]) -> Float[np.ndarray, "c c *d"]:
-        at = columns.astype(np.float32), rows.astype(np.float32)
-        return np.asarray(cv2.remap(maps, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+    def remap(part: Float[np.ndarray, "c c *d"]) -> Float[np.ndarray, "c c *d"]:
+        return np.asarray(cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
 
-    return Surface(remap(surface.albedo), remap(surface.height), remap(surface.gloss), remap(surface.alpha))
+    return surface.mapped(remap)
 
 
 def outline_point(rng: np.random.Generator, surface: Surface) -> Point:

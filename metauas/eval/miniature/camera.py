@@ -33,7 +33,6 @@ class Setting:
 class View:
     """One exposure: a pose, a lamp and the state of the camera."""
 
-    setting: Setting
     size: int
     angle: float
     shift: tuple[float, float]
@@ -52,22 +51,21 @@ def draw_view(rng: np.random.Generator, *, setting: Setting, size: int) -> View:
     """Draw pose, lamp and camera for one image of ``size`` pixels."""
     azimuth = np.radians(rng.uniform(205, 250))  # from the upper left, as in most workshops
     rise = rng.uniform(1.3, 1.9)
-    right, down = rng.uniform(-setting.shift, setting.shift, size=2)
-    red, green, blue = 1 + rng.normal(0, 0.008, size=3)
-    slope_x, slope_y = rng.uniform(-0.07, 0.07, size=2)
+    right, down = rng.uniform(-setting.shift, setting.shift, size=2).tolist()
+    red, green, blue = (1 + rng.normal(0, 0.008, size=3)).tolist()
+    slope_x, slope_y = rng.uniform(-0.07, 0.07, size=2).tolist()
     return View(
-        setting=setting,
         size=size,
         angle=float(np.radians(rng.uniform(-setting.turn, setting.turn))),
-        shift=(float(right), float(down)),
-        scale=float(1 + rng.uniform(-setting.zoom, setting.zoom)),
-        lamp=(float(2 * np.cos(azimuth)), float(2 * np.sin(azimuth)), float(2 * rise)),
-        fall_off=(float(slope_x), float(slope_y)),
-        gain=float(rng.uniform(0.92, 1.06)),
-        gamma=float(rng.uniform(0.93, 1.07)),
-        cast=(float(red), float(green), float(blue)),
-        blur=float(rng.uniform(0.45, 0.7) * size / 256),
-        noise=float(rng.uniform(0.007, 0.014)),
+        shift=(right, down),
+        scale=1 + rng.uniform(-setting.zoom, setting.zoom),
+        lamp=(float(2 * np.cos(azimuth)), float(2 * np.sin(azimuth)), 2 * rise),
+        fall_off=(slope_x, slope_y),
+        gain=rng.uniform(0.92, 1.06),
+        gamma=rng.uniform(0.93, 1.07),
+        cast=(red, green, blue),
+        blur=rng.uniform(0.45, 0.7) * size / 256,
+        noise=rng.uniform(0.007, 0.014),
         backdrop=draw_backdrop(rng, setting=setting, size=size),
     )
 

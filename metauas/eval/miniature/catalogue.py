@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from metauas.eval.miniature import board, breakage, foreign, marks, objects, textures
+from metauas.eval.miniature import board, breakage, marks, objects, textures
 from metauas.eval.miniature.camera import Setting
 from metauas.eval.miniature.surface import Colour, Draw, Surface
 
@@ -41,7 +41,7 @@ CATALOGUE: Mapping[str, Category] = {
     "board": Category(
         draw=board.board,
         setting=Setting(turn=6.0, shift=0.05, zoom=0.03, backdrop=(0.80, 0.80, 0.81), weave=0.006),
-        defects={"glue": foreign.glue, "missing_part": board.missing_part, "shifted_part": board.shifted_part},
+        defects={"glue": marks.glue, "missing_part": board.missing_part, "shifted_part": board.shifted_part},
     ),
     "bottle": Category(
         draw=objects.bottle,
@@ -49,7 +49,7 @@ CATALOGUE: Mapping[str, Category] = {
         defects={
             "broken_large": partial(breakage.broken_glass, ring=(0.42, 0.72), radius=(0.19, 0.27)),
             "broken_small": partial(breakage.broken_glass, ring=(0.40, 0.56), radius=(0.08, 0.12)),
-            "contamination": partial(foreign.fibre, colours=LINT, width=0.03, length=(0.4, 0.7), ring=(0.0, 0.25)),
+            "contamination": partial(marks.fibre, colours=LINT, width=0.03, length=(0.4, 0.7), ring=(0.0, 0.25)),
         },
     ),
     "brick": Category(
@@ -85,16 +85,16 @@ CATALOGUE: Mapping[str, Category] = {
         draw=partial(textures.photographed, name="grass", stops=textures.GRASS),
         setting=Setting(turn=12.0),
         defects={
-            "cord": partial(foreign.fibre, colours=CORDS, width=0.035, length=(0.7, 1.1)),
+            "cord": partial(marks.fibre, colours=CORDS, width=0.035, length=(0.7, 1.1)),
             "dry": marks.dry_patch,
-            "foil": partial(foreign.foil, colour=(0.72, 0.73, 0.75), radius=0.15),
+            "foil": partial(marks.foil, colour=(0.72, 0.73, 0.75), radius=0.15),
         },
     ),
     "gravel": Category(
         draw=partial(textures.photographed, name="gravel", stops=textures.GRAVEL),
         setting=Setting(turn=12.0),
         defects={
-            "metal": partial(foreign.foil, colour=(0.55, 0.42, 0.22), radius=0.10),
+            "metal": partial(marks.foil, colour=(0.55, 0.42, 0.22), radius=0.10),
             "oil": partial(marks.stain, colour=(0.42, 0.38, 0.34), gloss=0.12),
             "paint": partial(marks.paint_spot, colours=PAINTS),
         },

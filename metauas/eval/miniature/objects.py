@@ -1,5 +1,6 @@
 """Products on a backdrop: photographed coins, and a drawn gear, nut and bottle."""
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
@@ -41,8 +42,8 @@ def gear(canvas: int) -> Surface:
     rim = middle + swing * np.clip(2.0 * np.cos(TEETH * turn) + 0.1, -1, 1)
     key = np.minimum(0.05 - np.abs(x), 0.215 - np.abs(y + 0.03))
     holes = [np.hypot(x - 0.355 * np.cos(a), y - 0.355 * np.sin(a)) - 0.072 for a in np.arange(5) * 2 * np.pi / 5]
-    alpha = edge(np.minimum.reduce([rim - radius, radius - 0.15, -key, *holes]), canvas=canvas)
-    web = blur(edge(np.minimum(radius - 0.245, 0.475 - radius), canvas=canvas), units=0.01, canvas=canvas)
+    alpha = edge(np.minimum.reduce([rim - radius, radius - 0.15, -key, *holes]))
+    web = blur(edge(np.minimum(radius - 0.245, 0.475 - radius)), units=0.01)
     marks = turning_marks(rng, radius)
     height = bevel(alpha, width=0.03, depth=0.022) - 0.03 * web + 0.0007 * marks * (1 - 0.4 * web)
     wear = mottle(rng, canvas=canvas, units=0.3)
@@ -58,10 +59,10 @@ def nut(canvas: int) -> Surface:
     x, y = grid(canvas)
     radius, turn = polar(canvas)
     flats = [x * np.cos(a) + y * np.sin(a) for a in np.arange(6) * np.pi / 3]
-    hexagon = edge(0.62 - np.maximum.reduce(flats), canvas=canvas, soft=0.012)
+    hexagon = edge(0.62 - np.maximum.reduce(flats), soft=0.012)
     chamfer = -0.42 * np.clip(radius - 0.59, 0, None)
     countersink = -0.8 * np.clip(0.36 - radius, 0, 0.07)
-    bore = edge(0.29 - radius, canvas=canvas)
+    bore = edge(0.29 - radius)
     # the thread seen from above: a spiral staircase into the dark
     thread = np.sin(2 * np.pi * radius / 0.036 + turn) * 0.006
     height = chamfer + countersink + bore * thread + 0.0011 * turning_marks(rng, radius) * (1 - bore)
@@ -71,7 +72,7 @@ def nut(canvas: int) -> Surface:
     surface = plain(hexagon, colour=(0.68, 0.52, 0.25), gloss=0.6).lift(height)
     surface = surface.lift(bevel(hexagon, width=0.03, depth=0.02))
     surface = surface.shade(1 + 0.03 * wear + 0.025 * grain - 0.25 * bore - 0.55 * depth)
-    return surface.polish(edge(0.24 - radius, canvas=canvas, soft=0.06), 0.15).cut(edge(0.19 - radius, canvas=canvas))
+    return surface.polish(edge(0.24 - radius, soft=0.06), 0.15).cut(edge(0.19 - radius))
 
 
 # radius, RGB and relief of a brown glass bottle from the middle of its mouth to its shoulder
@@ -103,17 +104,17 @@ def bottle(canvas: int) -> Surface:
     radius, turn = polar(canvas)
     uneven = radius + 0.003 * np.sin(3 * turn) + 0.002 * mottle(rng, canvas=canvas, units=0.2)
     red, green, blue, height = (np.interp(uneven, BOTTLE_PROFILE[:, 0], part) for part in BOTTLE_PROFILE[:, 1:].T)
-    albedo = blur(np.stack([red, green, blue], axis=-1).astype(np.float32), units=0.008, canvas=canvas)
+    albedo = blur(np.stack([red, green, blue], axis=-1).astype(np.float32), units=0.008)
     # light that travels inside the glass gathers at one side
-    glow = 1 + 0.45 * np.cos(turn - 0.8) * edge(uneven - 0.39, canvas=canvas, soft=0.1)
-    alpha = edge(0.80 - radius, canvas=canvas, soft=0.012)
+    glow = 1 + 0.45 * np.cos(turn - 0.8) * edge(uneven - 0.39, soft=0.1)
+    alpha = edge(0.80 - radius, soft=0.012)
     surface = plain(alpha, colour=(0.0, 0.0, 0.0), gloss=0.6).paint(np.ones_like(alpha), albedo)
-    surface = surface.shade(glow).lift(blur(height.astype(np.float32), units=0.012, canvas=canvas))
+    surface = surface.shade(glow).lift(blur(height.astype(np.float32), units=0.012))
     for middle, width, strength in BOTTLE_REFLECTIONS:
         uneven_light = 0.7 + 0.3 * np.cos(2 * turn + 9 * middle)
         ring = strength * uneven_light * np.exp(-(((uneven - middle) / width) ** 2))
         surface = surface.paint(ring, (0.96, 0.90, 0.80))
-    return surface.polish(edge(0.36 - radius, canvas=canvas, soft=0.06), 0.08)
+    return surface.polish(edge(0.36 - radius, soft=0.06), 0.08)
 
 
 def coin(rng: np.random.Generator, canvas: int) -> Surface:
@@ -134,13 +135,12 @@ def coin(rng: np.random.Generator, canvas: int) -> Surface:
 
 
 def _lay_coin(surface: Surface, placed: Float[np.ndarray, "c c 2"]) -> Surface:
-    grey, cover = placed[..., 0], edge(placed[..., 1] - 0.5, canvas=surface.canvas, soft=0.012)
+    grey, cover = placed[..., 0], edge(placed[..., 1] - 0.5, soft=0.012)
     silver = grey[..., None] * np.array((1.0, 0.95, 0.86), np.float32)
     laid = surface.paint(cover, silver).polish(cover, 0.25)
     # the photograph's grey serves as relief, so that highlights move with the lamp
-    relief = 0.006 * blur(grey, units=0.01, canvas=surface.canvas) + 0.01
-    laid = laid.lift(cover * relief)
-    return Surface(laid.albedo, laid.height, laid.gloss, np.maximum(surface.alpha, cover))
+    relief = 0.006 * blur(grey, units=0.01) + 0.01
+    return replace(laid.lift(cover * relief), alpha=np.maximum(surface.alpha, cover))
 
 
 @lru_cache(maxsize=1)

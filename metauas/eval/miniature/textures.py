@@ -33,7 +33,7 @@ def crop(rng: np.random.Generator, sheet: Surface, canvas: int) -> Surface:
     """Cut a canvas out of a sheet at random."""
     row, column = rng.integers(0, sheet.canvas - canvas + 1, size=2)
     window = np.s_[row : row + canvas, column : column + canvas]
-    return Surface(sheet.albedo[window], sheet.height[window], sheet.gloss[window], sheet.alpha[window])
+    return sheet.mapped(lambda part: part[window])
 
 
 def photograph(name: str) -> UInt8[np.ndarray, "h w"]:

@@ -1,7 +1,5 @@
 """Miniature on disk, in MVTec AD's layout: written completely or not at all, and only once."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from PIL import Image
 from metauas.errors import InputError, OutputError
 from metauas.eval.miniature.catalogue import CATEGORIES, DEFECTS
 from metauas.eval.miniature.render import check_size, render_sample, splits
-from metauas.files import atomic_folder, write_json, write_text
+from metauas.files import atomic_folder, read_json, write_json, write_text
 
 VERSION = 1  # raise it with every change of a pixel
 CARD = "miniature.json"
@@ -72,7 +70,14 @@ def write_miniature(root: str | Path, *, seed: int = 0, size: int = 256, counts:
     """
     target, amount = Path(root), counts or Counts()
     check_size(size)
-    card = describe(seed=seed, size=size, counts=amount)
+    card = {
+        "benchmark": "metauas miniature",
+        "version": VERSION,
+        "seed": seed,
+        "size": size,
+        "counts": asdict(amount),
+        "defects": {category: list(names) for category, names in DEFECTS.items()},
+    }
     if _holds(target, card):
         return target
     try:
@@ -85,28 +90,9 @@ def write_miniature(root: str | Path, *, seed: int = 0, size: int = 256, counts:
     return target
 
 
-def describe(*, seed: int, size: int, counts: Counts) -> dict[str, Any]:
-    """Return the card of a benchmark: version, seed, size, counts, categories and their defects."""
-    return {
-        "benchmark": "metauas miniature",
-        "version": VERSION,
-        "seed": seed,
-        "size": size,
-        "counts": asdict(counts),
-        "defects": {category: list(DEFECTS[category]) for category in CATEGORIES},
-    }
-
-
-def layout(counts: Counts) -> Iterator[tuple[str, str, int]]:
-    """Yield category, folder below it (such as ``test/crack``) and number of images."""
-    for category in CATEGORIES:
-        for split in splits(category):
-            yield category, split, counts.of(split)
-
-
 def _fill(draft: Path, *, seed: int, size: int, counts: Counts) -> None:
-    for category, split, count in layout(counts):
-        for index in range(count):
+    for category, split in ((name, split) for name in CATEGORIES for split in splits(name)):
+        for index in range(counts.of(split)):
             sample = render_sample(category=category, split=split, index=index, seed=seed, size=size)
             _save(draft / category / split / f"{index:03d}.png", sample.image)
             if sample.mask.any():
@@ -124,17 +110,13 @@ def _holds(target: Path, card: dict[str, Any]) -> bool:
     """Return whether ``target`` holds this benchmark; False if it is missing or empty, else raise InputError."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return False
-    found = _read_card(target / CARD)
+    try:
+        found = read_json(target / CARD)
+    except (InputError, OSError):  # no card, or a file of that name that is not JSON
+        found = None
     if found == card:
         return True
-    what = "another miniature" if found else "something else"
-    differs = "".join(f", {key} {found[key]!r}" for key in ("version", "seed", "size", "counts") if key in found)
+    known = found if isinstance(found, dict) else {}
+    what = "another miniature" if known else "something else"
+    differs = "".join(f", {key} {known[key]!r}" for key in ("version", "seed", "size", "counts") if key in known)
     raise InputError(f"{target} already holds {what}{differs}; give a folder that does not exist yet")
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no card, or a file of that name that is not JSON
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -50,10 +50,7 @@ def check_conditions(conditions: Sequence[Condition]) -> list[Condition]:
 
 def turned(prompts: Float[Tensor, "b 3 h w"], *, degrees: float) -> Float[Tensor, "b 3 h w"]:
     """Rotate prompts counter-clockwise about their centre; empty corners get the mean colour of their border."""
-    if degrees == 0:
-        return prompts
-    height, width = prompts.shape[-2:]
-    return _warped(prompts, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0))
+    return prompts if degrees == 0 else _warped(prompts, _about_centre(prompts, degrees=degrees))
 
 
 def shifted(prompts: Float[Tensor, "b 3 h w"], *, share: float) -> Float[Tensor, "b 3 h w"]:
@@ -67,9 +64,7 @@ def shifted(prompts: Float[Tensor, "b 3 h w"], *, share: float) -> Float[Tensor,
 
 def scaled(prompts: Float[Tensor, "b 3 h w"], *, factor: float) -> Float[Tensor, "b 3 h w"]:
     """Enlarge (above 1) or shrink prompts about their centre; an empty rim gets the mean colour of their border."""
-    height, width = prompts.shape[-2:]
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 0.0, factor)
-    return prompts if factor == 1 else _warped(prompts, matrix)
+    return prompts if factor == 1 else _warped(prompts, _about_centre(prompts, factor=factor))
 
 
 def blurred(prompts: Float[Tensor, "b 3 h w"], *, sigma: float) -> Float[Tensor, "b 3 h w"]:
@@ -84,15 +79,20 @@ def brightened(prompts: Float[Tensor, "b 3 h w"], *, added: float) -> Float[Tens
     return prompts if added == 0 else (prompts + added).clamp(0, 1)
 
 
+def _about_centre(prompts: Tensor, *, degrees: float = 0.0, factor: float = 1.0) -> Float[np.ndarray, "2 3"]:
+    height, width = prompts.shape[-2:]
+    return np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor))
+
+
 def _warped(prompts: Float[Tensor, "b 3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "b 3 h w"]:
-    return torch.stack([_warped_one(prompt, matrix) for prompt in prompts])
-
-
-def _warped_one(prompt: Float[Tensor, "3 h w"], matrix: Float[np.ndarray, "2 3"]) -> Float[Tensor, "3 h w"]:
-    border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
-    height, width = prompt.shape[1:]
-    colour = border.mean(dim=1).tolist()
-    return _from_pixels(cv2.warpAffine(_to_pixels(prompt), matrix, (width, height), borderValue=colour))
+    """Move each prompt by ``matrix``; what it leaves empty gets the mean colour of its border."""
+    height, width = prompts.shape[-2:]
+    warped = []
+    for prompt in prompts:
+        border = torch.cat([prompt[:, 0, :], prompt[:, -1, :], prompt[..., 0], prompt[..., -1]], dim=-1)
+        colour = border.mean(dim=1).tolist()
+        warped.append(_from_pixels(cv2.warpAffine(_to_pixels(prompt), matrix, (width, height), borderValue=colour)))
+    return torch.stack(warped)
 
 
 def _to_pixels(image: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:

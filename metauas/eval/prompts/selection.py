@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from metauas.errors import InputError, check_choice
 from metauas.eval.benchmarks.layouts import Category
-from metauas.eval.benchmarks.queries import pieces
 from metauas.files.images import stack_images
 from metauas.memory import halving_batches, lower_size
 from metauas.seeding import rng_for
@@ -117,12 +116,7 @@ class NearestPrompts:
     """
 
     def __init__(
-        self,
-        embed: Callable[[Tensor], Tensor],
-        pool: Mapping[str, Sequence[Path]],
-        *,
-        size: int,
-        batch_size: int = 32,
+        self, embed: Callable[[Tensor], Tensor], pool: Mapping[str, Sequence[Path]], *, size: int, batch_size: int = 32
     ) -> None:
         if not pool:
             raise InputError("the pool of prompts is empty; give the normal images of at least one category")
@@ -168,13 +162,11 @@ def _embed_files(
 ) -> Float[Tensor, "p d"]:
     """Return unit vectors of image files, in one tensor from the start: concatenation would take twice the memory."""
     vectors = torch.empty(0)
-    start = 0
-    for batch in pieces(paths, batch_size):
-        some = _unit_vectors(embed, stack_images(batch, size=size))
+    for start in range(0, len(paths), batch_size):
+        some = _unit_vectors(embed, stack_images(paths[start : start + batch_size], size=size))
         if start == 0:
             vectors = torch.empty(len(paths), some.shape[1])
         vectors[start : start + len(some)] = some
-        start += len(some)
     return vectors
 
 

@@ -1,15 +1,16 @@
 """Prompt strategies: for each category and seed, the prompt of every query."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.eval.benchmarks.layouts import Benchmark
 from metauas.eval.benchmarks.queries import Queries
-from metauas.eval.prompts.files import prompts_from_file, read_prompt_file
+from metauas.eval.prompts.files import prompts_from_file
 from metauas.eval.prompts.selection import (
     NearestPrompts,
     Prompt,
@@ -23,19 +24,21 @@ from metauas.eval.settings import SEED_FIELD, EvalSettings
 from metauas.memory import halving_batches, lower_size
 
 
-@runtime_checkable
-class Strategy(Protocol):
+@dataclass(frozen=True)
+class Strategy:
     """A way to choose prompts.
 
     Attributes:
         seeds: the seeds that change the prompts; one if none does.
+        prompts: maps queries and a seed to the prompt of each query.
     """
 
     seeds: tuple[int, ...]
+    prompts: Callable[[Queries, int], list[Prompt]]
 
     def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
         """Return the prompt of each query, in their order."""
-        ...
+        return self.prompts(queries, seed)
 
 
 def create_strategy(settings: EvalSettings, benchmark: Benchmark, *, embed: Callable[[Tensor], Tensor]) -> Strategy:
@@ -51,98 +54,74 @@ def create_strategy(settings: EvalSettings, benchmark: Benchmark, *, embed: Call
     """
     match settings.prompt:
         case "random":
-            return RandomStrategy(settings, benchmark)
+            return _random(settings, benchmark)
         case "nearest" | "pool":
-            return NearestStrategy(settings, benchmark, embed=embed)
+            return _nearest(settings, benchmark, embed)
         case "defective":
-            return DefectiveStrategy(settings, benchmark)
+            return _defective(settings, benchmark)
         case _:
-            return FileStrategy(settings, benchmark)
+            return _of_files(settings, benchmark)
 
 
-class RandomStrategy:
-    """Random normal images by the seed, the same for all queries of a category."""
+def _random(settings: EvalSettings, benchmark: Benchmark) -> Strategy:
+    """Choose random normal images by the seed, the same for all queries of a category."""
+    for category in benchmark.categories:
+        check_shots(settings.shots, available=len(category.train_good), where=f"category {category.name!r}")
 
-    def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
-        for category in benchmark.categories:
-            check_shots(settings.shots, available=len(category.train_good), where=f"category {category.name!r}")
-        self.seeds = settings.seeds
-        self._shots = settings.shots
+    def prompts(queries: Queries, seed: int) -> list[Prompt]:
+        return [random_prompts(queries.category, seed=seed, shots=settings.shots)] * len(queries)
 
-    def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
-        """Return the prompt of each query, in their order."""
-        return [random_prompts(queries.category, seed=seed, shots=self._shots)] * len(queries)
+    return Strategy(settings.seeds, prompts)
 
 
-class NearestStrategy:
-    """The normal images most similar to each query, of its category (``nearest``) or of all (``pool``).
+def _nearest(settings: EvalSettings, benchmark: Benchmark, embed: Callable[[Tensor], Tensor]) -> Strategy:
+    """Choose the normal images most similar to each query, of its category (``nearest``) or of all (``pool``).
 
     Images are embedded on first use; with a pool size, once for each seed.
     """
+    shots, size, batch_size = settings.shots, settings.size, settings.queries_at_once
+    whole = settings.prompt == "pool"
+    seeds = settings.seeds if settings.pool_size else settings.seeds[:1]
 
-    def __init__(self, settings: EvalSettings, benchmark: Benchmark, *, embed: Callable[[Tensor], Tensor]) -> None:
-        self._settings, self._embed, self._benchmark = settings, embed, benchmark
-        self._whole = settings.prompt == "pool"
-        self.seeds = settings.seeds if settings.pool_size else settings.seeds[:1]
-        sizes = {name: len(images) for name, images in self._pool(self.seeds[0]).items()}  # the same for every seed
-        if self._whole:
-            check_shots(settings.shots, available=sum(sizes.values()), where="the pool")
-        else:
-            for name, size in sizes.items():
-                check_shots(settings.shots, available=size, where=f"category {name!r}")
-        self._nearest: dict[int, NearestPrompts] = {}
+    def pool(seed: int) -> dict[str, Sequence[Path]]:
+        count = settings.pool_size
+        return {category.name: normal_images(category, seed=seed, count=count) for category in benchmark.categories}
 
-    def _pool(self, seed: int) -> dict[str, Sequence[Path]]:
-        size, categories = self._settings.pool_size, self._benchmark.categories
-        return {category.name: normal_images(category, seed=seed, count=size) for category in categories}
+    @cache
+    def embedded(seed: int) -> NearestPrompts:
+        return NearestPrompts(embed, pool(seed), size=size, batch_size=batch_size)
 
-    def _nearest_of(self, seed: int) -> NearestPrompts:
-        key = seed if self._settings.pool_size else self.seeds[0]
-        if key not in self._nearest:
-            options = {"size": self._settings.size, "batch_size": self._settings.queries_at_once}
-            self._nearest[key] = NearestPrompts(self._embed, self._pool(key), **options)
-        return self._nearest[key]
+    def prompts(queries: Queries, seed: int) -> list[Prompt]:
+        nearest = embedded(seed if settings.pool_size else seeds[0])
+        own = None if whole else queries.category.name
 
-    def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
-        """Return the prompt of each query, in their order."""
-        nearest = self._nearest_of(seed)
-        own = None if self._whole else queries.category.name
-        shots = self._settings.shots
-
-        def select(batch_size: int) -> list[Prompt]:
-            batches = queries.batches(batch_size)
+        def select(length: int) -> list[Prompt]:
+            batches = queries.batches(length)
             return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
 
-        advice = lower_size(self._settings.size)
-        return halving_batches(select, batch_size=self._settings.queries_at_once, advice=advice)
+        return halving_batches(select, batch_size=batch_size, advice=lower_size(size))
+
+    sizes = {f"category {name!r}": len(images) for name, images in pool(seeds[0]).items()}  # the same for every seed
+    for where, available in ({"the pool": sum(sizes.values())} if whole else sizes).items():
+        check_shots(shots, available=available, where=where)
+    return Strategy(seeds, prompts)
 
 
-class DefectiveStrategy:
-    """One defective test image by the seed for all queries of a category, a prompt that breaks the assumption."""
+def _defective(settings: EvalSettings, benchmark: Benchmark) -> Strategy:
+    """Choose one defective test image by the seed for all queries of a category but itself.
 
-    def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
-        if settings.shots > 1:
-            raise InputError(f"shots={settings.shots}: a defective prompt is one image; give shots=1")
-        for category in benchmark.categories:
-            check_defects(category, who="prompt='defective'")
-        self.seeds = settings.seeds
-
-    def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
-        """Return the prompt of each query, in their order; none is its own."""
-        return defective_prompts(queries.category, seed=seed)
+    Such a prompt breaks the assumption.
+    """
+    if settings.shots > 1:
+        raise InputError(f"shots={settings.shots}: a defective prompt is one image; give shots=1")
+    for category in benchmark.categories:
+        check_defects(category, who="prompt='defective'")
+    return Strategy(settings.seeds, lambda queries, seed: defective_prompts(queries.category, seed=seed))
 
 
-class FileStrategy:
-    """Prompts of a prompt file, or of one file per seed if its name contains ``{seed}``."""
-
-    def __init__(self, settings: EvalSettings, benchmark: Benchmark) -> None:
-        self.seeds = settings.seeds if SEED_FIELD in settings.prompt else settings.seeds[:1]
-        paths = {seed: Path(settings.prompt.replace(SEED_FIELD, str(seed))) for seed in self.seeds}
-        self._prompts = {
-            seed: prompts_from_file(read_prompt_file(path), benchmark, shots=settings.shots)
-            for seed, path in paths.items()
-        }
-
-    def choose(self, queries: Queries, *, seed: int) -> list[Prompt]:
-        """Return the prompt of each query, in their order."""
-        return self._prompts[seed][queries.category.name]
+def _of_files(settings: EvalSettings, benchmark: Benchmark) -> Strategy:
+    """Choose the prompts of a prompt file, or of one file per seed if its name contains ``{seed}``."""
+    seeds = settings.seeds if SEED_FIELD in settings.prompt else settings.seeds[:1]
+    paths = {seed: settings.prompt.replace(SEED_FIELD, str(seed)) for seed in seeds}
+    found = {seed: prompts_from_file(path, benchmark, shots=settings.shots) for seed, path in paths.items()}
+    return Strategy(seeds, lambda queries, seed: found[seed][queries.category.name])

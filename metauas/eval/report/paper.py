@@ -9,9 +9,9 @@ import pandas as pd
 
 from metauas.errors import check_choice
 from metauas.eval.benchmarks.layouts import Benchmark
-from metauas.eval.benchmarks.layouts.problems import is_there
 from metauas.eval.benchmarks.layouts.samples import MEAN
 from metauas.eval.results import EXACT, OFFICIAL, Evaluation
+from metauas.files.listing import is_folder
 from metauas.metrics import METRICS
 
 #: Name of the paper's columns in ``beside_paper``.
@@ -64,7 +64,7 @@ def find_dataset(benchmark: Benchmark) -> str | None:
     if benchmark.layout not in _LAYOUTS:
         return None
     names = {category.name for category in benchmark.categories}
-    names |= {folder.name for folder in benchmark.root.iterdir() if is_there(folder / "train", Path.is_dir)}
+    names |= {folder.name for folder in benchmark.root.iterdir() if is_folder(folder / "train")}
     for dataset, rows in _published().groupby("dataset", sort=False):
         if names <= set(rows["category"]) - {MEAN}:
             return str(dataset)

@@ -7,18 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from metauas.errors import InputError, check_choice
-from metauas.eval.benchmarks.layouts.folders import FolderLayout
+from metauas.eval.benchmarks.layouts.folders import GOOD_NAMES, FolderLayout
 from metauas.eval.benchmarks.layouts.problems import Problems
 from metauas.eval.benchmarks.layouts.realiad import SINGLE_VIEW, list_realiad
-from metauas.eval.benchmarks.layouts.samples import (
-    GOOD,
-    Benchmark,
-    Category,
-    Sample,
-    load_mask,
-    load_sample,
-    mask_files,
-)
+from metauas.eval.benchmarks.layouts.samples import Benchmark, Category, Sample, load_mask, load_sample, mask_files
 from metauas.eval.benchmarks.layouts.unread import left_out_of
 from metauas.eval.benchmarks.layouts.visa import SPLIT, list_visa
 from metauas.files import require_folder
@@ -26,21 +18,22 @@ from metauas.files.listing import tell_left_out
 
 _log = logging.getLogger("metauas")
 _LISTERS: dict[str, Callable[[Path, Sequence[str] | None, Problems], list[Category]]] = {
-    "mvtec": FolderLayout(others=("ok",)),
+    "mvtec": FolderLayout(),
     "visa": list_visa,
-    "goods": FolderLayout(others=("ok",)),
-    "btad": FolderLayout(good="ok", others=("good",)),
-    "loco": FolderLayout(others=("ok",)),
+    "goods": FolderLayout(),
+    "btad": FolderLayout(good=("ok", "normal")),
+    "loco": FolderLayout(),
     "mvtec2": FolderLayout(
+        good=GOOD_NAMES,
         test="test_public",
         truth_in_test=True,
         validation="validation",
         unlabelled=("test_private", "test_private_mixed"),
     ),
-    "mpdd": FolderLayout(others=("ok",)),
+    "mpdd": FolderLayout(),
     "real-iad": list_realiad,
     "real-iad-single": partial(list_realiad, lists=SINGLE_VIEW),
-    "folder": FolderLayout(single=True, masks_optional=True),  # your own data, arranged as MVTec AD
+    "folder": FolderLayout(good=GOOD_NAMES, own=True),  # your own data, arranged as MVTec AD
 }
 
 
@@ -115,7 +108,6 @@ def read_mvtec(root: str | Path, categories: Sequence[str] | None = None) -> Ben
 
 
 __all__ = [
-    "GOOD",
     "LAYOUTS",
     "Benchmark",
     "Category",

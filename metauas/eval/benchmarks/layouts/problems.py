@@ -8,7 +8,7 @@ from metauas.errors import InputError, did_you_mean
 from metauas.eval.benchmarks.layouts.samples import MEAN
 from metauas.files.image_files import upright_size
 from metauas.files.images import list_images
-from metauas.files.listing import check_name
+from metauas.files.listing import check_name, is_folder
 
 PROBLEMS_SHOWN = 20
 
@@ -57,7 +57,7 @@ def known_names(categories: Sequence[str] | None, found: list[str], problems: Pr
 
 def check_image(path: Path, add: AddProblem) -> tuple[int, int] | None:
     """Return the size (width, height) of an image; None where it is missing, no image, or badly named: a problem."""
-    if not is_there(path, Path.is_file):
+    if not _is_file(path):
         add(f"{path} is missing", path=path)
         return None
     try:
@@ -68,10 +68,9 @@ def check_image(path: Path, add: AddProblem) -> tuple[int, int] | None:
         return None
 
 
-def is_there(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Return ``kind(path)``, such as ``Path.is_dir``; False if the system cannot tell."""
+def _is_file(path: Path) -> bool:
     try:
-        return kind(path)
+        return path.is_file()
     except OSError:  # a name from a list that is too long for any file, or a folder without the right to enter
         return False
 
@@ -81,7 +80,7 @@ def check_mask(mask: Path, image: Path, add: AddProblem, *, size: tuple[int, int
 
     Another resolution is no problem, since both are resized.
     """
-    files = list_images(mask) if is_there(mask, Path.is_dir) else [mask]
+    files = list_images(mask) if is_folder(mask) else [mask]
     if not files:
         add(f"{mask} holds no mask; it belongs to {image}", path=mask)
     for path in files:

@@ -82,26 +82,19 @@ def list_realiad(
 
 def _entries(path: Path, problems: Problems) -> list[Entry]:
     content = _read_list(path)
-    entries = []
+    meta, entries = content.meta, []
     for split, images in (("train", content.train), ("test", content.test)):
         for number, image in enumerate(images):
             place = f"{path} {split}[{number}]"
             if image.category != path.stem:
                 wrong = f"{place} is of category {image.category!r}, in the list of {path.stem!r}"
                 problems.add(wrong, category=path.stem)
-            entries.append(_entry(place, image, content.meta, train=split == "train"))
+            normal = image.anomaly_class.casefold() == meta.normal_class.casefold()
+            defect = GOOD if normal else DEFECTS.get(image.anomaly_class, image.anomaly_class)
+            mask = meta.prefix + image.mask_path if image.mask_path else ""
+            name = meta.prefix + image.image_path
+            entries.append(Entry(place=place, train=split == "train", defect=defect, image=name, mask=mask))
     return entries
-
-
-def _entry(place: str, image: _Image, meta: _Meta, *, train: bool) -> Entry:
-    normal = image.anomaly_class.casefold() == meta.normal_class.casefold()
-    return Entry(
-        place=place,
-        train=train,
-        defect=GOOD if normal else DEFECTS.get(image.anomaly_class, image.anomaly_class),
-        image=meta.prefix + image.image_path,
-        mask=meta.prefix + image.mask_path if image.mask_path else "",
-    )
 
 
 def _read_list(path: Path) -> _List:

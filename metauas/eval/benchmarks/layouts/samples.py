@@ -79,6 +79,12 @@ class Benchmark:
     left_out: tuple[LeftOut, ...] = ()
 
 
+def images_of(category: Category) -> list[Path]:
+    """Return all images of a category: for prompts, under test, for validation, and those without labels."""
+    unlabelled = (path for images in category.unlabelled.values() for path in images)
+    return [*category.train_good, *(sample.path for sample in category.test), *category.validation, *unlabelled]
+
+
 def as_test_images(category: Category, images: list[Path]) -> Category:
     """Return the category with other test images, which have no defect and no mask, such as its ``validation``."""
     return replace(category, test=[Sample(path=path, label=False, defect=GOOD, mask_path=None) for path in images])

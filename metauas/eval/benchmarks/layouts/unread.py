@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from metauas.errors import InputError
-from metauas.eval.benchmarks.layouts.names import GOOD_NAMES
-from metauas.eval.benchmarks.layouts.samples import Benchmark, Category, mask_files
+from metauas.eval.benchmarks.layouts.folders import GOOD_NAMES
+from metauas.eval.benchmarks.layouts.samples import Benchmark, Category, images_of, mask_files
 from metauas.files.images import IMAGE_SUFFIXES
 from metauas.files.listing import NOT_READ, LeftOut, entries, is_folder, is_picture, pictures_left_out
 from metauas.files.masks import judge_mask
@@ -28,9 +28,7 @@ def _of_category(category: Category) -> list[LeftOut]:
     folder = category.folder
     if folder is None or not is_folder(folder):
         return []
-    used = {*category.train_good, *(sample.path for sample in category.test)}
-    used |= {*category.validation, *(path for images in category.unlabelled.values() for path in images)}
-    used |= {mask for sample in category.test for mask in mask_files(sample)}
+    used = {*images_of(category), *(mask for sample in category.test for mask in mask_files(sample))}
     return pictures_left_out(folder, used=used, reason=lambda path: _reason(path, folder, used))
 
 
