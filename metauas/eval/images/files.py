@@ -30,6 +30,7 @@ from metauas.plots import overlay
 SCORES_NAME = "scores.csv"
 RESULTS_NAME = "results.json"
 GALLERY_NAME = "gallery.html"
+_NAME_BYTES = 255  # of a file, in common file systems
 
 
 def segment_files(
@@ -80,9 +81,13 @@ def check_overlays(out: str | Path, *, queries: Sequence[Path], prompts: Sequenc
     """Return the path of each query's overlay (``overlay_paths``).
 
     Raises:
-        InputError: a query is given twice, or an overlay would replace a query or a prompt.
+        InputError: a query is given twice, an overlay would replace a query or a prompt, or its name would be too long.
     """
     targets = overlay_paths(out, queries)
+    for query, target in zip(queries, targets, strict=True):
+        if (excess := len(target.with_suffix(".json").name.encode()) - _NAME_BYTES) > 0:  # its record, the longest name
+            wrong = f"the name of {query} is too long: those of its results would have more than {_NAME_BYTES} bytes"
+            raise InputError(f"{wrong}; shorten it by at least {excess} bytes")
     given = {image.resolve() for image in (*queries, *map(Path, prompts))}
     if taken := [target for target in targets if target.resolve() in given]:
         raise InputError(f"{taken[0]} would take the place of an image that was given; choose another folder")
