@@ -267,7 +267,7 @@ OWN_FILES = {
     "eval/benchmarks/layouts/__init__.py": "marks of a layout, for a hint",
     "eval/report/paper.py": "names of categories, for the paper's results",
     "eval/miniature/write.py": "whether a folder is empty",
-    "files/atomic.py": "unfinished files, and a hash of all files",
+    "files/__init__.py": "a hash of all files",
     "files/locks.py": "unfinished files",
     "ablations/notebooks.py": "numbered notebooks",
     "released/__init__.py": "weights in the package",
