@@ -263,7 +263,6 @@ OWN_FILES = {
     "ablations/results/collect.py": "metrics of runs, without ignored folders",
     "ablations/identity.py": "modules of the package",
     "ablations/results/page.py": "notebooks of a run",
-    "ablations/stages.py": "unfinished files",
     "eval/benchmarks/layouts/__init__.py": "marks of a layout, for a hint",
     "eval/report/paper.py": "names of categories, for the paper's results",
     "eval/miniature/write.py": "whether a folder is empty",

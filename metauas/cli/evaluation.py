@@ -76,11 +76,11 @@ def evaluate(
     """
     from metauas.eval import EvalSettings, MapGatherer, each_of, open_benchmark, variants_of, write_report
     from metauas.eval import evaluate as evaluate_network
-    from metauas.eval.network import choose_device
     from metauas.eval.report.maps import MapWriter
     from metauas.eval.report.submission import SUBMISSION_NAME, check_submission, write_submission
     from metauas.eval.results import check_out, write_results
     from metauas.files.locks import alone_in
+    from metauas.machine import choose_device
     from metauas.model import load_checkpoint
 
     given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds")}
@@ -137,11 +137,11 @@ def robustness(
     Writes metrics.json, metrics.csv (one row per number), and curves as robustness.png.
     """
     from metauas.eval import EvalSettings, measure_robustness, open_benchmark
-    from metauas.eval.network import choose_device
     from metauas.eval.report.figures import show_robustness
     from metauas.eval.results import check_out, write_results
     from metauas.eval.robustness import check_disturbances
     from metauas.files.locks import alone_in
+    from metauas.machine import choose_device
     from metauas.model import load_checkpoint
     from metauas.plots import save_figure
 

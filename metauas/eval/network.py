@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
 from metauas.errors import InputError
@@ -47,24 +46,3 @@ def check_evaluation_mode(model: PromptedNetwork) -> None:
     """
     if model.training:
         raise InputError("the network is in training mode; call model.eval() first")
-
-
-def choose_device(name: str) -> torch.device:
-    """Return a device by PyTorch's name, such as ``cpu``, ``cuda:1``, ``mps``; ``auto`` takes a GPU if there is one.
-
-    Raises:
-        InputError: the name is unknown, or PyTorch finds no such device.
-    """
-    found = torch.accelerator.current_accelerator(check_available=True)
-    if name == "auto":
-        return found or torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device={name!r} is not known; choose auto, cpu, cuda, cuda:1, mps or xpu") from error
-    there = ["cpu", *([found.type] if found else [])]
-    if device.type not in there:
-        raise InputError(f"device={name!r}: PyTorch finds {' and '.join(there)} here; choose one of them, or auto")
-    if device.type != "cpu" and (device.index or 0) >= torch.accelerator.device_count():
-        raise InputError(f"device={name!r}: PyTorch finds {torch.accelerator.device_count()} of them, counted from 0")
-    return device

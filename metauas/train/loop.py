@@ -16,11 +16,11 @@ from metauas.errors import OutputError
 from metauas.files import write_json, write_text
 from metauas.files.contents import contents_of, flat
 from metauas.files.locks import alone_in
+from metauas.machine import cores_left
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.progress import tqdm
 from metauas.seeding import seed_everything
 from metauas.synthesis import PairBatch, pair_loader
-from metauas.threads import cores_left
 from metauas.train.data import step_batches, training_pairs
 from metauas.train.examples import changed_pairs, maps_of, remove_maps, write_maps
 from metauas.train.learner import Learner, new_model

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from metauas.errors import InputError
-from metauas.memory import is_out_of_memory
+from metauas.machine import is_out_of_memory
 from metauas.model.weights.tensor_files import write_tensors
 from metauas.synthesis import PairBatch
 

@@ -20,7 +20,7 @@ from metauas.eval.prompts.selection import (
     random_prompts,
 )
 from metauas.eval.settings import SEED_FIELD, EvalSettings
-from metauas.memory import halving_batches, lower_size
+from metauas.machine import halving_batches
 
 
 @runtime_checkable
@@ -113,8 +113,7 @@ class NearestStrategy:
             batches = queries.batches(batch_size)
             return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
 
-        advice = lower_size(self._settings.size)
-        return halving_batches(select, batch_size=self._settings.queries_at_once, advice=advice)
+        return halving_batches(select, batch_size=self._settings.queries_at_once, size=self._settings.size)
 
 
 class DefectiveStrategy:
