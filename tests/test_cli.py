@@ -15,7 +15,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from metauas import choices, cli
+from metauas import cli
 from metauas.errors import InputError
 from metauas.eval import BASELINES, DISTURBANCES, LAYOUTS, PROMPTS, EvalSettings
 from metauas.eval.miniature import Counts, write_miniature
@@ -322,8 +322,7 @@ def test_data_info_of_one_and_of_all():
 
 
 def test_names_in_the_help_are_those_that_the_code_accepts():
-    assert (tuple(LAYOUTS), tuple(DISTURBANCES)) == (choices.LAYOUTS, choices.DISTURBANCES)
-    assert PROMPTS == choices.PROMPTS
+    assert (tuple(LAYOUTS), tuple(DISTURBANCES)) == (cli.options.LAYOUTS, cli.options.DISTURBANCES)
 
 
 def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_path):

@@ -9,9 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from metauas.choices import DISTURBANCES
 from metauas.cli.options import (
     CHECKPOINT,
+    DISTURBANCES,
     Categories,
     Checkpoint,
     DataFolder,
@@ -83,14 +83,8 @@ def evaluate(
     from metauas.machine import choose_device
     from metauas.model import load_checkpoint
 
-    given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds")}
-    given |= {
-        "size": size,
-        "queries_at_once": queries_at_once,
-        "average_scales": average_scales,
-        "plus": plus,
-        "tiles": tiles,
-    }
+    given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds"), "size": size}
+    given |= {"queries_at_once": queries_at_once, "average_scales": average_scales, "plus": plus, "tiles": tiles}
     settings = EvalSettings.parse(given, origin="evaluation settings")
     place = choose_device(device)
     check_out(out)
