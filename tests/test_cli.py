@@ -80,6 +80,17 @@ def test_segment_names_what_is_missing_before_any_work(images, checkpoint, tmp_p
     assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="counts characters, not bytes")
+def test_segment_refuses_a_query_whose_results_would_have_names_too_long(images, checkpoint, tmp_path):
+    fits, long = (shutil.copy(images["query"], tmp_path / f"{'ä' * 120}{end}.png") for end in ("ab", "abc"))
+    options = ("--prompt", images["normal"], "--checkpoint", checkpoint, "--size", 32, "--out", tmp_path / "maps")
+    result = run("segment", images["other"], long, *options)
+    assert "abc.png is too long: those of its results would have more than 255 bytes" in str(result.exception)
+    assert str(result.exception).endswith("; shorten it by at least 1 bytes")
+    assert not (tmp_path / "maps").exists()
+    assert run("segment", fits, *options).exit_code == 0
+
+
 def test_queries_of_one_name_and_several_prompts(images, checkpoint, tmp_path):
     twin = write_png(tmp_path / "elsewhere" / "query.png", np.zeros((8, 8, 3)))
     prompts = ["--prompt", images["normal"], "--prompt", twin]

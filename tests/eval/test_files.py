@@ -18,7 +18,6 @@ from metauas.eval.images.files import (
     segment_files,
     write_results,
 )
-from metauas.eval.images.records import Records
 from metauas.eval.images.regions import find_regions
 from metauas.files import read_json
 from metauas.files.images import read_image, stack_images, write_png
@@ -185,21 +184,6 @@ def test_several_prompts_are_those_of_the_network(model, images):
     np.testing.assert_allclose(found[2], model.segment(query, prompts[None])[0, 0].numpy(), atol=1e-6)
     (alone,) = segment_each(model, prompts=images[1:2], queries=images[2:], size=SIZE)
     assert np.abs(found[2] - alone[2]).max() > 1e-5
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="counts characters, not bytes")
-def test_a_query_whose_results_would_have_names_too_long_is_refused_before_any_work(model, images, tmp_path):
-    fits, long = (tmp_path / f"{'ä' * 120}{end}.png" for end in ("ab", "abc"))  # 242 and 243 bytes
-    for path in (fits, long):
-        shutil.copy(images[1], path)
-    options = {"prompts": images[:1], "out": tmp_path / "out", "size": SIZE}
-    records = Records(tmp_path / "out", run="")
-    assert len(list(segment_files(model, queries=[fits], records=records, **options))) == 1
-    with pytest.raises(
-        InputError, match=r"abc\.png is too long: .* more than 255 bytes; shorten it by at least 1 bytes"
-    ):
-        next(segment_files(model, queries=[images[1], long], **options))
-    assert len(list((tmp_path / "out").glob("*.png"))) == 1
 
 
 @pytest.mark.parametrize("given", ["query", "prompt"])

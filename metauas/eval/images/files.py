@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,13 +82,9 @@ def check_overlays(out: str | Path, *, queries: Sequence[Path], prompts: Sequenc
     """Return the path of each query's overlay (``overlay_paths``).
 
     Raises:
-        InputError: a query is given twice, an overlay would replace a query or a prompt, or its name would be too long.
+        InputError: a query is given twice, or an overlay would replace a query or a prompt.
     """
     targets = overlay_paths(out, queries)
-    for query, target in zip(queries, targets, strict=True):
-        if (excess := len(target.with_suffix(".json").name.encode()) - _NAME_BYTES) > 0:  # its record, the longest name
-            wrong = f"the name of {query} is too long: those of its results would have more than {_NAME_BYTES} bytes"
-            raise InputError(f"{wrong}; shorten it by at least {excess} bytes")
     given = {image.resolve() for image in (*queries, *map(Path, prompts))}
     if taken := [target for target in targets if target.resolve() in given]:
         raise InputError(f"{taken[0]} would take the place of an image that was given; choose another folder")
@@ -150,7 +147,7 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
     A link gives its own name, not that of its target.
 
     Raises:
-        InputError: a query is given twice, or two paths differ in case alone.
+        InputError: a query is given twice, two paths differ in case alone, or a name would be too long.
     """
     seen: dict[Path, Path] = {}
     for query in queries:
@@ -158,10 +155,18 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
             raise InputError(f"query {query} is given twice, first as {seen[file]}; give it once")
         seen[file] = query
     if (names := distinct_names([query.parent.resolve() / query.name for query in queries])) is not None:
-        return [Path(out) / f"{name}_overlay.png" for name in names]
+        return [Path(out) / _overlay_name(name, query) for name, query in zip(names, queries, strict=True)]
     first = {str(query).casefold(): query for query in reversed(queries)}
     twins = (f"{first[str(query).casefold()]} and {query}" for query in queries if query not in first.values())
     raise InputError(f"queries {next(twins, 'in several folders')} differ in case alone; rename one of them")
+
+
+def _overlay_name(name: str, query: Path) -> str:
+    excess = len(os.fsencode(f"{name}_overlay.json")) - _NAME_BYTES  # the longest name, of the record
+    if excess > 0:
+        wrong = f"the name of {query} is too long: those of its results would have more than {_NAME_BYTES} bytes"
+        raise InputError(f"{wrong}; shorten it by at least {excess} bytes")
+    return f"{name}_overlay.png"
 
 
 def distinct_names(paths: Sequence[PurePath]) -> list[str] | None:
