@@ -36,15 +36,19 @@ def read_mapping(path: str | Path, *, example: str) -> tuple[dict[Any, Any], lis
     """Read a YAML file that holds one mapping, as ``parse_mapping`` does.
 
     Raises:
-        InputError: naming the file if it is missing or larger than ``MAX_BYTES``; and as ``parse_mapping``.
+        InputError: naming the file if it is missing, larger than ``MAX_BYTES`` or not UTF-8; and as ``parse_mapping``.
     """
     file = require_file(path)
     if file.stat().st_size > MAX_BYTES:
         raise InputError(f"{path} has more than {MAX_BYTES} bytes; it should hold lines such as `{example}`")
-    return parse_mapping(file.read_bytes(), origin=path, example=example)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+    return parse_mapping(text, origin=path, example=example)
 
 
-def parse_mapping(text: str | bytes, *, origin: str | Path, example: str) -> tuple[dict[Any, Any], list[str]]:
+def parse_mapping(text: str, *, origin: str | Path, example: str) -> tuple[dict[Any, Any], list[str]]:
     """Parse YAML that holds one mapping.
 
     Args:
@@ -56,8 +60,8 @@ def parse_mapping(text: str | bytes, *, origin: str | Path, example: str) -> tup
         The mapping, and a sentence for each duplicate key, of which YAML silently keeps the last.
 
     Raises:
-        InputError: naming the origin if it is not YAML of plain values in UTF-8 or UTF-16, is not a mapping, holds an
-            alias, or is nested deeper than ``MAX_DEPTH``.
+        InputError: naming the origin if it is not YAML of plain values, is not a mapping, holds an alias, or is nested
+            deeper than ``MAX_DEPTH``.
     """
     try:
         loader = _Loader(text)
