@@ -14,7 +14,7 @@ import torch
 import typer
 from common import Row, on_demand, report, serve, wall
 
-from metauas.memory import keep_freed_memory
+from metauas.machine import keep_freed_memory
 from metauas.model import create_model
 from metauas.train.learner import ChangeLoss
 

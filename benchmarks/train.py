@@ -15,9 +15,9 @@ from common import Row, in_turns, report, wall
 from torch import Tensor
 from torch.nn import functional as F
 
+from metauas.machine import cores_left
 from metauas.model import MetaUAS
 from metauas.synthesis import PairBatch
-from metauas.threads import cores_left
 from metauas.train import TrainSettings, training_pairs
 from metauas.train.data import step_batches
 from metauas.train.learner import Learner

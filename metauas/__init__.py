@@ -3,8 +3,6 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from metauas.threads import let_threads_yield
-
 if TYPE_CHECKING:
     from metauas.model import MetaUAS, create_model, load_checkpoint, load_official, save_checkpoint
 
@@ -21,7 +19,10 @@ CITATION = """```bibtex
 }
 ```"""
 
-let_threads_yield(os.environ)  # before anything imports torch; kernels and workers inherit it
+# At every barrier libgomp's threads spin for milliseconds by default; on busy cores the thread that all wait for cannot
+# run meanwhile. With 10 µs, a step is ten times faster there, and nothing is lost on a quiet machine.
+if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:  # a user's own choice
+    os.environ["GOMP_SPINCOUNT"] = "10000"  # 10 µs; before anything imports torch; kernels and workers inherit it
 
 
 def __getattr__(name: str) -> Any:

@@ -72,7 +72,10 @@ class PromptedModel(DynamicBufferMixin, nn.Module):
         """
         if not len(self.images):
             raise InputError("the model has no prompt yet; call Engine.fit with a datamodule, or give a ckpt_path")
-        maps = self._segment(queries, self._prompts(queries))
+        prompts = self._prompts(queries)
+        # segment goes through parts of the batch, which would fix its length in a graph
+        whole = torch.compiler.is_exporting() and isinstance(self.network, Network)
+        maps = self.network(queries, prompts) if whole else self.network.segment(queries, prompts)
         return InferenceBatch(pred_score=maps.amax(dim=(-3, -2, -1)), anomaly_map=maps)
 
     def _prompts(self, queries: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b2 k 3 h w"]:
@@ -80,11 +83,6 @@ class PromptedModel(DynamicBufferMixin, nn.Module):
             return self.images[None]
         cosines = self.network.embed(queries) @ self.vectors.T
         return self.images[cosines.topk(self.shots, dim=1).indices]  # a stable sort has no ONNX form
-
-    def _segment(self, queries: Float[Tensor, "b 3 h w"], prompts: Float[Tensor, "b2 k 3 h w"]) -> Tensor:
-        if torch.compiler.is_exporting() and isinstance(self.network, Network):
-            return self.network(queries, prompts)  # segment goes through parts of the batch, which fixes its length
-        return self.network.segment(queries, prompts)
 
 
 class MetaUAS(AnomalibModule):

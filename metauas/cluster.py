@@ -123,19 +123,14 @@ def open_client(
         with _connect(scheduler) as client:
             yield client
         return
-    local = local_cluster(workers=workers, gpu=gpu, environment=environment)
-    with local as cluster, distributed().Client(cluster) as client:
+    with (
+        _local_cluster(workers=workers, gpu=gpu, environment=environment) as cluster,
+        distributed().Client(cluster) as client,
+    ):
         yield client
 
 
-def local_cluster(
-    *,
-    workers: int | None,
-    gpu: bool = False,
-    processes: bool = True,
-    environment: Mapping[str, str] | None = None,
-) -> Any:
-    """Start a cluster as ``open_client`` describes it; without ``processes`` its workers are threads of this one."""
+def _local_cluster(*, workers: int | None, gpu: bool, environment: Mapping[str, str] | None) -> Any:
     package = distributed()
     import dask
 
@@ -144,14 +139,14 @@ def local_cluster(
             n_workers=workers or (1 if gpu else None),
             threads_per_worker=1,
             memory_limit=0,  # a share of the machine's for each would kill those that read a large data set
-            processes=processes,
             protocol="tcp://",
             host="127.0.0.1",
             # the scheduler serves its metrics even without a dashboard: not to others, and at any free port
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.ERROR,  # that a worker takes long to end is no warning to anybody
+            preload=[_UNINTERRUPTED],
+            env=dict(environment or {}),
             **({"resources": {"GPU": 1}} if gpu else {}),
-            **({"preload": [_UNINTERRUPTED], "env": dict(environment or {})} if processes else {}),
         )
 
 

@@ -8,7 +8,6 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from metauas.files import atomic_path
@@ -61,18 +60,13 @@ def picture_grid(
     for number, (title, pictures) in enumerate(rows):
         line, block = divmod(number, across)
         cells = list(axes[line, block * columns : (block + 1) * columns])
-        _fill_row(cells, pictures, headings=headings if line == 0 else None)
+        for axis, picture, heading in zip(cells, pictures, headings, strict=True):
+            axis.imshow(picture, cmap=MAP_COLOURS, vmin=0, vmax=1)  # which images (H, W, 3) ignore
+            if line == 0:
+                axis.set_title(heading, fontsize=8, pad=3)
         cells[0].text(0, -0.04, title, transform=cells[0].transAxes, fontsize=7, va="top")
-    top = 1 - 0.2 / size[1]
-    figure.subplots_adjust(left=0.01, right=0.99, top=top, bottom=0.03, wspace=0.04, hspace=0.16)
+    figure.subplots_adjust(left=0.01, right=0.99, top=1 - 0.2 / size[1], bottom=0.03, wspace=0.04, hspace=0.16)
     return figure
-
-
-def _fill_row(cells: Sequence[Axes], pictures: Sequence[np.ndarray], *, headings: Sequence[str] | None) -> None:
-    for column, (axis, picture) in enumerate(zip(cells, pictures, strict=True)):
-        axis.imshow(picture, cmap=MAP_COLOURS, vmin=0, vmax=1)  # which images (H, W, 3) ignore
-        if headings:
-            axis.set_title(headings[column], fontsize=8, pad=3)
 
 
 def outline(image: UInt8[np.ndarray, "h w 3"], mask: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:

@@ -15,7 +15,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from metauas import choices, cli
+from metauas import cli
 from metauas.errors import InputError
 from metauas.eval import BASELINES, DISTURBANCES, LAYOUTS, PROMPTS, EvalSettings
 from metauas.eval.miniature import Counts, write_miniature
@@ -78,6 +78,17 @@ def test_segment_names_what_is_missing_before_any_work(images, checkpoint, tmp_p
     result = run("segment", places["query"], *options)
     assert f"absent-{missing}.png" in str(result.exception)
     assert not (tmp_path / "maps").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts characters, not bytes")
+def test_segment_refuses_a_query_whose_results_would_have_names_too_long(images, checkpoint, tmp_path):
+    fits, long = (shutil.copy(images["query"], tmp_path / f"{'ä' * 120}{end}.png") for end in ("ab", "abc"))
+    options = ("--prompt", images["normal"], "--checkpoint", checkpoint, "--size", 32, "--out", tmp_path / "maps")
+    result = run("segment", images["other"], long, *options)
+    assert "abc.png is too long: those of its results would have more than 255 bytes" in str(result.exception)
+    assert str(result.exception).endswith("; shorten it by at least 1 bytes")
+    assert not (tmp_path / "maps").exists()
+    assert run("segment", fits, *options).exit_code == 0
 
 
 def test_queries_of_one_name_and_several_prompts(images, checkpoint, tmp_path):
@@ -322,8 +333,7 @@ def test_data_info_of_one_and_of_all():
 
 
 def test_names_in_the_help_are_those_that_the_code_accepts():
-    assert (tuple(LAYOUTS), tuple(DISTURBANCES)) == (choices.LAYOUTS, choices.DISTURBANCES)
-    assert PROMPTS == choices.PROMPTS
+    assert (tuple(LAYOUTS), tuple(DISTURBANCES)) == (cli.options.LAYOUTS, cli.options.DISTURBANCES)
 
 
 def test_train_takes_its_keys_of_a_parameter_file_and_refuses_misspelt_ones(tmp_path):

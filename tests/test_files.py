@@ -13,7 +13,6 @@ from metauas.files import (
     atomic_folder,
     atomic_path,
     read_json,
-    remove_unfinished,
     require_file,
     require_folder,
     write_json,
@@ -145,13 +144,6 @@ def test_json_is_written_for_other_programs(tmp_path):
     text = write_json(tmp_path / "a.json", {"b": 1, "a": [1, 2]}).read_text()
     assert json.loads(text) == {"b": 1, "a": [1, 2]}
     assert text.startswith('{\n  "b"'), "indented, in the given order"
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    (tmp_path / ".tmp-abc.txt").write_text("half")
-    (tmp_path / "whole.txt").write_text("whole")
-    remove_unfinished(tmp_path, tmp_path / "absent")
-    assert [path.name for path in tmp_path.iterdir()] == ["whole.txt"]
 
 
 # --- faults of the disk

@@ -72,7 +72,7 @@ def test_a_forked_worker_that_outlives_its_run_does_not_hold_the_folder(tmp_path
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     write_text(tmp_path / "file", "")
-    with pytest.raises(InputError, match=r"folder .*file/run cannot be made \(Not a directory\); choose another"):
+    with pytest.raises(InputError, match=r"folder .*/run cannot be made or locked \(Not a directory\); choose another"):
         alone_in(tmp_path / "file" / "run").__enter__()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from metauas import files
 from metauas.ablations.factors import find_files
 from metauas.ablations.plan import plan_runs
 from metauas.errors import InputError
@@ -14,7 +15,7 @@ from metauas.eval.benchmarks.layouts import read_benchmark
 from metauas.eval.images.files import distinct_names
 from metauas.eval.miniature import Counts, write_miniature
 from metauas.eval.report.maps import MapWriter
-from metauas.files import atomic, write_text
+from metauas.files import write_text
 from metauas.train.processes import check_processes
 
 ROOT = Path(__file__).parents[1]
@@ -104,11 +105,11 @@ def test_every_table_states_its_line_ends():
 @pytest.mark.parametrize("folders", [True, False])
 def test_files_are_synced_where_they_may_be_written_and_folders_where_the_system_can(tmp_path, monkeypatch, folders):
     opened = {}
-    monkeypatch.setattr(atomic, "_SYNCS_FOLDERS", folders)
+    monkeypatch.setattr(files, "_SYNCS_FOLDERS", folders)
     file, true_open = write_text(tmp_path / "a.txt", "a"), os.open
     monkeypatch.setattr(os, "open", lambda path, flags: opened.update({path: flags}) or true_open(path, flags))
     for path in (file, tmp_path):
-        atomic.to_disk(path)
+        files.to_disk(path)
     assert opened == {file: os.O_RDWR} | ({tmp_path: os.O_RDONLY} if folders else {})
 
 

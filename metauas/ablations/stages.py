@@ -17,6 +17,7 @@ from metauas.ablations.results.records import RECORD
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
 from metauas.cluster import distributed
 from metauas.files import read_json, write_json
+from metauas.files.locks import clear_unfinished
 
 #: The result by which a finished stage is recognised.
 RESULTS = {TRAIN: f"{TRAIN}/checkpoint", EVAL: f"{EVAL}/metrics.json"}
@@ -120,5 +121,4 @@ def _clear(stage: Stage, folder: Path) -> None:
     (folder / RECORD).unlink(missing_ok=True)
     if stage.notebook == EVAL:
         shutil.rmtree(folder / EVAL, ignore_errors=True)
-    for leftover in folder.rglob(".tmp-*"):
-        leftover.unlink(missing_ok=True)
+    clear_unfinished(folder)

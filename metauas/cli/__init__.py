@@ -7,16 +7,13 @@ import signal
 import sys
 from importlib import import_module
 
-from rich.console import Console
-from rich.markup import escape
-
 from metauas.cli.options import cli, complain
 from metauas.errors import InputError
 
 #: What the extra ``notebooks`` installs, as it is imported.
 _NOTEBOOK_PACKAGES = ("papermill", "nbformat", "nbconvert", "jupyter_client", "jupyter_core", "ipykernel", "IPython")
 
-for _group in ("segmentation", "suite", "training", "pairs", "evaluation", "benchmarks", "sharing"):
+for _group in ("segmentation", "suite", "training", "evaluation", "benchmarks", "sharing"):
     import_module(f"metauas.cli.{_group}")  # each registers its commands, in the order of `metauas --help`
 
 
@@ -25,13 +22,11 @@ def app() -> None:
 
     SIGTERM ends it like Ctrl-C: workers are stopped and partial files removed.
     """
-    before = signal.signal(signal.SIGTERM, _terminated)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         cli()
     except InputError as error:
-        # quoted text, such as file names, may look like markup
-        message = f"[bold red]error:[/] {escape(str(error))}"
-        Console(stderr=True, highlight=False).print(message, soft_wrap=True, markup=True)
+        complain(f"error: {error}")
         sys.exit(2)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _NOTEBOOK_PACKAGES:
@@ -40,7 +35,3 @@ def app() -> None:
         sys.exit(2)
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(*_: object) -> None:
-    sys.exit(128 + signal.SIGTERM)

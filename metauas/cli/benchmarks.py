@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metauas.choices import LAYOUTS
-from metauas.cli.options import Out, benchmarks, console, data
+from metauas.cli.options import LAYOUTS, Out, benchmarks, console, data
 
 
 @benchmarks.command(epilog="Example: metauas benchmark miniature --out data/miniature")

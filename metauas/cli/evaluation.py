@@ -9,9 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from metauas.choices import DISTURBANCES
 from metauas.cli.options import (
     CHECKPOINT,
+    DISTURBANCES,
     Categories,
     Checkpoint,
     DataFolder,
@@ -76,22 +76,16 @@ def evaluate(
     """
     from metauas.eval import EvalSettings, MapGatherer, open_benchmark, variants_of, write_report
     from metauas.eval import evaluate as evaluate_network
-    from metauas.eval.network import choose_device
     from metauas.eval.prompts.strategies import create_strategy
     from metauas.eval.report.maps import MapWriter
     from metauas.eval.report.submission import SUBMISSION_NAME, check_submission, write_submission
     from metauas.eval.results import check_out, write_results
     from metauas.files.locks import alone_in
+    from metauas.machine import choose_device
     from metauas.model import load_checkpoint
 
-    given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds")}
-    given |= {
-        "size": size,
-        "queries_at_once": queries_at_once,
-        "average_scales": average_scales,
-        "plus": plus,
-        "tiles": tiles,
-    }
+    given = {"prompt": prompt, "shots": shots, "seeds": integers(seeds, name="--seeds"), "size": size}
+    given |= {"queries_at_once": queries_at_once, "average_scales": average_scales, "plus": plus, "tiles": tiles}
     settings = EvalSettings.parse(given, origin="evaluation settings")
     place = choose_device(device)
     check_out(out)
@@ -145,11 +139,11 @@ def robustness(
     Writes metrics.json, metrics.csv (one row per number), and curves as robustness.png.
     """
     from metauas.eval import EvalSettings, measure_robustness, open_benchmark
-    from metauas.eval.network import choose_device
     from metauas.eval.report.figures import show_robustness
     from metauas.eval.results import check_out, write_results
     from metauas.eval.robustness import check_disturbances
     from metauas.files.locks import alone_in
+    from metauas.machine import choose_device
     from metauas.model import load_checkpoint
     from metauas.plots import save_figure
 

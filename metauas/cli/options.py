@@ -6,8 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from metauas.choices import LAYOUTS
 from metauas.errors import InputError
+
+# names for `--help`, which must not load torch
+#: Layouts of benchmarks on disk; ``metauas.eval.LAYOUTS`` holds their readers.
+LAYOUTS = ("mvtec", "visa", "goods", "btad", "loco", "mvtec2", "mpdd", "real-iad", "real-iad-single", "folder")
+#: Disturbances of prompts; ``metauas.eval.DISTURBANCES`` defines them.
+DISTURBANCES = ("rotation", "shift", "scale", "blur", "brightness", "defective")
 
 cli = typer.Typer(
     help="Universal anomaly segmentation with one normal image as the prompt (MetaUAS, NeurIPS 2024).",

@@ -45,8 +45,8 @@ def segment(
     from metauas.eval.images.calibration import find_calibration
     from metauas.eval.images.identity import run_digest
     from metauas.eval.images.records import Records
-    from metauas.eval.network import choose_device
     from metauas.files.locks import alone_in
+    from metauas.machine import choose_device
 
     if sum((threshold is not None, calibration is not None, scores_only)) > 1:
         raise InputError("--threshold, --calibration and --scores-only exclude each other; give one of them")
@@ -96,7 +96,7 @@ def calibrate(
     """Find the threshold for a false-positive rate from normal images alone; `segment` then gives verdicts."""
     from metauas.eval.images import calibration
     from metauas.eval.images.files import find_queries
-    from metauas.eval.network import choose_device
+    from metauas.machine import choose_device
 
     images, place = find_queries(normal), choose_device(device)
     calibration.check_enough(len(images), rate)

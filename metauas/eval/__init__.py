@@ -1,6 +1,5 @@
 """Evaluation: checkpoint and benchmark in, seven metrics per category, maps and report out."""
 
-from metauas.choices import PROMPTS
 from metauas.eval.baselines import BASELINES
 from metauas.eval.benchmarks.catalogue import CATALOGUE
 from metauas.eval.benchmarks.check import check_data
@@ -19,7 +18,7 @@ from metauas.eval.report.page import write_report
 from metauas.eval.report.paper import beside_paper, find_dataset, paper_results
 from metauas.eval.results import Evaluation
 from metauas.eval.robustness import DISTURBANCES, Robustness, measure_robustness
-from metauas.eval.settings import PROMPT_SEEDS, EvalSettings
+from metauas.eval.settings import PROMPT_SEEDS, PROMPTS, EvalSettings
 from metauas.metrics import METRICS, compute_metrics
 
 __all__ = [

@@ -1,8 +1,7 @@
-"""The networks that evaluation accepts: their interface, variants with rows of their own, and their device."""
+"""The networks that evaluation accepts: their interface, and the variants with rows of their own."""
 
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
 from metauas.errors import InputError
@@ -54,24 +53,3 @@ def variants_of(model: MetaUAS, settings: EvalSettings) -> list[ScaleAverage | M
     averaged = [ScaleAverage(network) for network in networks] if settings.average_scales else []
     tiled = [TiledNetwork(model, side=settings.tiles)] if settings.tiles else []
     return [*averaged, *plus, *tiled]
-
-
-def choose_device(name: str) -> torch.device:
-    """Return a device by PyTorch's name, such as ``cpu``, ``cuda:1``, ``mps``; ``auto`` takes a GPU if there is one.
-
-    Raises:
-        InputError: the name is unknown, or PyTorch finds no such device.
-    """
-    found = torch.accelerator.current_accelerator(check_available=True)
-    if name == "auto":
-        return found or torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device={name!r} is not known; choose auto, cpu, cuda, cuda:1, mps or xpu") from error
-    there = ["cpu", *([found.type] if found else [])]
-    if device.type not in there:
-        raise InputError(f"device={name!r}: PyTorch finds {' and '.join(there)} here; choose one of them, or auto")
-    if device.type != "cpu" and (device.index or 0) >= torch.accelerator.device_count():
-        raise InputError(f"device={name!r}: PyTorch finds {torch.accelerator.device_count()} of them, counted from 0")
-    return device

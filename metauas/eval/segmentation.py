@@ -15,7 +15,7 @@ from metauas.eval.network import PromptedNetwork
 from metauas.eval.prompts.conditions import Condition
 from metauas.eval.prompts.selection import Prompt
 from metauas.files.images import stack_images
-from metauas.memory import halving_batches, lower_size
+from metauas.machine import halving_batches
 from metauas.seeding import rng_for
 
 
@@ -76,7 +76,7 @@ def segment_queries(
                 maps[list(indices)] = found[:, 0].float().cpu().numpy()
         return maps
 
-    return halving_batches(in_batches, batch_size=batch_size, advice=lower_size(queries.size))
+    return halving_batches(in_batches, batch_size=batch_size, size=queries.size)
 
 
 def read_prompt(

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from metauas.choices import PROMPTS
 from metauas.errors import did_you_mean
 from metauas.settings import Settings
 
+#: Prompt strategies, by ``EvalSettings.prompt``.
+PROMPTS = ("random", "nearest", "pool", "defective")
 #: The paper's prompt seeds (section 4.1).
 PROMPT_SEEDS = (1, 3, 5, 7, 9)
 #: Stands for the seed in the name of a prompt file.

@@ -73,8 +73,6 @@ def open_image(path: str | Path, *, data: bytes | None = None, what: str = "an i
         ):
             _check_size(image)
             yield image
-    except InputError as error:
-        raise InputError(f"{path} cannot be read as {what} ({error}); replace the file or take it out") from error
     except Exception as error:  # on garbage Pillow raises almost any of them
         reason = str(error) or type(error).__name__
         raise InputError(f"{path} cannot be read as {what} ({reason}); replace the file or take it out") from error

@@ -134,5 +134,4 @@ def write_png(path: str | Path, image: np.ndarray | Tensor) -> Path:
 
 def stack_images(paths: Iterable[str | Path], *, size: int) -> Float[Tensor, "b 3 size size"]:
     """Read images and resize each to ``size`` × ``size``."""
-    tensors = [resize_images(to_tensor(read_image(path))[None], (size, size)) for path in paths]
-    return torch.cat(tensors)
+    return torch.cat([resize_images(to_tensor(read_image(path))[None], (size, size)) for path in paths])

@@ -26,12 +26,16 @@ def alone_in(folder: str | Path) -> Iterator[Path]:
         OutputError: another run is writing into the folder, or it cannot be made.
     """
     target = Path(folder)
+    lock = FileLock(target / LOCK_NAME, timeout=0, fallback_to_soft=False)
     try:
         target.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(f"another run is writing into {folder}; wait for it, or give another folder") from error
     except OSError as error:
-        raise OutputError(f"folder {folder} cannot be made ({error.strerror}); choose another") from error
-    lock = FileLock(target / LOCK_NAME, timeout=0, fallback_to_soft=False)
-    _acquire(lock, target)
+        if error.errno not in _NO_LOCKS:
+            wrong = f"folder {folder} cannot be made or locked ({error.strerror})"
+            raise OutputError(f"{wrong}; choose another folder") from error
     try:
         clear_unfinished(target)
         yield target
@@ -46,13 +50,3 @@ def clear_unfinished(folder: Path) -> None:
     for path in folder.rglob(f"{UNFINISHED}*"):
         with suppress(OSError):  # another folder's run may have finished it meanwhile
             path.unlink()
-
-
-def _acquire(lock: FileLock, folder: Path) -> None:
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(f"another run is writing into {folder}; wait for it, or give another folder") from error
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise OutputError(f"{folder} cannot be locked ({error.strerror}); choose another folder") from error

@@ -196,10 +196,8 @@ def _is_constant(values: Values) -> bool:
 
 def _hides(colours: Values, alpha: Values, *, lossy: bool) -> bool:
     """Return whether transparency hides a tenth or more of the pixels that the colours mark."""
-    seen = colours * (alpha / np.float32(255))
-    marked, left = (
-        mark(plane, kind_of(plane, lossy=lossy)).sum() for plane in (colours, np.rint(seen).astype(np.uint8))
-    )
+    seen = np.rint(colours * (alpha / np.float32(255))).astype(np.uint8)
+    marked, left = (mark(plane, kind_of(plane, lossy=lossy)).sum() for plane in (colours, seen))
     return bool(left < 0.9 * marked)
 
 

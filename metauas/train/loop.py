@@ -12,14 +12,14 @@ from safetensors import SafetensorError
 from torch.utils.data import Subset
 
 from metauas.errors import OutputError
-from metauas.files import remove_unfinished, write_json, write_text
+from metauas.files import write_json, write_text
 from metauas.files.contents import contents_of, flat
 from metauas.files.locks import alone_in
+from metauas.machine import cores_left
 from metauas.model import MetaUAS, load_checkpoint, save_checkpoint
 from metauas.progress import tqdm
 from metauas.seeding import seed_everything
 from metauas.synthesis import pair_loader
-from metauas.threads import cores_left
 from metauas.train.data import step_batches, training_pairs
 from metauas.train.learner import Learner, new_model
 from metauas.train.processes import new_accelerator
@@ -36,7 +36,6 @@ from metauas.train.state import (
 )
 from metauas.train.validation import (
     MAP_FILES,
-    MAPS_NAME,
     changed_pairs,
     count,
     is_exhausted,
@@ -124,7 +123,6 @@ class _Run:
         if self.is_main:
             if not resume:
                 self._remove_results()
-            remove_unfinished(self.folder, self.folder / "checkpoint", self.folder / MAPS_NAME)
             write_json(self.folder / "settings.json", self.settings.model_dump())
             begin_record(self.folder, self.settings, accelerator=self.accelerator, progress=progress)
         about = flat(self.settings.model_dump()).items()

@@ -11,7 +11,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import ProjectConfiguration
 
 from metauas.errors import InputError, check_choice
-from metauas.memory import keep_freed_memory
+from metauas.machine import keep_freed_memory
 from metauas.train.settings import TrainSettings
 
 

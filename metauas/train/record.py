@@ -1,6 +1,5 @@
 """The record of a run, ``run.json``: settings, versions, commit and hardware."""
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from metauas.files import read_json, write_json
+from metauas.files import file_digest, read_json, write_json
 from metauas.model.weights.checkpoint import weights_file
 from metauas.train.settings import TrainSettings
 from metauas.train.state import Progress
@@ -33,7 +32,8 @@ def begin_record(folder: Path, settings: TrainSettings, *, accelerator: Accelera
         "commit": commit_of(Path(__file__).parent),
         "hardware": hardware(accelerator),
     }
-    start = settings.init_from and {"path": settings.init_from, "sha256": _digest(settings.init_from)}
+    weights = settings.init_from
+    start = weights and {"path": weights, "sha256": file_digest(weights_file(weights))}
     values = settings.model_dump()
     named = {"init_from": start, "contents": progress.contents}
     write_json(path, {"seed": settings.seed, "settings": values, **named, "sessions": [*earlier, session]})
@@ -79,8 +79,3 @@ def commit_of(folder: Path) -> str | None:
         except (OSError, subprocess.CalledProcessError):
             return None
     return found.stdout.strip()
-
-
-def _digest(checkpoint: str) -> str:
-    with weights_file(checkpoint).open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metauas.errors import InputError
 from metauas.files.contents import contents_of, flat
-from metauas.memory import is_out_of_memory
+from metauas.machine import is_out_of_memory
 from metauas.model.weights.tensor_files import load_state, read_tensors, write_tensors
 from metauas.synthesis import PairBatch
 from metauas.train.learner import Learner

@@ -14,7 +14,7 @@ import distributed
 import psutil
 import pytest
 
-from metauas.cluster import error_of, local_cluster, open_client, run_on_cluster
+from metauas.cluster import error_of, open_client, run_on_cluster
 from metauas.errors import InputError
 from metauas.synthesis import ShardsFailedError, read_recipe, write_pairs
 
@@ -40,7 +40,9 @@ def cluster():
     started = []
 
     def start(workers, **options):
-        started.append(local_cluster(workers=workers, processes=False, **options))
+        served = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+        given = {"threads_per_worker": 1, "memory_limit": 0, "host": "127.0.0.1", "scheduler_kwargs": served, **options}
+        started.append(distributed.LocalCluster(n_workers=workers, processes=False, protocol="tcp://", **given))
         return started[-1].scheduler_address
 
     yield start
@@ -96,7 +98,7 @@ def test_a_scheduler_that_ends_loses_its_shards_but_no_time(cluster, tmp_path, m
 def test_a_gpu_is_asked_for(cluster, expected, tmp_path):
     with pytest.raises(InputError, match="--resources GPU=1"):
         write_pairs(SETTINGS, tmp_path, scheduler=cluster(1), gpu=True)
-    write_pairs(SETTINGS, tmp_path, scheduler=cluster(1, gpu=True), gpu=True)
+    write_pairs(SETTINGS, tmp_path, scheduler=cluster(1, resources={"GPU": 1}), gpu=True)
     assert shards(tmp_path) == expected
 
 

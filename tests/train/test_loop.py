@@ -157,7 +157,7 @@ def test_workers_change_nothing(tiny, unbroken, tmp_path, monkeypatch, methods):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_step_leaves_a_core_to_each_worker(tiny, tmp_path, monkeypatch, workers):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("metauas.threads._cores", lambda: 2)
+    monkeypatch.setattr("metauas.machine._cores", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from metauas.errors import InputError
 from metauas.eval.benchmarks.layouts import Category
+from metauas.files import file_digest
 from metauas.files.image_files import is_deep, open_image, rgb_bytes, upright, upright_size
 from metauas.files.images import DARK_BELOW
 from metauas.files.masks import MaskReading, judge_mask
@@ -92,16 +93,11 @@ def duplicates(category: Category, paths: Sequence[Path], *, deep: bool) -> Iter
     sizes = {path: 0 if deep else path.stat().st_size for path in paths}
     common = {sizes[path] for path in train & sizes.keys()} & {sizes[path] for path in sizes.keys() - train}
     candidates = [path for path in paths if sizes[path] in common]
-    digests = each(_pixel_digest if deep else _digest, candidates, f"{category.name}: duplicates")
+    digests = each(_pixel_digest if deep else file_digest, candidates, f"{category.name}: duplicates")
     first = {digest: path for path, digest in reversed(digests.items()) if path in train}
     for path, digest in digests.items():
         if path not in train and digest in first:
             yield f"{path} is the training image {first[digest]} again; take one of them out"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pixel_digest(path: Path) -> str:
@@ -109,7 +105,7 @@ def _pixel_digest(path: Path) -> str:
         with open_image(path) as image:
             pixels = rgb_bytes(upright(image))
     except InputError:  # a mode that is not read, which evaluation reports
-        return _digest(path)
+        return file_digest(path)
     return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from metauas.plots import overlay
 SCORES_NAME = "scores.csv"
 RESULTS_NAME = "results.json"
 GALLERY_NAME = "gallery.html"
+_NAME_BYTES = 255  # of a file, in common file systems
 
 
 def segment_files(
@@ -143,7 +145,7 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
     A link gives its own name, not that of its target.
 
     Raises:
-        InputError: a query is given twice, or two paths differ in case alone.
+        InputError: a query is given twice, two paths differ in case alone, or a name would be too long.
     """
     seen: dict[Path, Path] = {}
     for query in queries:
@@ -151,10 +153,18 @@ def overlay_paths(out: str | Path, queries: Sequence[Path]) -> list[Path]:
             raise InputError(f"query {query} is given twice, first as {seen[file]}; give it once")
         seen[file] = query
     if (names := distinct_names([query.parent.resolve() / query.name for query in queries])) is not None:
-        return [Path(out) / f"{name}_overlay.png" for name in names]
+        return [Path(out) / _overlay_name(name, query) for name, query in zip(names, queries, strict=True)]
     first = {str(query).casefold(): query for query in reversed(queries)}
     twins = (f"{first[str(query).casefold()]} and {query}" for query in queries if query not in first.values())
     raise InputError(f"queries {next(twins, 'in several folders')} differ in case alone; rename one of them")
+
+
+def _overlay_name(name: str, query: Path) -> str:
+    excess = len(os.fsencode(f"{name}_overlay.json")) - _NAME_BYTES  # the longest name, of the record
+    if excess > 0:
+        wrong = f"the name of {query} is too long: those of its results would have more than {_NAME_BYTES} bytes"
+        raise InputError(f"{wrong}; shorten it by at least {excess} bytes")
+    return f"{name}_overlay.png"
 
 
 def distinct_names(paths: Sequence[PurePath]) -> list[str] | None:

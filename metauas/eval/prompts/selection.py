@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from metauas.errors import InputError, check_choice
 from metauas.eval.benchmarks.layouts import Category
 from metauas.files.images import stack_images
-from metauas.memory import halving_batches, lower_size
+from metauas.machine import halving_batches
 from metauas.seeding import rng_for
 
 #: Files of the K normal images with which a query is compared; one in the paper.
@@ -131,7 +131,7 @@ class NearestPrompts:
         self._vectors = halving_batches(
             lambda length: _embed_files(embed, self._paths, size=size, batch_size=length),
             batch_size=batch_size,
-            advice=lower_size(size),
+            size=size,
         )
 
     def select(self, queries: Float[Tensor, "b 3 h w"], *, category: str | None = None, shots: int = 1) -> list[Prompt]:

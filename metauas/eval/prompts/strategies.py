@@ -21,7 +21,7 @@ from metauas.eval.prompts.selection import (
     random_prompts,
 )
 from metauas.eval.settings import SEED_FIELD, EvalSettings
-from metauas.memory import halving_batches, lower_size
+from metauas.machine import halving_batches
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _nearest(settings: EvalSettings, benchmark: Benchmark, embed: Callable[[Tens
             batches = queries.batches(length)
             return [prompt for batch in batches for prompt in nearest.select(batch, category=own, shots=shots)]
 
-        return halving_batches(select, batch_size=batch_size, advice=lower_size(size))
+        return halving_batches(select, batch_size=batch_size, size=size)
 
     sizes = {f"category {name!r}": len(images) for name, images in pool(seeds[0]).items()}  # the same for every seed
     for where, available in ({"the pool": sum(sizes.values())} if whole else sizes).items():

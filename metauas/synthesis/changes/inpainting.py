@@ -4,10 +4,9 @@ from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32
 
-from metauas.errors import InputError, check_choice
+from metauas.errors import check_choice
 
 METHODS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 
@@ -84,20 +83,3 @@ def pad_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
     """Mirror an array (H, W) or (H, W, C) at its lower and right border until ``multiple`` divides both sides."""
     below, beside = (-side % multiple for side in image.shape[:2])
     return np.pad(image, [(0, below), (0, beside)] + [(0, 0)] * (image.ndim - 2), mode="symmetric")
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` takes a GPU if there is one.
-
-    Raises:
-        InputError: the name is unknown to torch, or this machine has no such device.
-    """
-    if name == "auto":
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
-        raise InputError(f"device={name!r} cannot be used here ({error}); give 'auto', 'cpu' or 'cuda'") from error
-    return device

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float32
 from metauas.errors import InputError
 from metauas.files import require_file
 from metauas.files.images import to_tensor
-from metauas.synthesis.changes.inpainting import choose_device, keep_outside, pad_to_multiple
+from metauas.machine import choose_device
+from metauas.synthesis.changes.inpainting import keep_outside, pad_to_multiple
 
 _STRIDE = 8  # the network halves its input three times
 _PROBE = 64  # pixels of the image on which a file is tried

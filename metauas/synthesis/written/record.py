@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metauas.errors import InputError
-from metauas.files import content_digest
+from metauas.files import content_digest, file_digest
 from metauas.files.images import IMAGE_SUFFIXES
 from metauas.files.listing import files_below
 from metauas.synthesis.recipe import PATHS, SynthesisSettings
@@ -60,8 +60,7 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 def _fingerprint(path: Path) -> str:
     """Return name and digest of a file's content, or of names and lengths of a folder's images, which is quick."""
     if path.is_file():
-        with path.open("rb") as stream:
-            return f"{path.name}, {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
+        return f"{path.name}, {file_digest(path)[:16]}"
     images = [file for file in sorted(files_below(path)) if file.suffix.lower() in IMAGE_SUFFIXES]
     lines = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in images]
     return f"{path.name}, {len(images)} images, {_digest(chr(10).join(lines))}"
