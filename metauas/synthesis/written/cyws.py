@@ -22,11 +22,11 @@ from metauas.errors import InputError, check_choice
 from metauas.files import require_folder
 from metauas.files.images import read_image, to_tensor
 from metauas.files.listing import entries
+from metauas.files.pickles import read_npy, read_pickle
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
 from metauas.synthesis.pictures.coco_json import read_polygons
 from metauas.synthesis.variation import Variation, cut_view, relight, view_matrix
-from metauas.synthesis.written.safe_pickle import read_npy, read_pickle
 
 #: Our names of the splits, and those in the data set's files.
 CYWS_SPLITS = {"train": "train", "validation": "val", "test": "test"}
