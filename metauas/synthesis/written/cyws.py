@@ -156,8 +156,7 @@ def read_ids(root: Path, *, split: str) -> tuple[str, ...]:
     file, listed = root / "data_split.pkl", root / "list_of_indices.npy"
     if file.is_file():
         return _checked_ids(_of_split(file, split), origin=file)
-    hint = f"coco-inpainted has it, or {file.name}"
-    ids = _checked_ids(read_npy(listed, hint=hint), origin=listed)
+    ids = _checked_ids(read_npy(listed, hint=f"coco-inpainted has it, or {file.name}"), origin=listed)
     held_out = set(ids[::_HELD_OUT])
     return {"test": ids, "validation": ids[::_HELD_OUT], "train": tuple(i for i in ids if i not in held_out)}[split]
 
