@@ -56,6 +56,11 @@ def notebooks_folder() -> Path:
     return folder.resolve()
 
 
+def notebook_of(stem: str) -> Path:
+    """Return the path of a notebook of the suite."""
+    return notebooks_folder() / f"{stem}.ipynb"
+
+
 def suite_folder() -> Path:
     """Return the folder that holds the notebooks' folder, parameter files and recipes."""
     return notebooks_folder().parent

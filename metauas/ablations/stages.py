@@ -11,9 +11,8 @@ from typing import Any
 
 from jupyter_core.utils import ensure_event_loop
 
-from metauas.ablations.identity import code_digest
-from metauas.ablations.plan import EVAL, TRAIN, Stage, notebook_of
-from metauas.ablations.results.records import RECORD
+from metauas.ablations.notebooks import notebook_of
+from metauas.ablations.plan import EVAL, RECORD, TRAIN, Stage, code_digest
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
 from metauas.cluster import distributed
 from metauas.files import read_json, write_json

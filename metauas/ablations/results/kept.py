@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from metauas.ablations.plan import RECORD
 from metauas.ablations.results.collect import PLAIN, collect_metrics, metrics_files
-from metauas.ablations.results.records import RECORD
 from metauas.files import read_json, write_json, write_text
 
 KEPT = Path(__file__).parent / "kept"
