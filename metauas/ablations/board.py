@@ -21,13 +21,8 @@ from metauas.ablations.stages import DONE, FAILED, KEPT, Outcome
 class Board:
     """A row for each variant, a column for each seed, and the errors below.
 
-    Args:
-        runs: all runs of the sweep.
-        outcomes: of the stages that have ended, by their folders.
-
-    Attributes:
-        redraw: redraws the board where it does not redraw itself.
-        tell: takes a sentence about each ended stage, for logs.
+    ``outcomes`` are those of stages that have ended, by their folders. ``redraw`` redraws a board that does not redraw
+    itself, and ``tell`` takes a sentence about each stage that ends.
     """
 
     def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:

@@ -40,10 +40,10 @@ def run_sweep(
     failed run does not stop the others; its row has the error. Terminal or notebook show the progress.
 
     Args:
-        files: parameter files ``<factor>/<variant>.yaml``, see ``plan_runs``.
+        files: parameter files ``<factor>/<variant>.yaml``.
         out: each run writes into ``<out>/<factor>/<variant>/seed-<seed>/``, trainings into ``<out>/trained/``.
         seeds: one run of each file per seed.
-        scale: parameters of all runs, see ``plan_runs``.
+        scale: parameters of all runs, which files override: a name in ``params/scales`` or a file.
         overrides: parameters of all runs whose notebooks declare them, over those of the files.
         scheduler: address of a Dask cluster; its workers must see ``out`` and have the same code.
         workers: processes on this machine, by default one per core. They share the cores through OMP_NUM_THREADS,

@@ -50,6 +50,11 @@ def collect_metrics(*folders: str | Path) -> pd.DataFrame:
     return frame.fillna({"condition": PLAIN})
 
 
+def existing(folders: Sequence[str | Path]) -> list[Path]:
+    """Return those of the folders that exist."""
+    return [Path(folder) for folder in folders if Path(folder).is_dir()]
+
+
 def metrics_files(*folders: str | Path) -> list[Path]:
     """Return the metrics files that ``collect_metrics`` reads, in its order."""
     found: dict[str, list[Path]] = {}
@@ -89,12 +94,12 @@ def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[rows, list(frame["metric"].unique())].rename_axis(columns=None).reset_index()
 
 
-def format_mean_std(mean: float | None, std: float | None = None, *, scale: float = 100.0, digits: int = 1) -> str:
+def format_mean_std(mean: float | None, std: float | None = None, *, scale: float = 100.0) -> str:
     """Format ``mean ± std`` times ``scale`` (percent); an undefined spread is left out, a mean is ``–``."""
     if mean is None or math.isnan(mean):
         return "–"
-    text = f"{mean * scale:.{digits}f}"
-    return text if std is None or math.isnan(std) else f"{text} ± {std * scale:.{digits}f}"
+    text = f"{mean * scale:.1f}"
+    return text if std is None or math.isnan(std) else f"{text} ± {std * scale:.1f}"
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

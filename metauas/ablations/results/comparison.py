@@ -1,8 +1,10 @@
 """Compare variants, each with the one that is expected to be best: paired differences with a confidence interval."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import product
 
 import pandas as pd
 from scipy import stats
@@ -72,14 +74,14 @@ class Comparison:
 
 
 def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condition: str | None = None) -> Comparison:
-    """Compare two variants of one factor.
+    """Compare two variants of one factor, as ``Comparison`` describes it.
 
     Args:
         frame: rows of one factor from ``collect_metrics``.
         better: the variant that is expected to be better.
         other: the other variant.
-        metric: the metric compared.
-        condition: the condition compared; None takes the mean over all.
+        metric: the metric.
+        condition: the condition; None takes the mean over all.
 
     Raises:
         InputError: the two variants have no seed and category in common.
@@ -113,25 +115,22 @@ def compare_all(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-
         frame: the table of ``collect_metrics``.
         metrics: the metrics, in this order.
     """
-    return [one for factor, rows in frame.groupby("factor", sort=False) for one in _of(str(factor), rows, metrics)]
+    found = []
+    for factor, rows in frame.groupby("factor", sort=False):
+        variants = list(rows["variant"].unique())
+        chosen = CHOSEN[str(factor)] if CHOSEN.get(str(factor)) in variants else variants[-1]
+        others = [variant for variant in variants if variant != chosen]
+        for other, metric in product(others, metrics):
+            with suppress(InputError):  # no pair
+                found.append(compare(rows, better=chosen, other=other, metric=metric))
+    return found
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """Return a table of comparisons in points, each with a verdict whether the difference is significant."""
     rows = [{**asdict(one), "verdict": one.verdict()} for one in comparisons]
-    table = pd.DataFrame(rows, columns=["factor", "better", "other", "metric", "difference", "low", "high", "pairs"])
+    columns = ["factor", "better", "other", "metric", "difference", "low", "high", "pairs", "verdict"]
+    table = pd.DataFrame(rows, columns=columns)
     table[["difference", "low", "high"]] = (100 * table[["difference", "low", "high"]]).round(1)
-    table["verdict"] = [row["verdict"] for row in rows]
     names = {"better": "variant", "other": "minus", "low": "95 % from", "high": "to"}
     return table.rename(columns=names)
-
-
-def _of(factor: str, rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Comparison]:
-    variants = list(rows["variant"].unique())
-    chosen = CHOSEN[factor] if CHOSEN.get(factor) in variants else variants[-1]
-    for other in variants:
-        for metric in metrics if other != chosen else ():
-            try:
-                yield compare(rows, better=chosen, other=other, metric=metric)
-            except InputError:  # no pair
-                continue

@@ -87,11 +87,7 @@ def count_kinds(contents: Sequence[ShardContent]) -> Kinds:
 def summarise(contents: Sequence[ShardContent], *, record: Record, pairs: int, seconds: float) -> dict[str, Any]:
     """Return the summary of a synthesis, ready for JSON.
 
-    Args:
-        contents: contents of all shards.
-        record: the record of the synthesis.
-        pairs: number of pairs that the last run wrote.
-        seconds: duration of the last run, with the start of the workers.
+    ``pairs`` is their number in the last run, and ``seconds`` its duration with the start of the workers.
     """
     kinds = count_kinds(contents)
     return {

@@ -104,7 +104,7 @@ def _outcomes(
 
 
 def _follow(outcomes: Iterator[Outcome[Shard]], *, shards: Sequence[Shard], todo: Sequence[Shard]) -> None:
-    """Show the progress, and raise an error for failed shards at the end."""
+    """Show the progress; at the end, raise an error that names the failed shards."""
     failed, total = {}, sum(map(len, shards))
     with tqdm(total=total, initial=total - sum(map(len, todo)), unit="pair", desc="synthesis") as bar:
         for shard, error in outcomes:
