@@ -123,8 +123,7 @@ def _maps(logits: Callable[..., Tensor], query: Tensor, encoded: Any) -> Tensor:
 
 def paper_settings(device: torch.device, extent: Extent, **execution: Any) -> TrainSettings:
     """Return the settings of params/paper-256.yaml, with random weights and this device's extent."""
-    values = read_for_notebooks(PAPER, find_notebooks())
-    given = next(value for path, value in values.items() if path.stem == "03_train")
+    given = read_for_notebooks(PAPER, find_notebooks())["03_train"]
     given = {key: value for key, value in given.items() if key in TrainSettings.model_fields}
     precision = "bf16" if device.type == "cuda" else "no"
     given |= {

@@ -1,7 +1,9 @@
 """Errors that a user can mend: each names what was wrong and what would be right."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -32,3 +34,26 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for the known word nearest to ``word``, else an empty string."""
     near = get_close_matches(str(word), list(known), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+@contextmanager
+def explained(path: str | Path, *, what: str, hint: str) -> Iterator[None]:
+    """Turn whatever a damaged file raises inside the block into an error that names the file.
+
+    Args:
+        path: the file.
+        what: what it is read as, such as ``a pickle``.
+        hint: what would be right.
+
+    Raises:
+        InputError: in place of any other exception.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"{path} cannot be read as {what} ({reason}); it may be incomplete or something else: {hint}"
+        ) from error

@@ -261,7 +261,7 @@ def test_lists_that_were_written_on_windows_are_read(tmp_path, reader):
 #: Modules that look into folders by themselves, and what they find there: files of their own, or of the suite.
 OWN_FILES = {
     "ablations/results/collect.py": "metrics of runs, without ignored folders",
-    "ablations/identity.py": "modules of the package",
+    "ablations/plan.py": "modules of the package",
     "ablations/results/page.py": "notebooks of a run",
     "eval/benchmarks/layouts/__init__.py": "marks of a layout, for a hint",
     "eval/report/paper.py": "names of categories, for the paper's results",

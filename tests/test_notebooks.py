@@ -72,9 +72,10 @@ def test_notebooks_are_discovered_in_order(make_notebook, tmp_path, monkeypatch)
     assert [notebook.name for notebook in find_notebooks()] == names
 
 
-def test_a_folder_without_numbered_notebooks_is_refused(tmp_path):
+def test_a_folder_without_numbered_notebooks_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("METAUAS_NOTEBOOKS", str(tmp_path))
     with pytest.raises(InputError, match=r"no notebook in .*01_synthesis\.ipynb"):
-        find_notebooks(tmp_path)
+        find_notebooks()
 
 
 def test_all_kinds_of_declaration(make_notebook):
@@ -171,11 +172,12 @@ def test_the_launcher_page_links_to_every_notebook_and_names_what_exists():
     assert [name for name in named if not suite_file(name).is_file()] == []
 
 
-def test_the_launcher_page_is_copied_but_is_no_part_of_a_run(tmp_path):
-    copy = copy_suite(tmp_path / "suite")
+def test_the_launcher_page_is_copied_but_is_no_part_of_a_run(tmp_path, monkeypatch):
+    copy, own = copy_suite(tmp_path / "suite"), find_notebooks()
     assert (copy / INDEX.name).read_bytes() == INDEX.read_bytes()
-    assert [path.stem for path in find_notebooks(copy)] == [path.stem for path in find_notebooks()]
-    assert INDEX.stem not in [path.stem for path in find_notebooks()]
+    monkeypatch.setenv("METAUAS_NOTEBOOKS", str(copy))
+    assert [path.stem for path in find_notebooks()] == [path.stem for path in own]
+    assert INDEX.stem not in [path.stem for path in own]
 
 
 def test_the_first_cell_says_what_to_install_with_extras_that_exist():
@@ -186,7 +188,7 @@ def test_the_first_cell_says_what_to_install_with_extras_that_exist():
         assert {"notebooks"} <= set(named.split(",")) <= extras.keys()
 
 
-def test_the_overview_has_titles_and_recorded_times(make_notebook):
+def test_the_overview_has_titles_and_recorded_times(make_notebook, monkeypatch):
     def moment(day):  # the first cell was executed again after the second
         return {
             "iopub.status.busy": f"2026-01-0{day}T00:00:10Z",
@@ -200,7 +202,8 @@ def test_the_overview_has_titles_and_recorded_times(make_notebook):
         cell["metadata"]["execution"] = moment(day)
     path.write_text(json.dumps(content))
     make_notebook("index.ipynb", None, "a = 1")
-    table = overview(folder)
+    monkeypatch.setenv("METAUAS_NOTEBOOKS", str(folder))
+    table = overview()
     assert table["title"].to_dict() == {"01_a": "A title", "02_b": "A title"}
     assert table.loc["01_a", "seconds"] == 61
     assert table["seconds"].isna().tolist() == [False, True]

@@ -6,7 +6,7 @@ import pytest
 
 from metauas.ablations.factors import factor_files, factors
 from metauas.ablations.notebooks import TAG, declared_parameters, find_notebooks, notebooks_folder, read_cells
-from metauas.ablations.parameters import read_for_notebooks, read_parameters, split_parameters
+from metauas.ablations.parameters import read_for_notebooks
 from metauas.ablations.plan import plan_runs
 from metauas.eval import EvalSettings
 from metauas.files.contents import flat
@@ -23,7 +23,7 @@ def name(path):
 
 @pytest.mark.parametrize("file", FILES, ids=name)
 def test_every_key_is_declared_by_a_notebook(file):
-    given = split_parameters(read_parameters(file), find_notebooks(), source=file)
+    given = read_for_notebooks(file, find_notebooks())
     assert any(given.values())
 
 
@@ -52,7 +52,7 @@ def test_every_variant_is_a_valid_choice_at_every_scale(file):
 )
 def test_the_ablations_of_the_paper_are_there(factor, variants):
     for variant in variants:
-        assert variant in flat(read_parameters(PARAMS / factor / f"{variant}.yaml")).values()
+        assert variant in flat(read_for_notebooks(PARAMS / factor / f"{variant}.yaml", find_notebooks())).values()
 
 
 def test_every_file_is_where_it_is_found():
@@ -77,7 +77,7 @@ def test_a_reader_can_keep_all_parameters_in_view():
 def test_written_pairs_are_taken_by_the_suite_and_a_sweep(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("pairs: data/pairs\n")
-    given = {path.stem: values for path, values in read_for_notebooks(file, find_notebooks()).items()}
+    given = read_for_notebooks(file, find_notebooks())
     assert [stem for stem, values in given.items() if values] == ["03_train"]
     (run,) = plan_runs(factor_files("alignment")[:1], seeds=[1], scale=file)
     assert run.evaluation.after.parameters["pairs"] == "data/pairs"

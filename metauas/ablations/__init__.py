@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metauas.ablations.factors import factor_files
-    from metauas.ablations.results.claims import compare_all, comparison_table
     from metauas.ablations.results.collect import collect_metrics, summary, summary_table
-    from metauas.ablations.results.comparison import Comparison, compare
+    from metauas.ablations.results.comparison import Comparison, compare, compare_all, comparison_table
     from metauas.ablations.results.kept import all_metrics, kept_origin
-    from metauas.ablations.results.maps import show_maps
     from metauas.ablations.results.paper import beside_paper
-    from metauas.ablations.results.plots import plot_factor
+    from metauas.ablations.results.plots import plot_factor, show_maps
     from metauas.ablations.sweep import run_sweep
 
 __all__ = [
@@ -32,14 +30,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "results.claims": ("compare_all", "comparison_table"),
     "results.collect": ("collect_metrics", "summary", "summary_table"),
-    "results.comparison": ("Comparison", "compare"),
+    "results.comparison": ("Comparison", "compare", "compare_all", "comparison_table"),
     "factors": ("factor_files",),
     "results.kept": ("all_metrics", "kept_origin"),
-    "results.maps": ("show_maps",),
     "results.paper": ("beside_paper",),
-    "results.plots": ("plot_factor",),
+    "results.plots": ("plot_factor", "show_maps"),
     "sweep": ("run_sweep",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,8 +2,9 @@
 
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from IPython.display import HTML, display
@@ -16,15 +17,12 @@ from rich.table import Table
 from metauas.ablations.plan import TRAIN, Run, Stage
 from metauas.ablations.stages import DONE, FAILED, KEPT, Outcome
 
-_WAITING = "[dim]·[/]"
-
 
 class Board:
     """A row for each variant, a column for each seed, and the errors below.
 
-    Args:
-        runs: all runs of the sweep.
-        outcomes: of the stages that have ended, by their folders.
+    ``outcomes`` are those of stages that have ended, by their folders. ``redraw`` redraws a board that does not redraw
+    itself, and ``tell`` takes a sentence about each stage that ends.
     """
 
     def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:
@@ -32,6 +30,8 @@ class Board:
         self._outcomes = dict(outcomes)
         self._started: dict[str, float] = {}
         self._begun = time.perf_counter()
+        self.redraw: Callable[[], None] = lambda: None
+        self.tell: Callable[[str], None] = lambda sentence: None
 
     def started(self, folder: str) -> None:
         """Record that a stage has started, perhaps again on another worker."""
@@ -40,9 +40,9 @@ class Board:
     def ended(self, stage: Stage, outcome: Outcome) -> None:
         """Record how a stage has ended."""
         self._outcomes[stage.folder] = outcome
-
-    def refresh(self) -> None:
-        """Redraw the board, unless it redraws itself."""
+        what = f"{stage.notebook} of {stage.folder} {outcome.status} after {outcome.seconds:.0f} s"
+        self.tell(f"{self._title()}: {what}")
+        self.redraw()
 
     def render(self) -> RenderableType:
         """Return the board as a rich renderable."""
@@ -58,11 +58,6 @@ class Board:
             table.add_row(escape(name), *(row[seed] for seed in seeds))
         return Group(table, *self._failures())
 
-    def line(self, stage: Stage) -> str:
-        """Return a sentence about an ended stage, for logs."""
-        outcome = self._outcomes[stage.folder]
-        return f"{self._title()}: {stage.notebook} of {stage.folder} {outcome.status} after {outcome.seconds:.0f} s"
-
     def _title(self) -> str:
         last = [self._outcomes.get(run.evaluation.folder) for run in self._runs]
         failed = sum(outcome is not None and outcome.failed for outcome in last)
@@ -72,15 +67,16 @@ class Board:
 
     def _cell(self, run: Run) -> str:
         if (last := self._outcomes.get(run.evaluation.folder)) is not None:
-            own = [self._outcomes[stage.folder] for stage in run.stages if stage.folder in self._outcomes]
-            seconds = sum(outcome.seconds for outcome in own)
+            seconds = sum(
+                self._outcomes[stage.folder].seconds for stage in run.stages if stage.folder in self._outcomes
+            )
             texts = {DONE: f"[green]{seconds:.0f} s[/]", KEPT: "[green]kept[/]"}
             return texts.get(last.status, "[bold red]failed[/]")
         for stage in run.stages:
             if stage.folder in self._started and stage.folder not in self._outcomes:
                 verb = "training" if stage.notebook == TRAIN else "evaluating"
                 return f"[yellow]{verb} {time.perf_counter() - self._started[stage.folder]:.0f} s[/]"
-        return _WAITING
+        return "[dim]·[/]"
 
     def _failures(self) -> Iterator[str]:
         for folder, outcome in self._outcomes.items():
@@ -88,52 +84,25 @@ class Board:
                 yield f"[bold red]{escape(folder)}[/]: {escape(outcome.error)}"
 
 
-class _NotebookBoard(Board):
-    """A board in the output of a notebook's cell."""
-
-    def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:
-        super().__init__(runs, outcomes)
-        self._handle: Any = display(self._html(), display_id=True)  # type: ignore[no-untyped-call]
-
-    def ended(self, stage: Stage, outcome: Outcome) -> None:
-        super().ended(stage, outcome)
-        self.refresh()
-
-    def refresh(self) -> None:
-        self._handle.update(self._html())
-
-    def _html(self) -> HTML:
-        console = Console(record=True, file=io.StringIO(), width=100, force_jupyter=False)
-        console.print(self.render())
-        return HTML(console.export_html(inline_styles=True, code_format="<pre>{code}</pre>"))  # type: ignore[no-untyped-call]
-
-
-class _LogBoard(Board):
-    """A board for logs: a line for each ended stage, and the table at the end."""
-
-    def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome], *, console: Console) -> None:
-        super().__init__(runs, outcomes)
-        self._console = console
-
-    def ended(self, stage: Stage, outcome: Outcome) -> None:
-        super().ended(stage, outcome)
-        self._console.print(self.line(stage), markup=False, soft_wrap=True)
-
-
 @contextmanager
 def show_board(runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> Iterator[Board]:
     """Show the board inside the block: in the notebook's cell, on the terminal, or as lines of a log."""
-    console = Console(highlight=False)
+    console, board = Console(highlight=False), Board(runs, outcomes)
     if console.is_jupyter:
-        board: Board = _NotebookBoard(runs, outcomes)
+        handle: Any = display(_html(board), display_id=True)  # type: ignore[no-untyped-call]
+        board.redraw = lambda: handle.update(_html(board))
         yield board
-        board.refresh()
-        return
-    if console.is_terminal:
-        board = Board(runs, outcomes)
+        board.redraw()
+    elif console.is_terminal:
         with Live(console=console, get_renderable=board.render, refresh_per_second=2):
             yield board
-        return
-    board = _LogBoard(runs, outcomes, console=console)
-    yield board
-    console.print(board.render(), soft_wrap=True)
+    else:
+        board.tell = partial(console.print, markup=False, soft_wrap=True)
+        yield board
+        console.print(board.render(), soft_wrap=True)
+
+
+def _html(board: Board) -> HTML:
+    console = Console(record=True, file=io.StringIO(), width=100, force_jupyter=False)
+    console.print(board.render())
+    return HTML(console.export_html(inline_styles=True, code_format="<pre>{code}</pre>"))  # type: ignore[no-untyped-call]

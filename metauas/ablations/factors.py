@@ -34,7 +34,7 @@ def factor_files(factor: str) -> list[Path]:
     files = parameter_files(folder) if factor != SCALES and folder.is_dir() else []
     if not files:
         near, known = did_you_mean(factor, factors()), ", ".join(factors()) or "none"
-        raise InputError(f"no parameter file in {params_folder() / factor}{near}; factors are {known}")
+        raise InputError(f"no parameter file in {folder}{near}; factors are {known}")
     return files
 
 
@@ -49,7 +49,15 @@ def find_files(names: Sequence[str | Path]) -> list[Path]:
     Raises:
         InputError: a name is none of these.
     """
-    return [file for name in names for file in _files_of(name)]
+    found = []
+    for name in names:
+        path = suite_file(name)
+        is_plain_folder = path.is_dir() and not path.suffix
+        files = [path] if path.is_file() else parameter_files(path) if is_plain_folder else []
+        if not files and path.suffix:
+            raise InputError(f"parameter file {path} does not exist (looked in {path.absolute().parent})")
+        found += files or factor_files(str(name))
+    return found
 
 
 def scale_file(scale: str | Path) -> Path:
@@ -71,14 +79,3 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
     """Return a sort key under which 8 comes before 16, and ``a-8`` before ``a-16``."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts if part]
-
-
-def _files_of(name: str | Path) -> list[Path]:
-    path = suite_file(name)
-    if path.is_file():
-        return [path]
-    if path.is_dir() and path.suffix == "" and (files := parameter_files(path)):
-        return files
-    if path.suffix:
-        raise InputError(f"parameter file {path} does not exist (looked in {path.absolute().parent})")
-    return factor_files(str(name))

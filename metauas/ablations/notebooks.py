@@ -25,13 +25,7 @@ SUITE = ("notebooks", "params", "configs")
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a notebook.
-
-    Attributes:
-        kind: ``code``, ``markdown`` or ``raw``.
-        source: its text.
-        metadata: such as ``tags``.
-    """
+    """A cell of a notebook: its kind is ``code``, ``markdown`` or ``raw``, and its metadata are such as ``tags``."""
 
     kind: str
     source: str
@@ -44,16 +38,22 @@ def notebooks_folder() -> Path:
     The current suite is a copy (``copy_suite``) or checkout whose root or ``notebooks/`` is the current folder.
 
     Raises:
-        InputError: if the folder does not exist.
+        InputError: the folder does not exist.
     """
     chosen = os.environ.get("METAUAS_NOTEBOOKS")
-    folder = Path(chosen) if chosen else (_current_suite() or _own_suite()) / "notebooks"
+    own = _PACKAGE / "suite" if (_PACKAGE / "suite").is_dir() else _PACKAGE.parent  # the former in a wheel
+    folder = Path(chosen) if chosen else (_current_suite() or own) / "notebooks"
     if not folder.is_dir():
         raise InputError(
             f"the notebooks' folder {folder} does not exist; set METAUAS_NOTEBOOKS to a copy by `metauas notebooks` or "
             "to the notebooks/ of a checkout, or unset it for those that the package brings"
         )
     return folder.resolve()
+
+
+def notebook_of(stem: str) -> Path:
+    """Return the path of a notebook of the suite."""
+    return notebooks_folder() / f"{stem}.ipynb"
 
 
 def suite_folder() -> Path:
@@ -95,18 +95,13 @@ def _current_suite() -> Path | None:
     return suite if is_whole else None
 
 
-def _own_suite() -> Path:
-    packed = _PACKAGE / "suite"  # in a wheel
-    return packed if packed.is_dir() else _PACKAGE.parent
-
-
-def find_notebooks(folder: str | Path | None = None) -> list[Path]:
-    """Return the numbered notebooks of ``folder`` (by default ``notebooks_folder()``), in order.
+def find_notebooks() -> list[Path]:
+    """Return the numbered notebooks of ``notebooks_folder()``, in order.
 
     Raises:
-        InputError: if there is none.
+        InputError: there is none.
     """
-    where = notebooks_folder() if folder is None else Path(folder)
+    where = notebooks_folder()
     found = sorted(where.glob(PATTERN))
     if not found:
         raise InputError(f"no notebook in {where} is named like {PATTERN}, for example 01_synthesis.ipynb")
@@ -119,7 +114,7 @@ def read_cells(path: str | Path) -> list[Cell]:
     nbformat is not used, because it takes seconds to import and every kernel checks its parameters here.
 
     Raises:
-        InputError: naming the file if it is missing or no notebook.
+        InputError: the file is missing or no notebook.
     """
     try:
         cells = json.loads(require_file(path).read_text(encoding="utf-8"))["cells"]

@@ -1,7 +1,6 @@
 """The notebooks of a folder at a glance, for the launcher page ``notebooks/index.ipynb``."""
 
 from datetime import datetime
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,16 +11,13 @@ from metauas.files.listing import files_in
 _BEGIN, _END = "iopub.status.busy", "shell.execute_reply"
 
 
-def overview(folder: str | Path | None = None) -> pd.DataFrame:
+def overview() -> pd.DataFrame:
     """Return one row per notebook: its title, and the seconds that its cells took (NA if one was not recorded).
-
-    Args:
-        folder: of the notebooks; by default ``notebooks_folder()``.
 
     Raises:
         InputError: a file is no notebook.
     """
-    files = files_in(folder or notebooks_folder(), suffixes=(".ipynb",))
+    files = files_in(notebooks_folder(), suffixes=(".ipynb",))
     cells = {file.stem: read_cells(file) for file in files if file.stem != "index"}
     rows = {stem: {"title": _title(found), "seconds": _seconds(found)} for stem, found in cells.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["title", "seconds"]).rename_axis("notebook")

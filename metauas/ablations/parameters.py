@@ -12,32 +12,26 @@ from metauas.files.yaml import parse_mapping, read_mapping
 _NUMBER = re.compile(r"([-+]?)(\d*)(\.?\d*)(?:[eE]([-+]?)(\d+))?")
 _SCALARS = (str, int, float, bool, type(None))
 
-
-def read_parameters(path: str | Path) -> dict[str, Any]:
-    """Read a parameter file: a YAML mapping of names to scalars, lists of scalars, or mappings of these.
-
-    Raises:
-        InputError: naming the file and all its mistakes: a key that is no name or is repeated, a list in a list, or a
-            number that YAML 1.1 takes for text (``1e-4``); and as ``read_mapping``.
-    """
-    return _checked(*read_mapping(path, example="batch_size: 16"), source=path)
+Given = dict[str, dict[str, Any]]  # stem of a notebook → its parameters
 
 
-def _checked(content: dict[Any, Any], problems: list[str], *, source: str | Path) -> dict[str, Any]:
-    _refuse([*problems, *_wrong_items(content)], source=source)
-    return content
+def read_for_notebooks(path: str | Path | None, notebooks: Sequence[str | Path]) -> Given:
+    """Read a parameter file, and split it as ``split_parameters`` does.
 
-
-def read_for_notebooks(path: str | Path, notebooks: Sequence[str | Path]) -> dict[Path, dict[str, Any]]:
-    """Read a parameter file and split it with ``split_parameters``.
+    Args:
+        path: a YAML mapping of names to scalars, lists of scalars, or mappings of these; None gives no parameters.
+        notebooks: paths of the notebooks.
 
     Raises:
-        InputError: one error with all mistakes that ``read_parameters`` and ``split_parameters`` find.
+        InputError: naming the file and all its mistakes: those of ``split_parameters``, a key that is no name or is
+            repeated, a list in a list, or a number that YAML 1.1 takes for text (``1e-4``); and as ``read_mapping``.
     """
-    content, problems = read_mapping(path, example="batch_size: 16")
+    if path is None:
+        return {Path(notebook).stem: {} for notebook in notebooks}
+    declared, (content, problems) = _declared(notebooks), read_mapping(path, example="batch_size: 16")
     sound = {key: value for key, value in content.items() if not list(_wrong_items({key: value}))}
-    _refuse([*problems, *_wrong_items(content), *_misfits(sound, _declared(notebooks))], source=path)
-    return split_parameters(content, notebooks, source=path)
+    _refuse([*problems, *_wrong_items(content), *_misfits(sound, declared)], source=path)
+    return _split(content, declared)
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,8 +80,9 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"setting {setting!r} is not of the form name=value, such as size=96")
     text = "\n".join(f'"{name}": {value}' for name, _, value in pairs)  # unquoted, YAML takes no for a boolean
     content, problems = parse_mapping(text, origin="settings", example="size=96") if text else ({}, [])
-    nested = [_nested(name, value) for name, value in content.items()]
-    return located(_checked(merged(*nested), problems, source="settings"))
+    values = merged(*(_nested(name, value) for name, value in content.items()))
+    _refuse([*problems, *_wrong_items(values)], source="settings")
+    return located(values)
 
 
 def _nested(name: str, value: Any) -> dict[str, Any]:
@@ -97,15 +92,15 @@ def _nested(name: str, value: Any) -> dict[str, Any]:
 
 def split_parameters(
     parameters: Mapping[str, Any], notebooks: Sequence[str | Path], *, source: str | Path = "parameters"
-) -> dict[Path, dict[str, Any]]:
-    """Return the parameters that each notebook declares, after checking all of them.
+) -> Given:
+    """Return the parameters that each notebook declares, by its stem, after checking all of them.
 
     A value must have the type of the declared default. A whole number may replace a float, items of lists and mappings
     are compared with those of the default, and a default of None takes any value. A default with the key ``preset``
     also takes the preset's name alone, and other keys.
 
     Args:
-        parameters: names and values, as ``read_parameters`` returns them.
+        parameters: names and values.
         notebooks: paths of the notebooks.
         source: the name of the file, for the errors.
 
@@ -114,25 +109,27 @@ def split_parameters(
     """
     declared = _declared(notebooks)
     _refuse(list(_misfits(parameters, declared)), source=source)
+    return _split(parameters, declared)
+
+
+def _declared(notebooks: Sequence[str | Path]) -> Given:
+    return {Path(notebook).stem: declared_parameters(notebook) for notebook in notebooks}
+
+
+def _split(parameters: Mapping[str, Any], declared: Given) -> Given:
     return {
-        notebook: {key: value for key, value in parameters.items() if key in defaults}
-        for notebook, defaults in declared.items()
+        stem: {key: value for key, value in parameters.items() if key in defaults}
+        for stem, defaults in declared.items()
     }
 
 
-def _declared(notebooks: Sequence[str | Path]) -> dict[Path, dict[str, Any]]:
-    return {Path(notebook): declared_parameters(notebook) for notebook in notebooks}
-
-
-def _misfits(parameters: Mapping[str, Any], declared: Mapping[Path, Mapping[str, Any]]) -> Iterator[str]:
+def _misfits(parameters: Mapping[str, Any], declared: Given) -> Iterator[str]:
     known = {name for defaults in declared.values() for name in defaults}
-    names = ", ".join(notebook.stem for notebook in declared)
     for key in parameters:
         if key not in known:
-            yield f"{key!r} is declared by none of {names}{did_you_mean(key, known)}"
-    for notebook, defaults in declared.items():
-        values = {key: value for key, value in parameters.items() if key in defaults}
-        yield from _mismatches(values, defaults, where=notebook.stem)
+            yield f"{key!r} is declared by none of {', '.join(declared)}{did_you_mean(key, known)}"
+    for stem, values in _split(parameters, declared).items():
+        yield from _mismatches(values, declared[stem], where=stem)
 
 
 def _refuse(problems: Sequence[str], *, source: str | Path) -> None:
@@ -183,14 +180,10 @@ def _mismatches(
             checked = {k: v for k, v in value.items() if k in default or "preset" not in default}
             yield from _mismatches(checked, default, where=where, within=f"{name}.")
         elif not _fits(value, defaults[key]):
-            yield (
-                f"{name!r} must be {_kind(defaults[key])} as its default {defaults[key]!r} in {where} is, not {value!r}"
-                + (
-                    "; YAML reads yes, no, on and off as booleans, so put the word in quotes"
-                    if isinstance(value, bool) and isinstance(defaults[key], str)
-                    else ""
-                )
-            )
+            is_word = isinstance(value, bool) and isinstance(defaults[key], str)
+            hint = "; YAML reads yes, no, on and off as booleans, so put the word in quotes" if is_word else ""
+            kind = _kind(defaults[key])
+            yield f"{name!r} must be {kind} as its default {defaults[key]!r} in {where} is, not {value!r}{hint}"
 
 
 def _fits(value: Any, default: Any) -> bool:

@@ -1,14 +1,17 @@
-"""The plan of a sweep: the notebooks, their parameters and order, and the trainings that runs share."""
+"""The plan of a sweep: the notebooks, their parameters and order, the trainings that runs share, and their digests."""
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from metauas.ablations.factors import scale_file
-from metauas.ablations.identity import code_digest, stage_digest
-from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebooks_folder
-from metauas.ablations.parameters import located, merged, read_for_notebooks, split_parameters
+from metauas.ablations.notebooks import declared_parameters, find_notebooks, notebook_of, read_cells
+from metauas.ablations.parameters import Given, located, merged, read_for_notebooks, split_parameters
 from metauas.errors import InputError
 from metauas.files import content_digest
 from metauas.files.contents import contents_of
@@ -17,8 +20,12 @@ from metauas.released import resolve_checkpoint
 TRAIN, EVAL = "03_train", "04_eval"
 #: The folder of trainings, which runs share; each is named by its digest.
 TRAINED = "trained"
-
-Given = dict[str, dict[str, Any]]  # stem of a notebook → its parameters
+#: The record of a finished stage, in its folder.
+RECORD = "run.json"
+#: Parameters that are places and do not change the results; the content of a checkpoint is hashed instead.
+PLACES = ("run_dir", "checkpoint")
+#: Parts of the package that no notebook of a run imports: a change of them does not change a run.
+_OUTSIDE = ("ablations", "cli")
 
 
 @dataclass(frozen=True)
@@ -69,16 +76,10 @@ def plan_runs(
     scale: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[Run]:
-    """Return the runs of every file with every seed, checked, without running them.
+    """Return the runs of a sweep (``run_sweep``), checked, without running them.
 
     A file with a parameter of ``03_train`` is trained with each seed. All other files share one training of the scale,
     or take the ``checkpoint`` of the overrides, and the seed is that of their prompts. Equal trainings are one stage.
-
-    Args:
-        files: parameter files ``<factor>/<variant>.yaml``.
-        seeds: one run of each file per seed.
-        scale: parameters of all runs, which files override: a name in ``params/scales`` or a file.
-        overrides: parameters of all runs, which override those of the files.
 
     Raises:
         InputError: neither notebook declares a key, a value has another type, no run can use an override, a factor and
@@ -86,11 +87,13 @@ def plan_runs(
     """
     if not files or not seeds:
         raise InputError(f"a sweep needs parameter files and seeds; got {len(files)} files and {len(seeds)} seeds")
-    base, top = _scale_parameters(scale), _by_stem(split_parameters(overrides or {}, _notebooks(), source="overrides"))
-    code = code_digest((TRAIN, EVAL))
-    runs = []
+    notebooks, code = [notebook_of(TRAIN), notebook_of(EVAL)], code_digest((TRAIN, EVAL))
+    # a scale may hold parameters of other notebooks, too
+    base = read_for_notebooks(None if scale is None else scale_file(scale), find_notebooks())
+    top = split_parameters(overrides or {}, notebooks, source="overrides")
+    runs: list[Run] = []
     for file in map(Path, files):
-        own = _by_stem(read_for_notebooks(file, _notebooks()))
+        own = read_for_notebooks(file, notebooks)
         given = {stem: merged(located(merged(base[stem], own[stem])), top[stem]) for stem in (TRAIN, EVAL)}
         name = f"{file.resolve().parent.name}/{file.stem}"
         trains = bool(own[TRAIN])
@@ -130,31 +133,9 @@ def _declared(stem: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in declared}
 
 
-def notebook_of(stem: str) -> Path:
-    """Return the path of a notebook of the suite."""
-    return notebooks_folder() / f"{stem}.ipynb"
-
-
-def _notebooks() -> list[Path]:
-    return [notebook_of(TRAIN), notebook_of(EVAL)]
-
-
-def _by_stem(given: Mapping[Path, dict[str, Any]]) -> Given:
-    return {notebook.stem: values for notebook, values in given.items()}
-
-
-def _scale_parameters(scale: str | Path | None) -> Given:
-    """Return a scale's parameters of the two notebooks; its file may hold those of other notebooks, too."""
-    if scale is None:
-        return {TRAIN: {}, EVAL: {}}
-    given = read_for_notebooks(scale_file(scale), find_notebooks())
-    return {stem: given[notebook_of(stem)] for stem in (TRAIN, EVAL)}
-
-
 def _check_distinct(runs: Sequence[Run]) -> None:
-    names = [(run.name, run.seed) for run in runs]
-    for name, seed in names:
-        if names.count((name, seed)) > 1:
+    for (name, seed), count in Counter((run.name, run.seed) for run in runs).items():
+        if count > 1:
             raise InputError(f"{name} with seed {seed} is asked for twice; both would write to the same folder")
 
 
@@ -170,3 +151,31 @@ def _check_used(overrides: Mapping[str, Any], runs: Sequence[Run]) -> None:
             raise InputError(
                 f"the override {key!r} would have no effect: none of these runs trains, which alone uses it"
             )
+
+
+# --- digests
+
+
+def code_digest(stems: Sequence[str]) -> str:
+    """Return a hash of the package's version, its sources without the sweep's own, and the notebooks' code cells."""
+    package = Path(__file__).parents[1]
+    files = [file.relative_to(package) for file in package.rglob("*.py")]
+    counted = sorted(file for file in files if file.parts[0] not in _OUTSIDE)
+    digest = hashlib.sha256(version("metauas").encode())
+    for file in counted:
+        digest.update(b"\0" + file.as_posix().encode() + b"\0" + (package / file).read_bytes())
+    cells = [cell for stem in stems for cell in read_cells(notebook_of(stem))]
+    for cell in cells:
+        digest.update(b"\0" + cell.source.encode() if cell.kind == "code" else b"")
+    return digest.hexdigest()
+
+
+def stage_digest(stem: str, given: Mapping[str, Any], *, code: str, before: str) -> str:
+    """Return a hash that names the run of one notebook, with the given and otherwise its declared parameters.
+
+    ``before`` is the digest of the stage or checkpoint that the run starts from, or an empty string.
+    """
+    resolved = merged(declared_parameters(notebook_of(stem)), given)
+    counted = {name: value for name, value in resolved.items() if name not in PLACES}
+    text = json.dumps([stem, counted, code, before], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

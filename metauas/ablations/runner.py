@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import papermill
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
+from traitlets import default
 
-from metauas.ablations.kernel import KERNEL, OwnKernelManager
 from metauas.ablations.notebooks import PACKAGE, declared_parameters, find_notebooks, package_folder, read_cells
 from metauas.ablations.parameters import located, merged, read_for_notebooks, split_parameters
 from metauas.errors import InputError, check_choice
@@ -19,6 +21,7 @@ from metauas.files import atomic_path, write_json
 from metauas.files.locks import alone_in
 
 STARTS = 3
+KERNEL = "python3"  # the name that the notebooks' metadata give
 
 
 class NotebookFailedError(RuntimeError):
@@ -44,7 +47,7 @@ def run_notebook(
         NotebookFailedError: naming notebook, cell and error.
     """
     source, target = Path(notebook).resolve(), Path(output).resolve()
-    given = split_parameters(parameters, [source])[source]
+    given = split_parameters(parameters, [source])[source.stem]
     if target == source:
         raise InputError(f"the output {target} is the notebook itself; choose another folder")
     failed = target.with_name(f"{target.stem}.failed.ipynb")
@@ -89,16 +92,14 @@ def run_suite(
     """
     notebooks = find_notebooks()
     chosen = _choose(notebooks, only)
-    given = (
-        split_parameters({}, notebooks) if parameters_file is None else read_for_notebooks(parameters_file, notebooks)
-    )
+    given = read_for_notebooks(parameters_file, notebooks)
     console = Console(highlight=False, markup=False)
     executed = []
     with alone_in(Path(out).resolve()) as folder, kernel_environment(TQDM_DISABLE="1"):
         for number, notebook in enumerate(chosen, start=1):
             console.print(f"{number}/{len(chosen)}  {notebook.stem} …", end=" ")
             start = time.perf_counter()
-            values = {**located(given[notebook]), "run_dir": str(folder)}
+            values = {**located(given[notebook.stem]), "run_dir": str(folder)}
             executed.append(run_notebook(notebook, output=folder / notebook.name, parameters=values, timeout=timeout))
             console.print(f"{time.perf_counter() - start:.1f} s")
     return executed
@@ -175,3 +176,32 @@ def _last_line(error: Exception) -> str:
         return f"{error.ename}: {error.evalue}"
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"
+
+
+# --- kernels
+
+
+class OwnKernelSpecs(KernelSpecManager):
+    """Kernel specs in which ``python3`` is this interpreter, never that of another environment."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Return the spec of a kernel.
+
+        Raises:
+            InputError: ipykernel is not installed in this environment.
+        """
+        if kernel_name != KERNEL:
+            return super().get_kernel_spec(kernel_name)
+        try:
+            from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+        except ImportError as error:
+            raise InputError(f"notebooks need ipykernel ({error}); install it: pip install ipykernel") from error
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+class OwnKernelManager(AsyncKernelManager):
+    """Starts kernels on this interpreter, for nbclient and papermill."""
+
+    @default("kernel_spec_manager")
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return OwnKernelSpecs()

@@ -11,9 +11,8 @@ from typing import Any
 
 from jupyter_core.utils import ensure_event_loop
 
-from metauas.ablations.identity import code_digest
-from metauas.ablations.plan import EVAL, TRAIN, Stage, notebook_of
-from metauas.ablations.results.records import RECORD
+from metauas.ablations.notebooks import notebook_of
+from metauas.ablations.plan import EVAL, RECORD, TRAIN, Stage, code_digest
 from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook
 from metauas.cluster import distributed
 from metauas.files import read_json, write_json
@@ -56,7 +55,7 @@ def do_stage(
         stage: the stage.
         before: the outcome of the stage that it needs.
         out: the sweep's folder, which all workers see.
-        timeout: seconds that one cell may take, or None.
+        timeout: as in ``run_notebook``.
         tell: called with the stage's folder when it starts.
     """
     if before is not None and before.failed:
@@ -106,12 +105,10 @@ def _run(stage: Stage, out: Path, *, timeout: int | None) -> None:
     places = {"run_dir": str(folder)}
     if stage.after is not None:
         places["checkpoint"] = str(out / stage.after.folder / RESULTS[TRAIN])
-    notebook = notebook_of(stage.notebook)
+    notebook, parameters = notebook_of(stage.notebook), {**stage.parameters, **places}
     start = time.perf_counter()
     with kernel_environment(TQDM_DISABLE="1"):
-        run_notebook(
-            notebook, output=folder / notebook.name, parameters={**stage.parameters, **places}, timeout=timeout
-        )
+        run_notebook(notebook, output=folder / notebook.name, parameters=parameters, timeout=timeout)
     record = {"version": version("metauas"), "seconds": time.perf_counter() - start, **asdict(stage)}
     write_json(folder / RECORD, record)
 

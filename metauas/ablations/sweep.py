@@ -40,10 +40,10 @@ def run_sweep(
     failed run does not stop the others; its row has the error. Terminal or notebook show the progress.
 
     Args:
-        files: parameter files ``<factor>/<variant>.yaml``, see ``plan_runs``.
+        files: parameter files ``<factor>/<variant>.yaml``.
         out: each run writes into ``<out>/<factor>/<variant>/seed-<seed>/``, trainings into ``<out>/trained/``.
         seeds: one run of each file per seed.
-        scale: parameters of all runs, see ``plan_runs``.
+        scale: parameters of all runs, which files override: a name in ``params/scales`` or a file.
         overrides: parameters of all runs whose notebooks declare them, over those of the files.
         scheduler: address of a Dask cluster; its workers must see ``out`` and have the same code.
         workers: processes on this machine, by default one per core. They share the cores through OMP_NUM_THREADS,
@@ -67,21 +67,14 @@ def run_sweep(
 
 def _swept(runs: Sequence[Run], folder: Path, *, timeout: int | None, **cluster: Any) -> pd.DataFrame:
     outcomes = {run.evaluation.folder: Outcome(KEPT) for run in runs if is_done(run.evaluation, folder)}
-    left = _left(runs, outcomes)
-    with show_board(runs, outcomes) as board:
-        if left:
-            work = {"out": str(folder), "timeout": timeout}
-            with _doing(left, work, board, **cluster) as ended:
-                for stage, outcome in ended:
-                    outcomes[stage.folder] = outcome
-                    board.ended(stage, outcome)
-    return pd.DataFrame([_row(run, outcomes, folder) for run in runs])
-
-
-def _left(runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> list[Stage]:
-    """Return the stages of runs without outcome, each once, before those that need it."""
     stages = [stage for run in runs if run.evaluation.folder not in outcomes for stage in run.stages]
-    return list({stage.folder: stage for stage in stages}.values())
+    left = list({stage.folder: stage for stage in stages}.values())  # each once, before those that need it
+    work = {"out": str(folder), "timeout": timeout}
+    with show_board(runs, outcomes) as board, _doing(left, work, board, **cluster) as ended:
+        for stage, outcome in ended:
+            outcomes[stage.folder] = outcome
+            board.ended(stage, outcome)
+    return pd.DataFrame([_row(run, outcomes, folder) for run in runs])
 
 
 @contextmanager
@@ -95,7 +88,7 @@ def _doing(
     gpu: bool,
 ) -> Iterator[Ended]:
     """Yield the stages with their outcomes as they end."""
-    if workers == 0:
+    if workers == 0 or not stages:
         yield _do_here(stages, work, board)
         return
     here = min(workers or os.cpu_count() or 1, len(stages))
@@ -133,7 +126,7 @@ def _do_on_cluster(
     stage_of = {futures[stage.folder].key: stage for stage in stages}
     client.subscribe_topic(STARTED, lambda event: board.started(event[1]))
     try:
-        for future in _ended(list(futures.values()), on_tick=board.refresh):
+        for future in _ended(list(futures.values()), on_tick=board.redraw):
             error = error_of(future)
             yield stage_of[future.key], future.result() if error is None else Outcome(FAILED, error=str(error))
     finally:

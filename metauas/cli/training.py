@@ -107,6 +107,5 @@ def _from_file(params: Path | None, notebook: str) -> dict[str, Any]:
 
     if params is None:
         return {}
-    given = read_for_notebooks(suite_file(params), find_notebooks())
-    values = next(values for path, values in given.items() if path.stem == notebook)
+    values = read_for_notebooks(suite_file(params), find_notebooks())[notebook]
     return {key: value for key, value in values.items() if key not in ("run_dir", "processes")}

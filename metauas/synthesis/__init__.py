@@ -11,8 +11,13 @@ from metauas.synthesis.changes.lama import LamaInpainter
 from metauas.synthesis.changes.local import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
 from metauas.synthesis.dataset import PairBatch, PairDataset, collate, pair_loader
 from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
-from metauas.synthesis.inspection.description import describe_pairs, pairs_of_kind, summarise_pairs
-from metauas.synthesis.inspection.findings import Inspection, inspect_pairs
+from metauas.synthesis.inspection.findings import (
+    Inspection,
+    describe_pairs,
+    inspect_pairs,
+    pairs_of_kind,
+    summarise_pairs,
+)
 from metauas.synthesis.pairs import DEFAULT_MIXTURE, KINDS, ChangePair, PairSynthesizer, visible_change
 from metauas.synthesis.pictures.coco import CocoPictures
 from metauas.synthesis.pictures.masked_folder import MaskedFolder
@@ -26,9 +31,8 @@ from metauas.synthesis.written.cyws import CywsPairs
 from metauas.synthesis.written.opening import open_pairs
 
 if TYPE_CHECKING:
-    from metauas.synthesis.written.hub import push_pairs
     from metauas.synthesis.written.reading import PairStream, WrittenPairs, stream_pairs
-    from metauas.synthesis.written.run import ShardsFailedError, write_pairs
+    from metauas.synthesis.written.run import ShardsFailedError, push_pairs, write_pairs
 
 __all__ = [
     "AUGMENTERS", "DEFAULT_MIXTURE", "FILLINGS", "KINDS", "LOCAL_PRESETS", "PRESETS", "REGIONS",
@@ -45,7 +49,7 @@ _WRITTEN = {
     "PairStream": "reading",
     "ShardsFailedError": "run",
     "WrittenPairs": "reading",
-    "push_pairs": "hub",
+    "push_pairs": "run",
     "stream_pairs": "reading",
     "write_pairs": "run",
 }

@@ -81,7 +81,7 @@ def test_formatting(mean, std, text):
 
 
 def test_formatting_of_plain_numbers():
-    assert format_mean_std(1.234, 0.5, scale=1.0, digits=2) == "1.23 ± 0.50"
+    assert format_mean_std(91.25, 0.5, scale=1.0) == "91.2 ± 0.5"
 
 
 def test_what_is_missing_or_misshapen_is_named(tmp_path):

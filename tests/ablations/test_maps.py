@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from metauas.ablations import show_maps
-from metauas.ablations.results.maps import existing
+from metauas.ablations.results.collect import existing
 from metauas.errors import InputError
 from metauas.files import write_json
 

@@ -10,7 +10,6 @@ from metauas.ablations.parameters import (
     merged,
     parse_settings,
     read_for_notebooks,
-    read_parameters,
     split_parameters,
 )
 from metauas.errors import InputError
@@ -26,11 +25,13 @@ def write(tmp_path):
     return write
 
 
-def test_a_file_is_read(write):
+def test_a_file_is_read(write, make_notebook):
     text = "lr: 1.0e-4\nsteps: 20\nnetwork: {alignment: none}\nseeds: [1, 3]\nname: null\nfast: true\n"
     network = {"alignment": "none"}
     expected = {"lr": 1e-4, "steps": 20, "network": network, "seeds": [1, 3], "name": None, "fast": True}
-    assert read_parameters(write(text)) == expected
+    notebook = make_notebook("03_train.ipynb", "\n".join(f"{name} = None" for name in expected))
+    assert read_for_notebooks(write(text), [notebook]) == {"03_train": expected}
+    assert read_for_notebooks(None, [notebook]) == {"03_train": {}}
 
 
 @pytest.mark.parametrize(
@@ -59,12 +60,12 @@ def test_a_file_is_read(write):
 )
 def test_what_is_wrong_is_named(write, text, message):
     with pytest.raises(InputError, match=rf"(?s)my\.yaml.*{message}"):
-        read_parameters(write(text))
+        read_for_notebooks(write(text), [])
 
 
 def test_everything_wrong_is_listed_at_once(write):
     with pytest.raises(InputError) as caught:
-        read_parameters(write("lr: 1e-4\nmodel: [{size: 1}]\nlr: 3e-4\n7: 1\n"))
+        read_for_notebooks(write("lr: 1e-4\nmodel: [{size: 1}]\nlr: 3e-4\n7: 1\n"), [])
     message = str(caught.value)
     assert "4 mistakes" in message
     assert all(part in message for part in ("write 3.0e-4", "'model' is nested", "2 times", "the key 7"))
@@ -72,7 +73,7 @@ def test_everything_wrong_is_listed_at_once(write):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.yaml does not exist"):
-        read_parameters(tmp_path / "nowhere.yaml")
+        read_for_notebooks(tmp_path / "nowhere.yaml", [])
 
 
 @given(st.from_regex(r"[-+]?([0-9]{1,4}|[0-9]{1,3}\.[0-9]{0,3}|\.[0-9]{1,3})[eE][-+]?[0-9]{1,2}", fullmatch=True))
@@ -96,9 +97,8 @@ def pair(make_notebook):
 
 
 def test_each_notebook_gets_what_it_declares(pair):
-    train, evaluate = pair
     split = split_parameters({"lr": 0.1, "steps": 7, "size": 32}, pair)
-    assert split == {train: {"lr": 0.1, "steps": 7}, evaluate: {"steps": 7, "size": 32}}
+    assert split == {"03_train": {"lr": 0.1, "steps": 7}, "04_eval": {"steps": 7, "size": 32}}
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_and_the_file(pair):
@@ -124,7 +124,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_and_the_file(pair):
     ],
 )
 def test_values_that_fit(pair, key, value):
-    assert split_parameters({key: value}, pair)[pair[0]] == {key: value}
+    assert split_parameters({key: value}, pair)["03_train"] == {key: value}
 
 
 @pytest.mark.parametrize(
@@ -239,6 +239,6 @@ def test_of_a_file_form_and_meaning_are_judged_in_one_error(write, pair):
 
 def test_a_sound_file_is_given_to_its_notebooks(write, pair):
     assert read_for_notebooks(write("steps: 7\nsize: 96\n"), pair) == {
-        pair[0]: {"steps": 7},
-        pair[1]: {"steps": 7, "size": 96},
+        "03_train": {"steps": 7},
+        "04_eval": {"steps": 7, "size": 96},
     }

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from metauas.ablations.results.page import metrics_frame, write_index
-from metauas.ablations.results.pages import write_notebook_page
+from metauas.ablations.results.page import metrics_frame, write_index, write_notebook_page
 from metauas.errors import InputError
 from metauas.files import write_json
 from metauas.files.images import write_png

@@ -8,9 +8,8 @@ import nbformat
 import pytest
 
 import metauas
-from metauas.ablations.kernel import OwnKernelSpecs
 from metauas.ablations.notebooks import PACKAGE, check_injected, package_folder
-from metauas.ablations.runner import NotebookFailedError, kernel_environment, run_notebook, run_suite
+from metauas.ablations.runner import NotebookFailedError, OwnKernelSpecs, kernel_environment, run_notebook, run_suite
 from metauas.errors import InputError
 from metauas.files import read_json
 

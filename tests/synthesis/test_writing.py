@@ -35,9 +35,8 @@ from metauas.synthesis import (
     write_pairs,
 )
 from metauas.synthesis.written import reading
-from metauas.synthesis.written.card import size_category
+from metauas.synthesis.written.card import SKIPPED_NAME, size_category
 from metauas.synthesis.written.record import make_record
-from metauas.synthesis.written.report import SKIPPED_NAME
 from metauas.synthesis.written.rows import make_row
 from metauas.synthesis.written.shards import plan_shards, row_schema
 
@@ -463,7 +462,7 @@ def test_pushing_refuses_what_is_not_finished_and_explains_the_hub_s_refusal(wri
 
 
 def test_importing_synthesis_imports_nothing_of_the_extra():
-    written = {f"metauas.synthesis.written.{name}" for name in ("shards", "reading", "run", "hub")}
+    written = {f"metauas.synthesis.written.{name}" for name in ("shards", "reading", "run")}
     heavy = {"datasets", "distributed", "dask"} | written  # pandas imports pyarrow by itself
     code = f"import sys, metauas.synthesis; print(sorted(set(sys.modules) & {heavy}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
 """Collect the metrics of an ablation's runs into a table, and summarise it over seeds."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from metauas.ablations.factors import natural_key
-from metauas.ablations.results.records import check_alike
+from metauas.ablations.plan import RECORD
 from metauas.errors import InputError
 from metauas.files import read_json, require_folder
 from metauas.files.listing import is_ignored
@@ -18,6 +18,7 @@ METRICS_FILE = "04_eval/metrics.json"
 PLAIN = "plain"  # the condition of files without conditions, where other files have some
 _PLACES = ("factor", "variant", "condition", "source")  # columns that identify a row of the summary
 MEAN = "mean"  # the name of the mean over categories, among their names
+_OF_A_SEED = ("seed", "seeds")  # parameters in which runs of one variant may differ
 
 
 def collect_metrics(*folders: str | Path) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def collect_metrics(*folders: str | Path) -> pd.DataFrame:
             different parameters.
     """
     files = metrics_files(*folders)
-    check_alike([file.parents[1] for file in files])
+    _check_alike([file.parents[1] for file in files])
     rows = [row for file in files for row in _rows(file)]
     if not rows:
         where = ", ".join(map(str, folders))
@@ -47,6 +48,11 @@ def collect_metrics(*folders: str | Path) -> pd.DataFrame:
     if frame["condition"].isna().all():
         return frame.drop(columns="condition")
     return frame.fillna({"condition": PLAIN})
+
+
+def existing(folders: Sequence[str | Path]) -> list[Path]:
+    """Return those of the folders that exist."""
+    return [Path(folder) for folder in folders if Path(folder).is_dir()]
 
 
 def metrics_files(*folders: str | Path) -> list[Path]:
@@ -88,12 +94,12 @@ def summary_table(frame: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[rows, list(frame["metric"].unique())].rename_axis(columns=None).reset_index()
 
 
-def format_mean_std(mean: float | None, std: float | None = None, *, scale: float = 100.0, digits: int = 1) -> str:
+def format_mean_std(mean: float | None, std: float | None = None, *, scale: float = 100.0) -> str:
     """Format ``mean ± std`` times ``scale`` (percent); an undefined spread is left out, a mean is ``–``."""
     if mean is None or math.isnan(mean):
         return "–"
-    text = f"{mean * scale:.{digits}f}"
-    return text if std is None or math.isnan(std) else f"{text} ± {std * scale:.{digits}f}"
+    text = f"{mean * scale:.1f}"
+    return text if std is None or math.isnan(std) else f"{text} ± {std * scale:.1f}"
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -115,3 +121,32 @@ def _values(block: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
         for metric, spread in metrics.items():
             value = spread["mean"]
             yield category, metric, math.nan if value is None else float(value)
+
+
+def _check_alike(folders: Sequence[Path]) -> None:
+    """Check that runs of one variant, ``<factor>/<variant>/seed-<seed>``, differ in the seed only.
+
+    Runs without a record are not checked.
+
+    Raises:
+        InputError: naming the two runs and the parameters that differ.
+    """
+    first: dict[Path, tuple[Path, dict[str, Any]]] = {}
+    for folder in folders:
+        if not (folder / RECORD).is_file():
+            continue
+        own = _without_seed(read_json(folder / RECORD))
+        other, expected = first.setdefault(folder.parent, (folder, own))
+        if differing := [name for name in own | expected if own.get(name) != expected.get(name)]:
+            raise InputError(
+                f"{other} and {folder.name} differ in {', '.join(differing)}, so they are no seeds of one variant; "
+                "repeat the sweep with all seeds, or give each its own folder"
+            )
+
+
+def _without_seed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value of each parameter in training and in evaluation, and the version of the code."""
+    training = record.get("after") or {}
+    stages = [training.get("parameters", {}), record.get("parameters", {})]
+    names = {name: None for stage in stages for name in stage if name not in _OF_A_SEED}
+    return {**{name: [stage.get(name) for stage in stages] for name in names}, "code": record.get("code")}

@@ -1,15 +1,33 @@
-"""Compare two variants: paired differences with a confidence interval."""
-
-from __future__ import annotations  # pd.Series takes a type for checkers only
+"""Compare variants, each with the one that is expected to be best: paired differences with a confidence interval."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import product
 
 import pandas as pd
 from scipy import stats
 
 from metauas.ablations.results.collect import MEAN
 from metauas.errors import InputError
+
+#: The variant of each factor that the paper chose, or (prompts) shows to be better.
+CHOSEN = {
+    "alignment": "soft",
+    "decoder": "unet-scse",
+    "encoder": "efficientnet-b4",
+    "freezing": "frozen",
+    "fusion": "concat",
+    "kinds": "both",
+    "pairs": "all",
+    "pairs-paper": "all",
+    "pool-size": "all",
+    "prompt": "nearest",
+    "resolution-paper": "256",
+    "similarity": "dot",
+    "stages": "3",
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +74,14 @@ class Comparison:
 
 
 def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condition: str | None = None) -> Comparison:
-    """Compare two variants of one factor.
+    """Compare two variants of one factor, as ``Comparison`` describes it.
 
     Args:
         frame: rows of one factor from ``collect_metrics``.
         better: the variant that is expected to be better.
         other: the other variant.
-        metric: the metric compared.
-        condition: the condition compared; None takes the mean over all.
+        metric: the metric.
+        condition: the condition; None takes the mean over all.
 
     Raises:
         InputError: the two variants have no seed and category in common.
@@ -86,3 +104,33 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
         reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
     factor = ", ".join(frame["factor"].unique()) if "factor" in frame else ""
     return Comparison(better, other, metric, mean, mean - reach, mean + reach, len(differences), factor)
+
+
+def compare_all(frame: pd.DataFrame, *, metrics: Sequence[str] = ("I-AUROC", "P-AP", "AUPRO")) -> list[Comparison]:
+    """Compare the chosen variant of each factor with every other one, by each metric.
+
+    The last variant replaces a chosen one that was not run. Variants without a common seed and category are left out.
+
+    Args:
+        frame: the table of ``collect_metrics``.
+        metrics: the metrics, in this order.
+    """
+    found = []
+    for factor, rows in frame.groupby("factor", sort=False):
+        variants = list(rows["variant"].unique())
+        chosen = CHOSEN[str(factor)] if CHOSEN.get(str(factor)) in variants else variants[-1]
+        others = [variant for variant in variants if variant != chosen]
+        for other, metric in product(others, metrics):
+            with suppress(InputError):  # no pair
+                found.append(compare(rows, better=chosen, other=other, metric=metric))
+    return found
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Return a table of comparisons in points, each with a verdict whether the difference is significant."""
+    rows = [{**asdict(one), "verdict": one.verdict()} for one in comparisons]
+    columns = ["factor", "better", "other", "metric", "difference", "low", "high", "pairs", "verdict"]
+    table = pd.DataFrame(rows, columns=columns)
+    table[["difference", "low", "high"]] = (100 * table[["difference", "low", "high"]]).round(1)
+    names = {"better": "variant", "other": "minus", "low": "95 % from", "high": "to"}
+    return table.rename(columns=names)

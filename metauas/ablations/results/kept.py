@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from metauas.ablations.plan import RECORD
 from metauas.ablations.results.collect import PLAIN, collect_metrics, metrics_files
-from metauas.ablations.results.records import RECORD
 from metauas.files import read_json, write_json, write_text
 
 KEPT = Path(__file__).parent / "kept"
@@ -42,18 +42,15 @@ def kept_origin() -> dict[str, Any]:
 
 
 def keep(sweep: str | Path, *, command: str, folder: str | Path = KEPT) -> Sequence[Path]:
-    """Write the metrics of a sweep and their origin as the kept results, and return both paths.
-
-    Args:
-        sweep: the folder of a finished sweep.
-        command: the command that ran it, for the record.
-        folder: of the two files.
+    """Write the metrics of a finished sweep, and their origin with its command, into a folder; return both paths.
 
     Raises:
         InputError: as ``collect_metrics``.
     """
     frame = collect_metrics(sweep)
     records = [read_json(file.parents[1] / RECORD) for file in metrics_files(sweep)]
+    first, *others = (record.get("parameters", {}) for record in records)
+    common = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
     origin = {
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
@@ -62,13 +59,7 @@ def keep(sweep: str | Path, *, command: str, folder: str | Path = KEPT) -> Seque
         "machine": platform.machine(),
         "runs": len(records),
         "code": sorted({str(record.get("code")) for record in records}),
-        "common parameters": _common([record.get("parameters", {}) for record in records]),
+        "common parameters": common,
     }
     text = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     return [write_text(Path(folder) / _TABLE, text), write_json(Path(folder) / _ORIGIN, origin)]
-
-
-def _common(parameters: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the parameters that all runs share."""
-    first, *others = parameters
-    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}

@@ -1,19 +1,28 @@
-"""The front page of a run folder: its notebooks, tables and pictures, to be opened from disk."""
+"""Pages of a run folder, which need no network: its front page, and its notebooks with formulas as pictures."""
 
+import base64
+import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
+from markupsafe import Markup
+from matplotlib.font_manager import FontProperties
+from matplotlib.mathtext import math_to_image
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
-from metauas.ablations.notebooks import notebooks_folder
+from metauas.ablations.notebooks import notebook_of
 from metauas.ablations.results.collect import MEAN, METRICS_FILE, format_mean_std, summary_table
-from metauas.ablations.results.pages import write_notebook_page
 from metauas.ablations.runner import run_notebook
-from metauas.files import read_json, require_folder, write_text
+from metauas.errors import InputError
+from metauas.files import read_json, require_file, require_folder, write_text
 from metauas.files.pages import render_page
 
-INDEX = "ablations/results/index.html"
 SUMMARY_FILE = "05_ablations/summary.csv"
 
 
@@ -24,7 +33,7 @@ def write_report(runs: str | Path) -> Path:
         NotebookFailedError: the notebook failed.
     """
     folder = require_folder(runs).resolve()
-    notebook = notebooks_folder() / "05_ablations.ipynb"
+    notebook = notebook_of("05_ablations")
     given = {"run_dir": str(folder), "factors": [], "sweeps": [str(folder)]}
     run_notebook(notebook, output=folder / notebook.name, parameters=given)
     return write_index(folder)
@@ -42,8 +51,12 @@ def write_index(run_dir: str | Path) -> Path:
     folder = require_folder(run_dir)
     title = f"MetaUAS run {folder.resolve().name}"
     notebooks = [_notebook_link(file) for file in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
-    pictures = [_picture(file, folder) for file in sorted(folder.glob("*/figures/*.png"))]
-    text = render_page(INDEX, title=title, notebooks=notebooks, tables=_tables(folder), pictures=pictures)
+    pictures = [
+        (file.relative_to(folder).as_posix(), file.parts[-3], re.sub("[_-]", " ", file.stem))
+        for file in sorted(folder.glob("*/figures/*.png"))
+    ]
+    index = "ablations/results/index.html"
+    text = render_page(index, title=title, notebooks=notebooks, tables=_tables(folder), pictures=pictures)
     return write_text(folder / "index.html", text)
 
 
@@ -82,7 +95,71 @@ def _tables(folder: Path) -> dict[str, str]:
     return tables
 
 
-def _picture(file: Path, folder: Path) -> tuple[str, str, str]:
-    """Return a picture's link, the notebook that drew it, and its name in words."""
-    words = file.stem.replace("_", " ").replace("-", " ")
-    return file.relative_to(folder).as_posix(), file.parts[-3], words
+# --- notebooks
+
+
+def write_notebook_page(notebook: str | Path, target: str | Path) -> Path:
+    """Write an executed notebook as one HTML file that loads nothing, and return its path.
+
+    Raises:
+        InputError: the file is missing, or is not a notebook.
+    """
+    content = _read(notebook)
+    _name_pictures(content)
+    exporter = HTMLExporter(template_name="basic")  # type: ignore[no-untyped-call]
+    exporter.register_filter("markdown2html", _markdown_to_html)  # type: ignore[no-untyped-call]
+    body, _ = exporter.from_notebook_node(content)
+    colours = HtmlFormatter().get_style_defs(".highlight")
+    text = render_page("ablations/results/notebook.html", title=Path(notebook).stem, body=body, colours=colours)
+    return write_text(target, text)
+
+
+def _read(notebook: str | Path) -> nbformat.NotebookNode:
+    try:
+        return nbformat.read(require_file(notebook), as_version=4)  # type: ignore[no-untyped-call]
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise InputError(f"{notebook} is not a Jupyter notebook: {error}") from error
+
+
+def _name_pictures(notebook: nbformat.NotebookNode) -> None:
+    """Give the pictures of each cell an alternative text: the heading above them."""
+    heading = "the start"
+    for cell in notebook.cells:
+        titles = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
+        if cell.cell_type == "markdown" and titles:
+            heading = titles[-1]
+        cell.metadata.setdefault("alt", f"Figure under {heading}")
+
+
+def _markdown_to_html(source: str) -> str:
+    return str(MarkdownWithMath(renderer=_FormulaRenderer(escape=False)).render(source))
+
+
+class _FormulaRenderer(IPythonRenderer):
+    """Renders formulas as pictures; nbconvert leaves them to MathJax, which needs the network."""
+
+    def block_math(self, body: str) -> str:
+        return f'<div class="scroll">{_formula(body, size=14.0)}</div>'
+
+    def inline_math(self, body: str) -> str:
+        return _formula(body, size=12.0)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return _as_source(f"\\begin{{{name}}}{body}\\end{{{name}}}")
+
+
+def _formula(tex: str, *, size: float) -> str:
+    """Return a formula as an SVG picture with its source as alternative text, else the source."""
+    picture = io.BytesIO()
+    font = FontProperties(family="serif", size=size, math_fontfamily="stix")
+    try:
+        depth = math_to_image(f"${' '.join(tex.split())}$", picture, prop=font, format="svg", dpi=72)
+    except ValueError:  # mathtext knows only a part of TeX
+        return _as_source(tex)
+    data = base64.b64encode(picture.getvalue()).decode()
+    image = Markup('<img style="vertical-align: {:.2f}pt" alt="{}" src="data:image/svg+xml;base64,{}">')
+    return image.format(-depth, tex.strip(), data)
+
+
+def _as_source(tex: str) -> str:
+    return Markup("<code>{}</code>").format(tex.strip())

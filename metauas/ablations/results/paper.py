@@ -1,21 +1,18 @@
 """The paper's published figures, next to those of our runs."""
 
-from functools import cache
-from importlib.resources import as_file, files
+from pathlib import Path
 
 import pandas as pd
 
 from metauas.ablations.results.collect import MEAN, format_mean_std
 
 
-@cache
 def published() -> pd.DataFrame:
     """Return the paper's figures: factor, variant, dataset, metric, mean, std (percent) and table, a row a number.
 
     Source: Gao, NeurIPS 2024, arXiv 2505.09265, Tables 1 and 2.
     """
-    with as_file(files("metauas.ablations.results") / "paper.csv") as path:
-        return pd.read_csv(path, comment="#", dtype={"variant": str})
+    return pd.read_csv(Path(__file__).with_name("paper.csv"), comment="#", dtype={"variant": str})
 
 
 def beside_paper(frame: pd.DataFrame, *, dataset: str = "MVTec AD") -> pd.DataFrame:
@@ -37,11 +34,9 @@ def beside_paper(frame: pd.DataFrame, *, dataset: str = "MVTec AD") -> pd.DataFr
     means = ours.groupby(keys, sort=False)["value"].agg(["mean", "std"]).reset_index()
     paper = published()[published()["dataset"] == dataset]
     both = means.merge(paper, on=keys, suffixes=(" ours", ""))
-    both["ours"] = [format_mean_std(*pair) for pair in zip(both["mean ours"], both["std ours"], strict=True)]
-    both[f"paper, {dataset}"] = [
-        format_mean_std(*pair, scale=1.0) for pair in zip(both["mean"], both["std"], strict=True)
-    ]
     columns = ["ours", f"paper, {dataset}"]
+    both[columns[0]] = [format_mean_std(*pair) for pair in zip(both["mean ours"], both["std ours"], strict=True)]
+    both[columns[1]] = [format_mean_std(*pair, scale=1.0) for pair in zip(both["mean"], both["std"], strict=True)]
     wide = both.pivot(index=["factor", "variant"], columns="metric", values=columns).swaplevel(axis=1)
     order = [(metric, column) for metric in paper["metric"].unique() for column in columns]
     return wide[[pair for pair in order if pair in wide.columns]].fillna("–")

@@ -7,7 +7,6 @@ the pickle names. Tensors alone are rebuilt, within the bounds of their storage.
 
 import io
 import math
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,9 +14,9 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from metauas.errors import InputError
+from metauas.errors import InputError, explained
 from metauas.files import require_file
-from metauas.files.pickles import check_pickle
+from metauas.files.pickles import InertUnpickler
 
 _ZIP_START = b"PK\x03\x04"
 _TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
@@ -36,14 +35,8 @@ def read_state_dict(path: str | Path, *, hint: str) -> dict[str, Tensor]:
         InputError: the file is missing, damaged, of another format, or without tensors.
     """
     file = require_file(path, hint=hint)
-    try:
-        with file.open("rb") as stream:
-            tensors = _named_tensors(_load(stream))
-    except Exception as error:  # a damaged file makes an unpickler raise almost any error
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"{file} cannot be read as a file of torch.save ({reason}); it may be incomplete or something else: {hint}"
-        ) from error
+    with explained(file, what="a file of torch.save", hint=hint), file.open("rb") as stream:
+        tensors = _named_tensors(_load(stream))
     if not tensors:
         places = " or ".join(map(repr, _WRAPPINGS))
         raise InputError(f"{file} holds no tensors by name, neither directly nor under {places}; {hint}")
@@ -67,32 +60,8 @@ def _load(file: BinaryIO) -> Any:
     return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_InertPickle)
 
 
-class _StandIn(dict[Any, Any]):
-    """Takes the place of an object of any class: holds entries like a dictionary, and does nothing.
-
-    The unpickler makes a new class of it for each name. A pickle cannot change this class.
-    """
-
-    def __new__(cls, *_: Any, **__: Any) -> "_StandIn":
-        return super().__new__(cls)
-
-    def __init__(self, *_: Any, **__: Any) -> None: ...
-
-    def __setstate__(*_: Any) -> None: ...
-
-    def _swallow(*_: Any) -> None: ...
-
-    append = extend = add = __call__ = _swallow
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__  # type: ignore[assignment]  # it may be a key, which dictionaries may not
-
-
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(InertUnpickler):
     """Makes tensors, and stand-ins of everything else."""
-
-    def __init__(self, file: io.BytesIO, **options: Any) -> None:
-        check_pickle(file)
-        super().__init__(file, **options)
 
     def find_class(self, module: str, name: str) -> Any:
         # a new function each time: a pickle may set attributes of what it gets
@@ -100,7 +69,7 @@ class _Unpickler(pickle.Unpickler):
             return lambda *args: _rebuild_tensor(*args[:4])
         if f"{module}.{name}" in _PARAMETERS:
             return lambda data, *_: data
-        return type("StandIn", (_StandIn,), {})
+        return super().find_class(module, name)
 
 
 class _InertPickle:

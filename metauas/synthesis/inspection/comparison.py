@@ -54,17 +54,11 @@ def compare(pair: ChangePair) -> Comparison:
         outside = np.ones_like(mask)
     light = float(np.abs(cv2.absdiff(_mean(query, outside), _mean(prompt, outside))).max())
     lit = _relit(prompt, query, where=outside)
-    over, compared = _aligned(lit, query, where=outside)
+    over, outside = _aligned(lit, query, where=outside)
     difference = query - (lit if over is None else over)
-    return _measured(difference, mask=mask, outside=compared, light=light, is_aligned=over is not None)
-
-
-def _measured(
-    difference: np.ndarray, *, mask: np.ndarray, outside: np.ndarray, light: float, is_aligned: bool
-) -> Comparison:
-    field, around = _size(difference), dilate(mask, pixels=_REACH[is_aligned])
+    field, around = _size(difference), dilate(mask, pixels=_REACH[over is not None])
     return Comparison(
-        is_aligned=is_aligned,
+        is_aligned=over is not None,
         light=light,
         outside=float(field[outside].mean()),
         peak=float(np.percentile(_size(difference, sigma=1.0)[outside], 99)),

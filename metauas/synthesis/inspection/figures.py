@@ -1,41 +1,33 @@
 """Figures of pairs and of pictures."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from metauas.files.images import to_uint8
 from metauas.plots import COLOURS, open_axes, outline, picture_grid
+from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.pictures.picture import Picture
 
 
-@runtime_checkable
-class _Pair(Protocol):
-    query: Tensor
-    prompt: Tensor
-    mask: Tensor
-    kind: str
-
-
-def show_pairs(pairs: Sequence[Any], *, across: int = 2, titles: Sequence[str] | None = None) -> Figure:
-    """Show query, prompt, mask and absolute difference of pairs (``ChangePair``), ``across`` pairs in a row."""
+def show_pairs(pairs: Sequence[ChangePair], *, across: int = 2, titles: Sequence[str] | None = None) -> Figure:
+    """Show query, prompt, mask and absolute difference of pairs, ``across`` pairs in a row."""
     names = titles or [pair.kind for pair in pairs]
     rows = [_pair_row(pair, name) for pair, name in zip(pairs, names, strict=True)]
     return picture_grid(rows, headings=("query", "prompt", "mask", "|difference|"), across=across)
 
 
-def _pair_row(pair: _Pair, title: str) -> tuple[str, list[np.ndarray]]:
+def _pair_row(pair: ChangePair, title: str) -> tuple[str, list[np.ndarray]]:
     difference = (pair.query - pair.prompt).abs().mean(dim=0).numpy()
     scaled = difference / max(0.3, difference.max())
     return title, [to_uint8(pair.query), to_uint8(pair.prompt), pair.mask[0].numpy(), scaled]
 
 
-def show_pictures(pictures: Sequence[Any], *, across: int = 6) -> Figure:
-    """Show pictures (``Picture``) with the outlines of their objects."""
+def show_pictures(pictures: Sequence[Picture], *, across: int = 6) -> Figure:
+    """Show pictures with the outlines of their objects."""
     rows = []
     for picture in pictures:
         image = to_uint8(picture.image)
@@ -48,7 +40,7 @@ def show_pictures(pictures: Sequence[Any], *, across: int = 6) -> Figure:
 def show_areas(described: pd.DataFrame) -> Figure:
     """Draw a histogram of the changed area for each kind that marks any; ``described`` is of ``describe_pairs``."""
     changed = described[described["changed area"] > 0]
-    kinds = [kind for kind in sorted(set(described["kind"])) if (changed["kind"] == kind).any()]
+    kinds = sorted(set(changed["kind"]))
     lowest = changed["changed area"].min() if kinds else 0.1
     bins = np.geomspace(min(lowest, 50), 100, 31)
     rows = max(1, len(kinds))

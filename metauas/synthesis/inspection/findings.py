@@ -1,8 +1,8 @@
-"""Checks of pairs: kinds, areas, duplicates, masks that mark nothing, changes without a mask."""
+"""Tables and checks of pairs: kinds, areas, duplicates, masks that mark nothing, changes without a mask."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from torch.utils.data import Dataset
 from metauas.errors import InputError
 from metauas.files import write_json, write_text
 from metauas.progress import tqdm
+from metauas.seeding import rng_for
 from metauas.synthesis.inspection.comparison import compare
-from metauas.synthesis.pairs import ChangePair
+from metauas.synthesis.pairs import ChangePair, PairSynthesizer, check_mixture
 
 #: Findings and their meaning for a pair.
 FINDINGS = {
@@ -36,6 +37,37 @@ _FENCE = 3.0  # interquartile ranges above the upper quartile: Tukey's outer fen
 _FEWEST = 8  # pairs that are needed to judge outliers
 _SHOWN = 8  # pairs of a kind in its gallery
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the changed area
+
+
+def pairs_of_kind(synthesizer: PairSynthesizer, kind: str, *, count: int, seed: int) -> list[ChangePair]:
+    """Draw ``count`` pairs of one kind of change.
+
+    Raises:
+        InputError: the kind is not known.
+    """
+    check_mixture({kind: 1.0})
+    only = replace(synthesizer, mixture={kind: 1.0})
+    return [only(rng_for(seed, kind, index)) for index in range(count)]
+
+
+def describe_pairs(pairs: Iterable[ChangePair]) -> pd.DataFrame:
+    """Return kind, source and changed area (percent of the query) of each pair."""
+    return pd.DataFrame([_described(pair) for pair in pairs])
+
+
+def summarise_pairs(described: pd.DataFrame) -> pd.DataFrame:
+    """Return for each kind the number of pairs, share, and mean, smallest and largest changed area (percent)."""
+    table = described.groupby("kind")["changed area"].agg(["count", "mean", "min", "max"])
+    table.columns = pd.Index(["pairs", "mean", "smallest", "largest"])
+    table.insert(1, "share", 100 * table["pairs"] / len(described))
+    return table.round(1)
+
+
+def _described(pair: ChangePair) -> dict[str, Any]:
+    return {"kind": pair.kind, "source": pair.source, "changed area": 100 * float(pair.mask.mean())}
+
+
+# --- checks
 
 
 @dataclass(frozen=True)
@@ -124,10 +156,10 @@ def inspect_pairs(pairs: Iterable[ChangePair]) -> Inspection:
     rows, hashes, digests = [], [], []
     examples: dict[str, tuple[Numbered, ...]] = {}
     for number, pair in enumerate(pairs):
-        area = 100 * float(pair.mask.mean())
-        rows.append({"kind": pair.kind, "source": pair.source, "changed area": area} | asdict(compare(pair)))
+        rows.append(_described(pair) | asdict(compare(pair)))
         hashes.append([perceptual_hash(pair.query), perceptual_hash(pair.prompt)])
-        digests.append(_digest(pair))
+        content = b"".join(image.numpy().tobytes() for image in (pair.query, pair.prompt, pair.mask))
+        digests.append(hashlib.blake2b(content, digest_size=16).digest())
         examples[pair.kind] = (*examples.get(pair.kind, ()), (number, pair))[:_SHOWN]
     if not rows:
         raise InputError("there are no pairs to inspect")
@@ -196,10 +228,3 @@ def find_duplicates(hashes: UInt64[np.ndarray, "n k"], digests: Sequence[bytes])
             first = exact if exact < second else int(near[0])
             rows.append({"first": first, "second": second, "bits": int(bits[first]), "exact": exact < second})
     return pd.DataFrame(rows, columns=["first", "second", "bits", "exact"])
-
-
-def _digest(pair: ChangePair) -> bytes:
-    content = hashlib.blake2b(digest_size=16)
-    for image in (pair.query, pair.prompt, pair.mask):
-        content.update(image.numpy().tobytes())
-    return content.digest()

@@ -1,18 +1,25 @@
-"""The card of written pairs: metadata for the Hub and ``datasets``, and a description."""
+"""What describes written pairs, read from the finished shards: summary, skipped images, and the card for the Hub."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from metauas import CITATION
+from metauas.synthesis.pairs import KINDS
 from metauas.synthesis.recipe import PATHS
 from metauas.synthesis.written.record import Record, digest_of
-from metauas.synthesis.written.report import Kinds, count_kinds
 from metauas.synthesis.written.shards import ShardContent, row_schema
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
 
-CARD_NAME = "README.md"
+CARD_NAME, SKIPPED_NAME = "README.md", "skipped.json"
+
+#: Libraries that may make other pixels or bytes in another version.
+_LIBRARIES = ("numpy", "opencv-python-headless", "scikit-image", "torch", "pyarrow")
+
+Kinds = dict[str, dict[str, int]]  # split → kind → number of pairs
 
 _BODY = """
 # Change pairs made by metauas
@@ -67,6 +74,45 @@ _YOURS = (
     "before you publish the data set.** (COCO: images under Flickr's terms of use, annotations under CC BY 4.0.)"
 )
 _DRAWN = "All other pictures and every mask were made by metauas and are free of other people's rights."
+
+
+def count_kinds(contents: Sequence[ShardContent]) -> Kinds:
+    """Return the number of pairs of each split and kind."""
+    counts: dict[str, Counter[str]] = {}
+    for content in contents:
+        counts.setdefault(content.shard.split, Counter()).update(content.kinds)
+    return {split: {kind: count[kind] for kind in KINDS} for split, count in counts.items()}
+
+
+def summarise(contents: Sequence[ShardContent], *, record: Record, pairs: int, seconds: float) -> dict[str, Any]:
+    """Return the summary of a synthesis, ready for JSON.
+
+    ``pairs`` is their number in the last run, and ``seconds`` its duration with the start of the workers.
+    """
+    kinds = count_kinds(contents)
+    return {
+        "pairs": {split: sum(counts.values()) for split, counts in kinds.items()},
+        "kinds": kinds,
+        "shards": len(contents),
+        "bytes": sum(content.bytes for content in contents),
+        "skipped": sum(len(content.skipped) for content in contents),
+        "last run": {"pairs": pairs, "seconds": seconds, "pairs per second": pairs / seconds},
+        "digest": digest_of(record),
+        "settings": record,
+        "versions": {name: version(name) for name in _LIBRARIES},
+    }
+
+
+def list_skipped(contents: Sequence[ShardContent]) -> list[dict[str, Any]]:
+    """Return every broken image with its error, its count and its pairs, most frequent first."""
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for content in contents:
+        for item in content.skipped:
+            pairs.setdefault((item.file, item.error), []).append(f"{content.shard.split}/{item.index}")
+    return [
+        {"file": file, "error": error, "count": len(of_pairs), "pairs": of_pairs}
+        for (file, error), of_pairs in sorted(pairs.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+    ]
 
 
 def make_card(contents: Sequence[ShardContent], *, record: Record) -> str:

@@ -22,11 +22,11 @@ from metauas.errors import InputError, check_choice
 from metauas.files import require_folder
 from metauas.files.images import read_image, to_tensor
 from metauas.files.listing import entries
+from metauas.files.pickles import read_npy, read_pickle
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
 from metauas.synthesis.pictures.coco_json import read_polygons
 from metauas.synthesis.variation import Variation, cut_view, relight, view_matrix
-from metauas.synthesis.written.safe_pickle import read_npy, read_pickle
 
 #: Our names of the splits, and those in the data set's files.
 CYWS_SPLITS = {"train": "train", "validation": "val", "test": "test"}
@@ -156,8 +156,7 @@ def read_ids(root: Path, *, split: str) -> tuple[str, ...]:
     file, listed = root / "data_split.pkl", root / "list_of_indices.npy"
     if file.is_file():
         return _checked_ids(_of_split(file, split), origin=file)
-    hint = f"coco-inpainted has it, or {file.name}"
-    ids = _checked_ids(read_npy(listed, hint=hint), origin=listed)
+    ids = _checked_ids(read_npy(listed, hint=f"coco-inpainted has it, or {file.name}"), origin=listed)
     held_out = set(ids[::_HELD_OUT])
     return {"test": ids, "validation": ids[::_HELD_OUT], "train": tuple(i for i in ids if i not in held_out)}[split]
 

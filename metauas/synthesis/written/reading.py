@@ -1,7 +1,6 @@
 """Written pairs as torch data sets: indexed from a folder, or streamed from a folder or the Hub."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 from torch import from_numpy
 from torch.utils.data import Dataset, IterableDataset
 
-from metauas.errors import InputError, check_choice
+from metauas.errors import InputError, check_choice, explained
 from metauas.files import require_folder
 from metauas.files.images import decode_image, to_tensor
 from metauas.synthesis.dataset import SPLITS
@@ -20,6 +19,7 @@ from metauas.synthesis.pairs import ChangePair
 from metauas.synthesis.written.shards import ROWS_A_GROUP, row_schema
 
 _FINISH = "run `metauas synthesize` with this folder and its settings again to finish it"
+_DAMAGED = {"what": "a shard of pairs", "hint": "write or copy it again"}
 
 
 class WrittenPairs(Dataset[ChangePair]):
@@ -47,7 +47,7 @@ class WrittenPairs(Dataset[ChangePair]):
         shard = int(np.searchsorted(self._ends, index, side="right"))
         row = index - (int(self._ends[shard - 1]) if shard else 0)
         file = self.files[shard]
-        with _explained(file):
+        with explained(file, **_DAMAGED):
             group = _read_group(file, row // ROWS_A_GROUP, self._written[shard])
             return pair_of(group.slice(row % ROWS_A_GROUP, 1).to_pylist()[0], origin=f"{file} row {row}")
 
@@ -70,31 +70,27 @@ class PairStream(IterableDataset[ChangePair]):
     """
 
     def __init__(self, source: str | Path, *, split: str = "train", rank: int = 0, world_size: int = 1) -> None:
-        from datasets.distributed import split_dataset_by_node  # only now: seconds to import
+        from datasets import load_dataset  # only now: seconds to import
+        from datasets.distributed import split_dataset_by_node
 
         if not 0 <= rank < world_size:
             raise InputError(f"rank={rank} of world_size={world_size} processes; ranks are 0 to {world_size - 1}")
         check_choice(name="split", value=split, choices=SPLITS)
         if isinstance(source, Path) or Path(source).exists():
             list_shards(source, split=split)
-        self.rows = split_dataset_by_node(_load_rows(str(source), split), rank=rank, world_size=world_size)
+        try:
+            rows = load_dataset(str(source), split=split, streaming=True).decode(False)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{source} is no folder here, and cannot be loaded as a data set of the Hugging Face Hub: {error}"
+            ) from error
+        self.rows = split_dataset_by_node(rows, rank=rank, world_size=world_size)
 
     def __iter__(self) -> Iterator[ChangePair]:
         return map(pair_of, self.rows)
 
 
 stream_pairs = PairStream
-
-
-def _load_rows(source: str, split: str) -> Any:
-    from datasets import load_dataset
-
-    try:
-        return load_dataset(source, split=split, streaming=True).decode(False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{source} is no folder here, and cannot be loaded as a data set of the Hugging Face Hub: {error}"
-        ) from error
 
 
 def list_shards(folder: str | Path, *, split: str) -> list[Path]:
@@ -116,22 +112,12 @@ def list_shards(folder: str | Path, *, split: str) -> list[Path]:
 
 
 def _count_rows(file: Path) -> int:
-    with _explained(file), pq.ParquetFile(file) as shard:
+    with explained(file, **_DAMAGED), pq.ParquetFile(file) as shard:
         missing = set(row_schema().names) - set(shard.schema_arrow.names)
         groups = [shard.metadata.row_group(number).num_rows for number in range(shard.num_row_groups)]
         if missing or any(rows != ROWS_A_GROUP for rows in groups[:-1]):
             raise InputError(f"{file} holds no pairs as `metauas synthesize` writes them; take it out")
         return sum(groups)
-
-
-@contextmanager
-def _explained(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # damaged parquet raises almost any error
-        raise InputError(f"{file} cannot be read as a shard of pairs ({error}); write or copy it again") from error
 
 
 def pair_of(row: Mapping[str, Any], *, origin: str = "a row") -> ChangePair:

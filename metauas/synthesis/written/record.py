@@ -16,20 +16,24 @@ from metauas.synthesis.recipe import PATHS, SynthesisSettings
 Record = dict[str, Any]
 
 
+def paths_of(settings: SynthesisSettings) -> dict[str, Path]:
+    """Return the files and folders that are given, by the names of their settings."""
+    return {name: Path(path) for name in PATHS if (path := getattr(settings, name)) is not None}
+
+
 def absolute_paths(settings: SynthesisSettings) -> SynthesisSettings:
     """Return the settings with absolute paths, for workers in other working folders.
 
     Raises:
         InputError: a file or folder is missing.
     """
-    given = {name: getattr(settings, name) for name in PATHS}
-    for name, path in given.items():
-        if path is not None and not Path(path).exists():
-            raise InputError(f"{name}={path!r} does not exist (looked in {Path(path).absolute().parent})")
-    absolute = {name: str(Path(path).resolve()) for name, path in given.items() if path is not None}
-    kind, _, model = settings.inpainter.partition(":")
-    if Path(model).exists() and model:
-        absolute["inpainter"] = f"{kind}:{Path(model).resolve()}"
+    paths, (kind, model) = paths_of(settings), _inpainter(settings)
+    for name, path in paths.items():
+        if not path.exists():
+            raise InputError(f"{name}={str(path)!r} does not exist (looked in {path.absolute().parent})")
+    absolute = {name: str(path.resolve()) for name, path in paths.items()}
+    if model is not None:
+        absolute["inpainter"] = f"{kind}:{model.resolve()}"
     return settings.model_copy(update=absolute)
 
 
@@ -38,12 +42,12 @@ def make_record(settings: SynthesisSettings) -> Record:
 
     So the data may be at another path on another machine, no path is published, and changed data are noticed.
     """
-    values = settings.model_dump(mode="json")
-    paths = {name: _fingerprint(Path(values[name])) for name in PATHS if values[name] is not None}
-    kind, _, model = settings.inpainter.partition(":")
-    if Path(model).exists() and model:
-        paths["inpainter"] = f"{kind}: {_model_fingerprint(Path(model))}"
-    return {"metauas": version("metauas"), **values, **paths}
+    prints = {name: _fingerprint(path) for name, path in paths_of(settings).items()}
+    kind, model = _inpainter(settings)
+    if model is not None:
+        content = _fingerprint(model) if model.is_file() else f"{model.name}, {content_digest(model)[:16]}"
+        prints["inpainter"] = f"{kind}: {content}"
+    return {"metauas": version("metauas"), **settings.model_dump(mode="json"), **prints}
 
 
 def digest_of(record: Record) -> str:
@@ -57,6 +61,12 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={wanted.get(name)!r} (there: {found.get(name)!r})" for name in names)
 
 
+def _inpainter(settings: SynthesisSettings) -> tuple[str, Path | None]:
+    """Return the kind of inpainter, and its model where that is a file or folder here."""
+    kind, _, model = settings.inpainter.partition(":")
+    return kind, Path(model) if model and Path(model).exists() else None
+
+
 def _fingerprint(path: Path) -> str:
     """Return name and digest of a file's content, or of names and lengths of a folder's images, which is quick."""
     if path.is_file():
@@ -64,11 +74,6 @@ def _fingerprint(path: Path) -> str:
     images = [file for file in sorted(files_below(path)) if file.suffix.lower() in IMAGE_SUFFIXES]
     lines = [f"{file.relative_to(path).as_posix()} {file.stat().st_size}" for file in images]
     return f"{path.name}, {len(images)} images, {_digest(chr(10).join(lines))}"
-
-
-def _model_fingerprint(path: Path) -> str:
-    """Return name and digest of the content of a model's file or folder."""
-    return _fingerprint(path) if path.is_file() else f"{path.name}, {content_digest(path)[:16]}"
 
 
 def _digest(text: str) -> str:

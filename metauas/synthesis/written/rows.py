@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +12,8 @@ from metauas.errors import InputError
 from metauas.files.images import IMAGE_SUFFIXES, to_uint8
 from metauas.seeding import rng_for
 from metauas.synthesis.pairs import ChangePair
-from metauas.synthesis.recipe import PATHS, SynthesisSettings
+from metauas.synthesis.recipe import SynthesisSettings
+from metauas.synthesis.written.record import paths_of
 
 Synthesize = Callable[[np.random.Generator], ChangePair]
 
@@ -36,18 +36,19 @@ class Skipped:
 
 
 def draw_pair(
-    synthesize: Synthesize, *, settings: SynthesisSettings, split: str, index: int
-) -> tuple[ChangePair, list[Skipped]]:
+    synthesize: Synthesize, *, settings: SynthesisSettings, split: str, index: int, skipped: list[Skipped]
+) -> ChangePair:
     """Draw pair ``index`` as ``PairDataset`` does; after a failure, with a generator of the attempt.
+
+    Each failure is added to ``skipped``.
 
     Raises:
         InputError: all attempts failed; names the last failure.
     """
-    skipped: list[Skipped] = []
     for attempt in range(ATTEMPTS):
         key = (settings.seed, split, index, attempt)
         try:
-            return synthesize(rng_for(*(key if attempt else key[:3]))), skipped
+            return synthesize(rng_for(*(key if attempt else key[:3])))
         except InputError as error:
             skipped.append(_explained(str(error), settings=settings, index=index))
     raise InputError(f"pair {index} of {split} failed {ATTEMPTS} times, the last time because {skipped[-1].error}")
@@ -55,10 +56,11 @@ def draw_pair(
 
 def make_row(pair: ChangePair, *, settings: SynthesisSettings, index: int) -> dict[str, Any]:
     """Return the pair as a row: images as bytes of PNG or JPEG files, the mask as a PNG of 0 and 255."""
+    quality = settings.jpeg_quality
     return {
-        "query": {"bytes": _encoded(to_uint8(pair.query), quality=settings.jpeg_quality), "path": None},
-        "prompt": {"bytes": _encoded(to_uint8(pair.prompt), quality=settings.jpeg_quality), "path": None},
-        "mask": {"bytes": _encoded(pair.mask[0].numpy().astype(np.uint8) * 255, quality=None), "path": None},
+        "query": _encoded(to_uint8(pair.query), quality=quality),
+        "prompt": _encoded(to_uint8(pair.prompt), quality=quality),
+        "mask": _encoded(pair.mask[0].numpy().astype(np.uint8) * 255, quality=None),
         "kind": pair.kind,
         "source": _without_folders(pair.source, settings=settings),
         "index": index,
@@ -67,12 +69,11 @@ def make_row(pair: ChangePair, *, settings: SynthesisSettings, index: int) -> di
     }
 
 
-def _encoded(pixels: np.ndarray, *, quality: int | None) -> bytes:
-    """A file of (H, W, 3) RGB or (H, W) grey bytes."""
+def _encoded(pixels: np.ndarray, *, quality: int | None) -> dict[str, Any]:
+    """Return (H, W, 3) RGB or (H, W) grey bytes as ``datasets`` keeps an image: a PNG or JPEG file."""
     image = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    if quality is None:
-        return cv2.imencode(".png", image)[1].tobytes()
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    suffix, options = (".png", []) if quality is None else (".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return {"bytes": cv2.imencode(suffix, image, options)[1].tobytes(), "path": None}
 
 
 def _explained(message: str, *, settings: SynthesisSettings, index: int) -> Skipped:
@@ -85,6 +86,6 @@ def _explained(message: str, *, settings: SynthesisSettings, index: int) -> Skip
 
 def _without_folders(text: str, *, settings: SynthesisSettings) -> str:
     """Make names relative to their folder, so that they do not depend on its place and do not publish it."""
-    for folder in (Path(path) for name in PATHS if (path := getattr(settings, name)) is not None):
+    for folder in paths_of(settings).values():
         text = text.replace(f"{folder}/", "").replace(str(folder), folder.name)
     return text

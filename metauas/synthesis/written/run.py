@@ -1,21 +1,23 @@
-"""Write pairs: from settings to a folder of shards with a card, resumable at any moment."""
+"""Write pairs into a folder of shards with a card, resumable at any moment, and push them to the Hugging Face Hub."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metauas.cluster import Outcome, open_client, run_here, run_on_cluster
-from metauas.files import read_json, write_json, write_text
+from metauas.errors import InputError
+from metauas.files import read_json, require_file, write_json, write_text
 from metauas.files.contents import SUMMARY_NAME
+from metauas.files.listing import folders_in
 from metauas.files.locks import alone_in, clear_unfinished
 from metauas.progress import tqdm
 from metauas.synthesis.recipe import SynthesisSettings
-from metauas.synthesis.written.card import CARD_NAME, make_card
+from metauas.synthesis.written.card import CARD_NAME, SKIPPED_NAME, list_skipped, make_card, summarise
+from metauas.synthesis.written.reading import list_shards
 from metauas.synthesis.written.record import Record, absolute_paths, make_record
-from metauas.synthesis.written.report import SKIPPED_NAME, list_skipped, summarise
 from metauas.synthesis.written.shards import (
     Shard,
     Synthesizers,
@@ -25,6 +27,9 @@ from metauas.synthesis.written.shards import (
     unfinished_shards,
     write_shard,
 )
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 class ShardsFailedError(RuntimeError):
@@ -99,7 +104,7 @@ def _outcomes(
 
 
 def _follow(outcomes: Iterator[Outcome[Shard]], *, shards: Sequence[Shard], todo: Sequence[Shard]) -> None:
-    """Show the progress, and raise an error for failed shards at the end."""
+    """Show the progress; at the end, raise an error that names the failed shards."""
     failed, total = {}, sum(map(len, shards))
     with tqdm(total=total, initial=total - sum(map(len, todo)), unit="pair", desc="synthesis") as bar:
         for shard, error in outcomes:
@@ -120,3 +125,42 @@ def _describe(target: Path, *, shards: Sequence[Shard], record: Record, pairs: i
     write_text(target / CARD_NAME, make_card(contents, record=record))
     write_json(target / SUMMARY_NAME, summary)  # last, as it marks the folder as finished
     return summary
+
+
+def push_pairs(folder: str | Path, repo_id: str, *, private: bool = True, api: "HfApi | None" = None) -> str:
+    """Upload the shards, card and reports of a finished synthesis; return the commit's address.
+
+    A repeated call sends only missing files.
+
+    Args:
+        folder: as ``write_pairs`` leaves it.
+        repo_id: ``"owner/repository"`` of a data set; made if it is missing.
+        private: visibility of a new repository; the licences of the pictures decide whether it may be public.
+        api: the client; by default one with the token of ``hf auth login``.
+
+    Raises:
+        InputError: the synthesis is not finished, or the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub import HfApi  # only now: half a second to import
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx2's, httpx's or requests' own
+
+    source = Path(folder)
+    require_file(source / SUMMARY_NAME, hint="`metauas synthesize` writes it when all shards are there")
+    for split in folders_in(source):
+        list_shards(source, split=split.name)
+    api = api or HfApi()
+    try:
+        repo_id = api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True).repo_id
+        return api.upload_folder(
+            repo_id=repo_id,
+            repo_type="dataset",
+            folder_path=source,
+            commit_message="Upload change pairs",
+            allow_patterns=["*/pairs-*.parquet", CARD_NAME, SUMMARY_NAME, SKIPPED_NAME],
+            delete_patterns=["*/pairs-*.parquet"],  # shards of an earlier push would be read too
+        ).commit_url
+    except (OSError, HTTPError, ValueError) as error:
+        raise InputError(
+            f"cannot push {source} to {repo_id!r}: {error}; pushing needs a network and a token with write access "
+            "(`hf auth login`)"
+        ) from error

@@ -1,11 +1,10 @@
 """Shards: parquet files of pairs, each a function of the synthesis' record and its number, complete or absent."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pyarrow as pa
@@ -22,21 +21,19 @@ from metauas.synthesis.written.rows import Skipped, Synthesize, draw_pair, make_
 #: Rows in a row group, which a reader loads for one pair: some megabytes at 256 pixels.
 ROWS_A_GROUP = 32
 
-_RECORD, _SKIPPED = b"metauas", b"metauas.skipped"
-
+_RECORD, _SKIPPED = b"metauas", b"metauas.skipped"  # keys of a file's metadata
 
 Synthesizers = dict[str, Synthesize]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file: pairs ``start`` to ``stop`` - 1 of a split, the ``number``-th file of ``total``."""
+    """One file: the pairs ``indices`` of a split, the ``number``-th file of ``total``."""
 
     split: str
     number: int
     total: int
-    start: int
-    stop: int
+    indices: range
 
     @property
     def name(self) -> str:
@@ -44,7 +41,7 @@ class Shard:
         return f"{self.split}/pairs-{self.number:05d}-of-{self.total:05d}.parquet"
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        return len(self.indices)
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,11 @@ class ShardContent:
 
 def plan_shards(settings: SynthesisSettings) -> list[Shard]:
     """Return all shards of a synthesis, training first."""
-    held_out = round(settings.count * settings.validation_share)
-    counts = dict(zip(SPLITS, (settings.count - held_out, held_out), strict=True))
-    return [shard for split in SPLITS for shard in _split_shards(split, counts[split], settings.shard_size)]
-
-
-def _split_shards(split: str, count: int, size: int) -> Iterator[Shard]:
-    starts = range(0, count, size)
-    for number, start in enumerate(starts):
-        yield Shard(split=split, number=number, total=len(starts), start=start, stop=min(start + size, count))
+    held_out, size, shards = round(settings.count * settings.validation_share), settings.shard_size, []
+    for split, count in zip(SPLITS, (settings.count - held_out, held_out), strict=True):
+        indices = [range(count)[start : start + size] for start in range(0, count, size)]
+        shards += [Shard(split, number, len(indices), own) for number, own in enumerate(indices)]
+    return shards
 
 
 def build_synthesizers(settings: SynthesisSettings) -> Synthesizers:
@@ -87,7 +80,8 @@ def write_shard(
     cv2.setNumThreads(1)  # one process per core is faster than many threads
     torch.set_num_threads(1)
     skipped: list[Skipped] = []
-    rows = _make_rows(shard, synthesizers[shard.split], settings=settings, skipped=skipped)
+    draw = partial(draw_pair, synthesizers[shard.split], settings=settings, split=shard.split, skipped=skipped)
+    rows = (make_row(draw(index=index), settings=settings, index=index) for index in shard.indices)
     with (
         atomic_path(out / shard.name, durable=True) as temporary,
         # PNG and JPEG are compressed already
@@ -98,15 +92,6 @@ def write_shard(
         notes = {_RECORD: record, _SKIPPED: [asdict(item) for item in skipped]}
         writer.add_key_value_metadata({key: json.dumps(note, sort_keys=True) for key, note in notes.items()})
     to_disk((out / shard.name).parent)
-
-
-def _make_rows(
-    shard: Shard, synthesize: Synthesize, *, settings: SynthesisSettings, skipped: list[Skipped]
-) -> Iterator[dict[str, Any]]:
-    for index in range(shard.start, shard.stop):
-        pair, failures = draw_pair(synthesize, settings=settings, split=shard.split, index=index)
-        skipped += failures
-        yield make_row(pair, settings=settings, index=index)
 
 
 def row_schema() -> pa.Schema:
@@ -138,9 +123,8 @@ def unfinished_shards(out: Path, *, shards: list[Shard], record: Record) -> list
     Raises:
         InputError: a shard in it belongs to another synthesis; names the settings that differ.
     """
-    found = {
-        path.relative_to(out).as_posix(): _is_whole(path, record) for path in sorted(out.glob("*/pairs-*.parquet"))
-    }
+    files = sorted(out.glob("*/pairs-*.parquet"))
+    found = {path.relative_to(out).as_posix(): _is_whole(path, record) for path in files}
     strange = set(found) - {shard.name for shard in shards}
     if strange:
         raise InputError(f"{out / min(strange)} is no shard of this synthesis; take it out")
