@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from metauas.errors import explained
-from metauas.files.atomic import require_file
+from metauas.files import require_file
 
 _PLACES = ("PUT", "BINPUT", "LONG_BINPUT")  # opcodes with an index into a table, which is made as large
 
