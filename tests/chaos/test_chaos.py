@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("chaos.py")
-KILLS = 4
+KILLS = 2
 pytestmark = pytest.mark.long
 
 

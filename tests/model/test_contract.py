@@ -170,13 +170,24 @@ class TestContract:
         maps = other.segment(*(side.to(memory_format=torch.channels_last) for side in pair))
         close(maps, model.segment(*pair), atol=1e-4)
 
-    def test_the_exported_program_takes_any_number_of_pairs(self, model):
-        batch = torch.export.Dim("batch", min=1, max=64)
-        pair = images(2, 64, 64), images(2, 64, 64, seed=1)
-        program = torch.export.export(model, pair, dynamic_shapes=({0: batch}, {0: batch})).module()
-        for n in (1, 3):
-            pairs = images(n, 64, 64, seed=2), images(n, 64, 64, seed=3)
-            close(program(*pairs), model(*pairs), atol=1e-5)
+
+#: An export takes seconds: one row of each alignment and decoder, and no two encoders of like blocks.
+EXPORTED = [*CHOICES[::4], *FAMILIES[:3], FAMILIES[4], PAPERS, LITE]
+
+
+def test_every_alignment_and_decoder_is_exported():
+    assert {variant["alignment"] for variant in EXPORTED[:3]} == set(ALIGNMENTS)
+    assert [variant["decoder"] for variant in EXPORTED[:3]] == ["unet", "fpn", "fpn"]
+
+
+@pytest.mark.parametrize("variant", EXPORTED, ids=name_of)
+def test_the_exported_program_takes_any_number_of_pairs(variant):
+    model, batch = lively(variant), torch.export.Dim("batch", min=1, max=64)
+    pair = images(2, 64, 64), images(2, 64, 64, seed=1)
+    program = torch.export.export(model, pair, dynamic_shapes=({0: batch}, {0: batch})).module()
+    for n in (1, 3):
+        pairs = images(n, 64, 64, seed=2), images(n, 64, 64, seed=3)
+        close(program(*pairs), model(*pairs), atol=1e-5)
 
 
 def cancels(name, config):

@@ -7,10 +7,19 @@ from metauas.train import TrainSettings
 from metauas.train.settings import Validation
 
 
+#: A network whose runs take half the time of ``lite``.
+SMALL = {"preset": "lite", "encoder": "test_efficientnet", "encoder_weights": "random"}
+#: Pairs that a new process makes at once; photographs take seconds to be cut up.
+DRAWN = {"pictures": {"drawn_scenes": 1.0}, "textures": {"drawn_textures": 1.0}}
+
+
 @pytest.fixture(scope="session")
 def tiny():
-    """Settings of a run of seconds; its state is saved after steps 4, 8 and 10."""
-    return TrainSettings(size=32, steps=10, batch_size=4, validation=Validation(pairs=6, every=4), seed=3)
+    """Settings of a run of a second; its state is saved after steps 4, 8 and 10."""
+    validation = Validation(pairs=6, every=4)
+    return TrainSettings(
+        size=32, steps=10, batch_size=4, validation=validation, seed=3, network=dict(SMALL), recipe=dict(DRAWN)
+    )
 
 
 def bright_square(rng: np.random.Generator) -> ChangePair:

@@ -140,12 +140,18 @@ def test_a_kind_that_the_recipe_does_not_make(tiny):
 # --- written pairs
 
 
-def test_written_pairs_are_what_a_run_learns_from(tiny, written):
+@pytest.fixture
+def unmade(tiny):
+    """The settings without a recipe, which written pairs have no use for."""
+    return tiny.model_copy(update={"recipe": TrainSettings().recipe})
+
+
+def test_written_pairs_are_what_a_run_learns_from(unmade, written):
     from metauas.synthesis import WrittenPairs
 
-    settings = tiny.model_copy(update={"pairs": str(written), "validation": Validation(pairs=4)})
+    settings = unmade.model_copy(update={"pairs": str(written), "validation": Validation(pairs=4)})
     pairs, held_out = (training_pairs(settings, split=split) for split in ("train", "validation"))
-    assert len(pairs) == tiny.steps * tiny.batch_size > len(WrittenPairs(written))
+    assert len(pairs) == unmade.steps * unmade.batch_size > len(WrittenPairs(written))
     first = [pairs[i] for i in range(36)]
     originals = WrittenPairs(written)
     key = lambda pair: pair.query.double().sum().item()  # noqa: E731
@@ -166,8 +172,8 @@ def test_written_pairs_are_what_a_run_learns_from(tiny, written):
     ],
     ids=["size", "recipe", "rotation", "held-out", "distinct", "folder"],
 )
-def test_written_pairs_that_do_not_fit(tiny, written, changes, message):
-    settings = TrainSettings(**{**tiny.model_dump(), "pairs": str(written), "validation": {"pairs": 4}, **changes})
+def test_written_pairs_that_do_not_fit(unmade, written, changes, message):
+    settings = TrainSettings(**{**unmade.model_dump(), "pairs": str(written), "validation": {"pairs": 4}, **changes})
     split = "validation" if "validation" in changes else "train"
     with pytest.raises(InputError, match=message):
         training_pairs(settings, split=split)
@@ -196,7 +202,7 @@ def test_a_run_with_several_sizes_resumes_to_the_same_batches(tiny):
     assert torch.equal(resumed[0][0].query, whole[3][0].query)
 
 
-def test_written_pairs_have_one_size(tiny, written):
-    settings = tiny.model_copy(update={"pairs": str(written), "sizes": (32,), "batch_size": 2})
+def test_written_pairs_have_one_size(unmade, written):
+    settings = unmade.model_copy(update={"pairs": str(written), "sizes": (32,), "batch_size": 2})
     with pytest.raises(InputError, match="sizes has no effect on the written pairs="):
         training_pairs(settings)

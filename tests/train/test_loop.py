@@ -68,11 +68,9 @@ def finished(unbroken, tmp_path):
 # --- what a run leaves
 
 
-def test_the_loss_falls(easy_task, tmp_path):
-    rate = 5.0e-3
-    settings = TrainSettings(
-        size=32, steps=50, batch_size=8, learning_rate=rate, validation=Validation(pairs=8, every=10)
-    )
+def test_the_loss_falls(easy_task, tiny, tmp_path):
+    changes = {"steps": 50, "batch_size": 8, "learning_rate": 5.0e-3, "validation": Validation(pairs=8, every=5)}
+    settings = tiny.model_copy(update=changes)
     history = train(settings, out=tmp_path).history
     assert history["loss"].iloc[-1] < 0.5 * history["loss"].iloc[0]
     assert history["validation loss"].iloc[-1] < 0.5 * history["validation loss"].iloc[0]
@@ -227,7 +225,7 @@ def test_other_settings_in_the_same_folder_are_refused(tiny, unbroken):
     with pytest.raises(
         InputError, match=r"other settings: network\.fusion was None and is 'concat'; give the same settings"
     ):
-        train(tiny.model_copy(update={"network": {"preset": "lite", "fusion": "concat"}}), out=folder)
+        train(tiny.model_copy(update={"network": {**tiny.network, "fusion": "concat"}}), out=folder)
     with pytest.raises(InputError, match="other settings: size was 32 and is 64; give the same settings"):
         train(tiny.model_copy(update={"size": 64}), out=folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
@@ -292,9 +290,9 @@ def test_the_output_starts_at_the_share_of_changed_pixels(tiny):
     assert loop.new_model(tiny).decoder.head.bias.sigmoid().item() == pytest.approx(learner._PRIOR)
 
 
-def test_parts_of_a_step_are_taken_one_after_the_other(easy_task, tmp_path):
+def test_parts_of_a_step_are_taken_one_after_the_other(easy_task, tiny, tmp_path):
     validation, execution = Validation(pairs=8, every=40), Execution(accumulate=2)
-    settings = TrainSettings(size=32, steps=40, batch_size=8, validation=validation, execution=execution)
+    settings = tiny.model_copy(update={"steps": 40, "batch_size": 8, "validation": validation, "execution": execution})
     history = train(settings, out=tmp_path).history
     assert history["P-AP"].iloc[-1] > 0.9
 

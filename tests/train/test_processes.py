@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from metauas.errors import InputError
@@ -41,10 +42,10 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
     monkeypatch, double_precision, easy_task, tiny, tmp_path
 ):
     monkeypatch.setattr(loop, "_LOG_EVERY", 1)
-    settings = tiny.model_copy(update={"steps": 20, "batch_size": 8, "validation": Validation(pairs=6, every=10)})
+    settings = tiny.model_copy(update={"steps": 10, "batch_size": 8, "validation": Validation(pairs=6, every=5)})
     one = train(settings, out=tmp_path / "one")
     two = launch(settings, out=tmp_path / "two", processes=2)
-    assert one.history["step"].tolist() == list(range(1, 21))
+    assert one.history["step"].tolist() == list(range(1, 11))
     assert two.history["loss"].tolist() == pytest.approx(one.history["loss"].tolist(), rel=1e-4)
     for name in ("validation loss", "P-AP", "P-AUROC"):
         ours, theirs = (result.history[name].dropna().tolist() for result in (two, one))
@@ -56,18 +57,11 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(
         torch.testing.assert_close(two.model.state_dict()[name], one.model.state_dict()[name], rtol=1e-3, atol=1e-4)
 
 
-@pytest.fixture
-def drawn(tmp_path):
-    """A recipe of drawn pictures, which a new process makes at once: photographs take seconds to be cut up."""
-    recipe = tmp_path / "drawn.yaml"
-    recipe.write_text("pictures: {drawn_scenes: 1.0}\ntextures: {drawn_textures: 1.0}\n")
-    return str(recipe)
-
-
-def test_torchrun_starts_the_command_line(drawn, tmp_path):
+def test_torchrun_starts_the_command_line(tiny, tmp_path):
     params = tmp_path / "mine.yaml"
+    changes = {"steps": 2, "execution": {"accumulate": 2}, "validation": {"pairs": 3}}
     params.write_text(
-        f"size: 32\nsteps: 2\nbatch_size: 4\nexecution: {{accumulate: 2}}\nvalidation: {{pairs: 3}}\nrecipe: {drawn}\n"
+        yaml.safe_dump({"size": 32, "batch_size": 4, "network": tiny.network, "recipe": tiny.recipe} | changes)
     )
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "metauas", "train", "--params", params, "--out", tmp_path / "run"]
@@ -101,16 +95,15 @@ train(TrainSettings.model_validate_json(sys.argv[1]), out=sys.argv[2])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_a_run_that_is_killed_while_it_is_saved_ends_as_the_unbroken_one(tiny, drawn, tmp_path):
-    settings = tiny.model_copy(update={"recipe": drawn})
-    arguments = [settings.model_dump_json(), tmp_path / "killed", str(torch.get_num_threads())]
+def test_a_run_that_is_killed_while_it_is_saved_ends_as_the_unbroken_one(tiny, tmp_path):
+    arguments = [tiny.model_dump_json(), tmp_path / "killed", str(torch.get_num_threads())]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], env={**os.environ, "TQDM_DISABLE": "1"})
     assert done.returncode == -signal.SIGKILL
     assert list((tmp_path / "killed").glob(".tmp-*"))
-    resumed = train(settings, out=tmp_path / "killed")
+    resumed = train(tiny, out=tmp_path / "killed")
     assert read_json(tmp_path / "killed" / RECORD_NAME)["sessions"][1]["from step"] == 4
     assert not list((tmp_path / "killed").glob(".tmp-*"))
-    unbroken = train(settings, out=tmp_path / "unbroken")
+    unbroken = train(tiny, out=tmp_path / "unbroken")
     assert resumed.history["loss"].tolist() == unbroken.history["loss"].tolist()
     first, second = resumed.model.state_dict(), unbroken.model.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
