@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from metauas.errors import InputError
 
@@ -68,8 +69,10 @@ Given = Annotated[
 
 
 def complain(text: str) -> None:
-    """Print an error in red to standard error."""
-    Console(stderr=True, highlight=False).print(text, style="bold red", markup=False, soft_wrap=True)
+    """Print an error to standard error, its first word in red if that is ``error:``."""
+    message = Text(text)  # in which brackets, as of file names, are no markup
+    message.highlight_regex("^error:", style="bold red")
+    Console(stderr=True, highlight=False).print(message, soft_wrap=True)
 
 
 def integers(text: str, *, name: str) -> list[int]:

@@ -6,7 +6,6 @@ from metauas.synthesis import ChangePair, PairDataset
 from metauas.train import TrainSettings
 from metauas.train.settings import Validation
 
-
 #: A network whose runs take half the time of ``lite``.
 SMALL = {"preset": "lite", "encoder": "test_efficientnet", "encoder_weights": "random"}
 #: Pairs that a new process makes at once; photographs take seconds to be cut up.
