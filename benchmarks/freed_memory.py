@@ -16,7 +16,7 @@ from common import Row, on_demand, report, serve, wall
 
 from metauas.machine import keep_freed_memory
 from metauas.model import create_model
-from metauas.train.learner import ChangeLoss
+from metauas.train.loss import ChangeLoss
 
 BACK = "given back"
 

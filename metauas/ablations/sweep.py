@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from metauas.ablations.board import Board, show_board
+from metauas.ablations.display import Board, show_board
 from metauas.ablations.plan import Run, Stage, plan_runs
 from metauas.ablations.stages import FAILED, KEPT, STARTED, Outcome, do_and_tell, do_stage, is_done
 from metauas.cluster import Client, check_gpu, distributed, error_of, open_client

@@ -8,8 +8,8 @@ from metauas.eval.benchmarks.sources import open_benchmark
 from metauas.eval.evaluation import evaluate
 from metauas.eval.images.calibration import Calibration, calibrate, read_calibration, write_calibration
 from metauas.eval.images.regions import Region, find_regions
+from metauas.eval.interface import PromptedNetwork, variants_of
 from metauas.eval.miniature import write_miniature
-from metauas.eval.network import PromptedNetwork, variants_of
 from metauas.eval.prompts.conditions import Condition
 from metauas.eval.report.curves import Curve, category_curves
 from metauas.eval.report.examples import Example, draw_examples

@@ -17,7 +17,7 @@ from metauas.eval.benchmarks.layouts import Benchmark, Category
 from metauas.eval.benchmarks.layouts.samples import as_test_images
 from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.images.calibration import check_enough, conformal_threshold
-from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.conditions import Condition, check_conditions, turned_prompt
 from metauas.eval.prompts.selection import Prompt, right_class_share
 from metauas.eval.prompts.strategies import create_strategy

@@ -14,7 +14,7 @@ from metauas.errors import InputError, check_choice
 from metauas.eval.benchmarks.layouts import Benchmark
 from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.evaluation import evaluate
-from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.conditions import Condition, blurred, brightened, scaled, shifted, turned, turned_prompt
 from metauas.eval.prompts.selection import check_defects, draw_defective
 from metauas.eval.prompts.strategies import create_strategy

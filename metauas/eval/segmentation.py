@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from metauas.eval.benchmarks.queries import Queries, pieces
-from metauas.eval.network import PromptedNetwork
+from metauas.eval.interface import PromptedNetwork
 from metauas.eval.prompts.conditions import Condition
 from metauas.eval.prompts.selection import Prompt
 from metauas.files.images import stack_images

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from metauas.files import atomic_path
-from metauas.files.image_files import SUFFIXES, is_deep, open_image, rgb_bytes, upright
+from metauas.files.decoding import SUFFIXES, is_deep, open_image, rgb_bytes, upright
 from metauas.files.listing import files_in
 from metauas.files.masks import judge_mask
 
@@ -39,7 +39,7 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read an image as RGB bytes (H, W, 3), turned upright; ``metauas.files.image_files`` lists the formats.
+    """Read an image as RGB bytes (H, W, 3), turned upright; ``metauas.files.decoding`` lists the formats.
 
     Raises:
         InputError: naming the file if it is missing, truncated, too large or no image.

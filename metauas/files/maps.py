@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32
 
 from metauas.errors import InputError
 from metauas.files import atomic_path
-from metauas.files.image_files import open_image
+from metauas.files.decoding import open_image
 
 #: The grey value of 1. The rounding error of a map is at most half of 1 / 65535.
 WHITE = 2**16 - 1

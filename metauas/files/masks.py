@@ -23,7 +23,7 @@ from PIL import Image
 from scipy import ndimage
 
 from metauas.errors import InputError
-from metauas.files.image_files import open_image, rgb_bytes, upright
+from metauas.files.decoding import open_image, rgb_bytes, upright
 
 Kind = Literal["binary", "labels", "soft", "empty", "full"]
 Values = Shaped[np.ndarray, "h w"]

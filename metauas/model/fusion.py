@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metauas.errors import check_choice
-from metauas.model.nearest import as_bank, distance_to_nearest, unit_means
+from metauas.model.nearest_features import as_bank, distance_to_nearest, unit_means
 
 FUSIONS = ("concat", "add", "absdiff", "contrast", "nearest")
 

@@ -8,7 +8,7 @@ from metauas.synthesis.changes.augmentation import AUGMENTERS, augment_texture
 from metauas.synthesis.changes.diffusion import DiffusersInpainter
 from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
 from metauas.synthesis.changes.lama import LamaInpainter
-from metauas.synthesis.changes.local import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
+from metauas.synthesis.changes.local_region import FILLINGS, LOCAL_PRESETS, REGIONS, LocalChange
 from metauas.synthesis.dataset import PairBatch, PairDataset, collate, pair_loader
 from metauas.synthesis.drawn.scenes import DrawnScenes, DrawnTextures
 from metauas.synthesis.inspection.findings import (

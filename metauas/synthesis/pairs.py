@@ -11,7 +11,7 @@ from torch import Tensor, from_numpy
 from metauas.errors import InputError, check_choice, did_you_mean
 from metauas.files.images import to_tensor
 from metauas.synthesis.changes.inpainting import Inpainter, OpenCVInpainter
-from metauas.synthesis.changes.local import LocalChange
+from metauas.synthesis.changes.local_region import LocalChange
 from metauas.synthesis.changes.objects import exchange_object, remove_objects
 from metauas.synthesis.drawn.scenes import DrawnTextures
 from metauas.synthesis.pictures.picture import Picture, PictureSource

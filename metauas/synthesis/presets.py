@@ -7,7 +7,7 @@ for its changes of hue and saturation.
 from dataclasses import asdict
 from typing import Any
 
-from metauas.synthesis.changes.local import LOCAL_PRESETS, USUAL_FILLINGS, USUAL_REGIONS
+from metauas.synthesis.changes.local_region import LOCAL_PRESETS, USUAL_FILLINGS, USUAL_REGIONS
 from metauas.synthesis.variation import Variation
 
 _POSE = {name: getattr(Variation(), name) for name in ("rotation", "shift", "scale")}

@@ -11,7 +11,7 @@ from metauas.errors import InputError, check_choice
 from metauas.files.yaml import read_mapping
 from metauas.settings import Settings
 from metauas.synthesis.changes.inpainters import check_inpainter, check_options, create_inpainter
-from metauas.synthesis.changes.local import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
+from metauas.synthesis.changes.local_region import USUAL_FILLINGS, USUAL_REGIONS, LocalChange
 from metauas.synthesis.dataset import SPLITS
 from metauas.synthesis.drawn.assemblies import DrawnAssemblies
 from metauas.synthesis.drawn.goods import DrawnGoods

@@ -1,4 +1,4 @@
-"""A network in training: its loss, the learning rate, one optimiser step, and the average of its weights."""
+"""A network in training: its start, one optimiser step, and the average of its weights."""
 
 import math
 from collections.abc import Sequence
@@ -7,64 +7,19 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from metauas.errors import InputError
 from metauas.model import MetaUAS, load_checkpoint
 from metauas.seeding import rng_for, seed_everything
 from metauas.synthesis import PairBatch
+from metauas.train.loss import ChangeLoss
 from metauas.train.norms import synchronise_norms
+from metauas.train.schedule import learning_rate
 from metauas.train.settings import TrainSettings
 
 _PRIOR = 0.04  # share of changed pixels; as the initial output, it need not be learned
 _LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
-_SCORE_SHARE = 0.001  # of the pixels, whose logits are an image's score; the largest alone would learn slowly
-_WARM_UP = 0.15  # share of the steps
-_LOWEST_RATE = 0.05  # share of the peak at which the warm-up starts
-
-
-class ChangeLoss(nn.Module):
-    """The network with its loss, so that distributed wrappers see one forward call."""
-
-    def __init__(self, model: MetaUAS, *, image_weight: float = 0.0) -> None:
-        super().__init__()
-        self.model = model
-        self.image_weight = image_weight
-
-    def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images."""
-        logits = self.model.logits(query, prompt).float()
-        loss = F.binary_cross_entropy_with_logits(logits, mask)
-        return loss + self.image_weight * image_loss(logits, mask) if self.image_weight else loss
-
-
-def image_loss(logits: Float[Tensor, "b 1 h w"], mask: Float[Tensor, "b 1 h w"]) -> Tensor:
-    """Return the mean cross-entropy of images, whose score is the mean of their largest logits.
-
-    The maximum of a map is the score of its image (paper, section 4.1), but is only one of thousands of pixels in the
-    loss. Only changed pixels of a changed image count: otherwise a bright corner in every map would reduce the loss.
-    """
-    changed = mask.flatten(1) > 0
-    is_changed = changed.any(dim=1)
-    allowed = changed | ~is_changed[:, None]
-    count = max(1, round(_SCORE_SHARE * allowed.shape[1]))
-    largest = logits.flatten(1).masked_fill(~allowed, -math.inf).topk(count, dim=1).values
-    within = largest.isfinite()  # a change may have fewer pixels
-    score = largest.where(within, 0.0).sum(dim=1) / within.sum(dim=1)
-    return F.binary_cross_entropy_with_logits(score, is_changed.to(score))
-
-
-def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Return the learning rate at ``step``; it depends on no state, so a run can resume."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    warm_up = max(1, round(_WARM_UP * settings.steps))
-    if step < warm_up:
-        return settings.learning_rate * (_LOWEST_RATE + (1 - _LOWEST_RATE) * (step + 1) / warm_up)
-    done = (step - warm_up) / max(1, settings.steps - warm_up)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def new_model(settings: TrainSettings) -> MetaUAS:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from metauas.model import create_model
 from metauas.train import TrainSettings
-from metauas.train.learner import ChangeLoss, image_loss, learning_rate
+from metauas.train.loss import ChangeLoss, image_loss
+from metauas.train.schedule import learning_rate
 
 
 def two_maps():

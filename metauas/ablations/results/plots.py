@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from metauas.ablations.results.collect import MEAN, metrics_files
 from metauas.errors import InputError, check_choice
-from metauas.files.image_files import open_image, rgb_bytes
+from metauas.files.decoding import open_image, rgb_bytes
 from metauas.files.listing import folders_in
 from metauas.files.maps import read_map
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from metauas.errors import InputError
 from metauas.eval.benchmarks.layouts import Category
 from metauas.files import file_digest
-from metauas.files.image_files import is_deep, open_image, rgb_bytes, upright, upright_size
+from metauas.files.decoding import is_deep, open_image, rgb_bytes, upright, upright_size
 from metauas.files.images import DARK_BELOW
 from metauas.files.masks import MaskReading, judge_mask
 

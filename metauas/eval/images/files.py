@@ -19,7 +19,7 @@ from metauas.errors import InputError, OutputError
 from metauas.eval.images.drawing import draw_verdict
 from metauas.eval.images.records import Records, SegmentedFile
 from metauas.eval.images.regions import enlarge_map, find_regions
-from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
 from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
 from metauas.files.listing import check_name

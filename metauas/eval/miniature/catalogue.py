@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from metauas.eval.miniature import board, breakage, marks, objects, textures
+from metauas.eval.miniature import breakage, circuit_board, marks, objects, textures
 from metauas.eval.miniature.camera import Setting
 from metauas.eval.miniature.surface import Colour, Draw, Surface
 
@@ -39,9 +39,13 @@ LINT: tuple[Colour, ...] = ((0.82, 0.82, 0.80), (0.70, 0.20, 0.18), (0.30, 0.45,
 
 CATALOGUE: Mapping[str, Category] = {
     "board": Category(
-        draw=board.board,
+        draw=circuit_board.board,
         setting=Setting(turn=6.0, shift=0.05, zoom=0.03, backdrop=(0.80, 0.80, 0.81), weave=0.006),
-        defects={"glue": marks.glue, "missing_part": board.missing_part, "shifted_part": board.shifted_part},
+        defects={
+            "glue": marks.glue,
+            "missing_part": circuit_board.missing_part,
+            "shifted_part": circuit_board.shifted_part,
+        },
     ),
     "bottle": Category(
         draw=objects.bottle,

@@ -23,7 +23,7 @@ from metauas.eval.benchmarks.layouts.listed import leads_out, read_table
 from metauas.eval.benchmarks.layouts.problems import check_image
 from metauas.eval.prompts.selection import Prompt
 from metauas.files import require_file
-from metauas.files.image_files import upright_size
+from metauas.files.decoding import upright_size
 from metauas.files.images import IMAGE_SUFFIXES
 from metauas.files.listing import portable
 

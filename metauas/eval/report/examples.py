@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from metauas.eval.benchmarks.layouts import Benchmark, load_sample
-from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.selection import random_prompts
 from metauas.files.images import stack_images
 from metauas.seeding import rng_for

@@ -27,13 +27,13 @@ from metauas.eval.benchmarks.layouts.samples import as_test_images
 from metauas.eval.benchmarks.queries import Queries
 from metauas.eval.evaluation import check_validation, maps_threshold
 from metauas.eval.images.regions import enlarge_map
-from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.eval.prompts.conditions import turned_prompt
 from metauas.eval.prompts.strategies import Strategy, create_strategy
 from metauas.eval.segmentation import Method, network_method, segment_queries
 from metauas.eval.settings import EvalSettings
 from metauas.files import atomic_path
-from metauas.files.image_files import upright_size
+from metauas.files.decoding import upright_size
 from metauas.progress import tqdm
 
 SUBMISSION_NAME = "submission.tar.gz"

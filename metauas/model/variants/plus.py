@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metauas.errors import InputError, check_choice
-from metauas.model.nearest import as_bank
+from metauas.model.nearest_features import as_bank
 from metauas.model.network import Features, MetaUAS
 from metauas.model.variants.visual_similarity import (
     EncodedPatches,

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from metauas.errors import InputError, WeightsUnavailableError, did_you_mean
 from metauas.files import require_file
 from metauas.model.encoder import Encoder, Normalise, create_encoder
-from metauas.model.nearest import as_bank, distance_to_nearest, unit_means
+from metauas.model.nearest_features import as_bank, distance_to_nearest, unit_means
 from metauas.model.network import padded
 
 if TYPE_CHECKING:

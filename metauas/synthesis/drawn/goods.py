@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.changes.local import crack_region
+from metauas.synthesis.changes.local_region import crack_region
 from metauas.synthesis.drawn.products import Inclusions, Item, Piece, draw_piece
 from metauas.synthesis.drawn.scenes import draw_ground, lay, slanting_light
 from metauas.synthesis.drawn.shapes import OUTLINES, blob, ellipse, random_outline, turn_points

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from metauas.synthesis.changes.local import crack_region
+from metauas.synthesis.changes.local_region import crack_region
 from metauas.synthesis.changes.objects import dilate
 from metauas.synthesis.drawn.scenes import draw_ground, lay, plain_colour, slanting_light
 from metauas.synthesis.drawn.shapes import draw_shape, fill_polygon, random_outline, turn_points

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metauas.errors import InputError, did_you_mean
 from metauas.eval.benchmarks.layouts.samples import MEAN
-from metauas.files.image_files import upright_size
+from metauas.files.decoding import upright_size
 from metauas.files.images import list_images
 from metauas.files.listing import check_name, is_folder
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from metauas.errors import InputError
-from metauas.eval.network import PromptedNetwork, check_evaluation_mode
+from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.model import create_model
 
 

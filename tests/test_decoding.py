@@ -1,4 +1,4 @@
-"""Images from strangers: every row of the table in ``metauas.files.image_files``."""
+"""Images from strangers: every row of the table in ``metauas.files.decoding``."""
 
 import struct
 import subprocess
@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from metauas.errors import InputError
-from metauas.files import image_files
-from metauas.files.image_files import FORMATS, MAX_PIXELS, upright_size
+from metauas.files import decoding
+from metauas.files.decoding import FORMATS, MAX_PIXELS, upright_size
 from metauas.files.images import IMAGE_SUFFIXES, decode_image, read_image, read_mask
 from metauas.seeding import rng_for
 
@@ -47,7 +47,7 @@ def test_bombs_and_empty_images_are_refused_by_their_header(tmp_path, read, size
 
 def test_no_pixel_of_a_bomb_is_decoded(tmp_path, monkeypatch):
     file = saved(tmp_path, PICTURE, "a.png")
-    monkeypatch.setattr(image_files, "MAX_PIXELS", 12 * 17 - 1)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 12 * 17 - 1)
     monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("decoded"))
     with pytest.raises(InputError, match=r"its header says 17 × 12 pixels, more than 203"):
         read_image(file)

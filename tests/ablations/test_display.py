@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from metauas.ablations.board import Board, show_board
+from metauas.ablations.display import Board, show_board
 from metauas.ablations.plan import plan_runs
 from metauas.ablations.stages import Outcome
 
