@@ -4,7 +4,6 @@ import multiprocessing
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -459,14 +458,6 @@ def test_pushing_refuses_what_is_not_finished_and_explains_the_hub_s_refusal(wri
 
 
 # --- start-up
-
-
-def test_importing_synthesis_imports_nothing_of_the_extra():
-    written = {f"metauas.synthesis.written.{name}" for name in ("shards", "reading", "run")}
-    heavy = {"datasets", "distributed", "dask"} | written  # pandas imports pyarrow by itself
-    code = f"import sys, metauas.synthesis; print(sorted(set(sys.modules) & {heavy}))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
 
 
 def test_what_must_be_installed_is_named(monkeypatch):
