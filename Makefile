@@ -18,12 +18,13 @@ OFFLINE := alignment similarity stages fusion decoder freezing kinds pairs resol
 ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; a stopped run continues later
 	$(BIN)/metauas sweep $(OFFLINE) --scale offline --seeds 1,3,5 --out runs/ablations/offline --report
 
-NBVAL := -p nbval -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+# all notebooks, those that take longest first
+NOTEBOOKS := $(addprefix notebooks/,03_*.ipynb 05_*.ipynb 04_*.ipynb explorer.ipynb 0[12]_*.ipynb index.ipynb)
+PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: lint ## lint, then every test, then every notebook
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/0[1-4]_*.ipynb notebooks/explorer.ipynb notebooks/index.ipynb
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest $(NBVAL) notebooks/05_*.ipynb # reads the checkpoint of 03
+	$(PYTEST)
+	$(PYTEST) -p nbval --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(NOTEBOOKS)
 
 fuzz: env ## 10,000 damaged files for every reader, a benchmark in 250 variants; `make test` takes a sample
 	folder=$$(mktemp -d) && export OMP_NUM_THREADS=1 && \
