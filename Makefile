@@ -89,10 +89,10 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 RESOLUTION := lowest-direct
-QUICK := tests/metrics tests/model tests/test_images.py tests/test_settings.py tests/synthesis/test_pairs.py
+QUICK := tests/metrics tests/model tests/test_cli.py tests/test_images.py tests/test_settings.py tests/synthesis/test_pairs.py
 
 test-dependencies: env ## the quick tests with the oldest dependencies allowed; RESOLUTION=highest takes the newest
-	folder=$$(mktemp -d) && python3 -m venv $$folder/venv && \
+	folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && python3 -m venv $$folder/venv && \
 		$(BIN)/uv pip compile --quiet --resolution $(RESOLUTION) pyproject.toml --all-extras --group dev \
 			-o $$folder/requirements.txt && \
 		$(BIN)/uv pip install --quiet --python $$folder/venv/bin/python -r $$folder/requirements.txt && \
