@@ -1,4 +1,4 @@
-"""This machine: its devices and cores, and its memory, which may run out."""
+"""This machine: its devices and cores, and what to do when memory runs out."""
 
 import ctypes
 import os

@@ -21,8 +21,13 @@ from metauas.ablations.stages import DONE, FAILED, KEPT, Outcome
 class Board:
     """A row for each variant, a column for each seed, and the errors below.
 
-    ``outcomes`` are those of stages that have ended, by their folders. ``redraw`` redraws a board that does not redraw
-    itself, and ``tell`` takes a sentence about each stage that ends.
+    Args:
+        runs: all runs of the sweep.
+        outcomes: of the stages that have ended, by their folders.
+
+    Attributes:
+        redraw: draws the board again; does nothing by default, for a board that redraws itself.
+        tell: called with a sentence about each stage that has ended; does nothing by default.
     """
 
     def __init__(self, runs: Sequence[Run], outcomes: Mapping[str, Outcome]) -> None:

@@ -25,7 +25,13 @@ SUITE = ("notebooks", "params", "configs")
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a notebook: its kind is ``code``, ``markdown`` or ``raw``, and its metadata are such as ``tags``."""
+    """A cell of a notebook.
+
+    Attributes:
+        kind: ``code``, ``markdown`` or ``raw``.
+        source: its text.
+        metadata: its metadata by name, for example ``tags``.
+    """
 
     kind: str
     source: str

@@ -22,6 +22,9 @@ def read_for_notebooks(path: str | Path | None, notebooks: Sequence[str | Path])
         path: a YAML mapping of names to scalars, lists of scalars, or mappings of these; None gives no parameters.
         notebooks: paths of the notebooks.
 
+    Returns:
+        The parameters that each notebook declares, by its stem.
+
     Raises:
         InputError: naming the file and all its mistakes: those of ``split_parameters``, a key that is no name or is
             repeated, a list in a list, or a number that YAML 1.1 takes for text (``1e-4``); and as ``read_mapping``.

@@ -76,7 +76,7 @@ def plan_runs(
     scale: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[Run]:
-    """Return the runs of a sweep (``run_sweep``), checked, without running them.
+    """Return the runs of a sweep, checked, without running them; the arguments are those of ``run_sweep``.
 
     A file with a parameter of ``03_train`` is trained with each seed. All other files share one training of the scale,
     or take the ``checkpoint`` of the overrides, and the seed is that of their prompts. Equal trainings are one stage.
@@ -171,9 +171,13 @@ def code_digest(stems: Sequence[str]) -> str:
 
 
 def stage_digest(stem: str, given: Mapping[str, Any], *, code: str, before: str) -> str:
-    """Return a hash that names the run of one notebook, with the given and otherwise its declared parameters.
+    """Return a hash that names the run of one notebook.
 
-    ``before`` is the digest of the stage or checkpoint that the run starts from, or an empty string.
+    Args:
+        stem: of the notebook.
+        given: its parameters; the others have their declared defaults.
+        code: from ``code_digest``.
+        before: digest of the stage or checkpoint that the run starts from, or an empty string.
     """
     resolved = merged(declared_parameters(notebook_of(stem)), given)
     counted = {name: value for name, value in resolved.items() if name not in PLACES}

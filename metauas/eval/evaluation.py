@@ -114,7 +114,7 @@ def _runs(
     others = [network_method(variant) for variant in variants]
     others += [baseline_method(name, compare) for name, compare in BASELINES.items()] if baselines else []
     names = [method.name for method in (ours, *others)]
-    # by which tables distinguish them
+    # tables distinguish methods by their names
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"two methods are called {twice[0]!r}; give each network a label of its own")
     main, *changed = conditions

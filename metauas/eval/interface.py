@@ -1,4 +1,4 @@
-"""The networks that evaluation accepts: their interface, and the variants with rows of their own."""
+"""The networks that evaluation accepts: their interface, and the variants that get rows of their own in tables."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,8 +13,8 @@ from metauas.model import MetaUAS, MetaUASPlus, ScaleAverage, TiledNetwork, with
 class PromptedNetwork(Protocol):
     """A network that segments queries by normal images: ``MetaUAS``, a wrapper around it, or your own.
 
-    The package's wrappers are ``MetaUASPlus``, ``ScaleAverage`` and the copies of ``fast_copy``. Images are float32 RGB
-    in [0, 1] on any device. Encoded prompts may have any type.
+    The package's wrappers are ``MetaUASPlus``, ``ScaleAverage`` and ``TiledNetwork``. Images are float32 RGB in [0, 1]
+    on any device. Encoded prompts may have any type.
     """
 
     @property
@@ -36,7 +36,7 @@ class PromptedNetwork(Protocol):
 
 
 def check_evaluation_mode(model: PromptedNetwork) -> None:
-    """Raise InputError in training mode, in which batch norms depend on the test images."""
+    """Raise ``InputError`` if the network is in training mode, in which batch norms depend on the test images."""
     if model.training:
         raise InputError("the network is in training mode; call model.eval() first")
 

@@ -157,7 +157,11 @@ def measure_robustness(
 
 
 def check_disturbances(wanted: Sequence[str] | Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """Return the levels by name, in ascending order, with the untouched one; InputError names what is wrong."""
+    """Return the levels by name, in ascending order, including the untouched one.
+
+    Raises:
+        InputError: there is no name, a name is unknown, or a level is out of bounds.
+    """
     if not wanted:
         raise InputError(f"there is no disturbance to measure; give some of {', '.join(DISTURBANCES)}")
     found: dict[str, list[float]] = {}

@@ -56,10 +56,17 @@ def baseline_method(name: str, compare: Callable[[Tensor, Tensor], Tensor]) -> M
 def segment_queries(
     method: Method, queries: Queries, prompts: Sequence[Prompt], *, condition: Condition, seed: int, batch_size: int
 ) -> Float32[np.ndarray, "n h w"]:
-    """Return the maps of all queries, in their order, each with its prompt, which the condition changes.
+    """Return the maps of all queries, in their order.
 
-    Queries with the same prompt are segmented together, so that each prompt is read and encoded once. ``seed`` is that
-    of the prompts. ``batch_size`` is halved as often as memory runs out.
+    Queries with the same prompt are segmented together, so that each prompt is read and encoded once.
+
+    Args:
+        method: the method.
+        queries: the images under test.
+        prompts: one for each query.
+        condition: the change of the prompts' images.
+        seed: the seed of the prompts, from which the condition's random numbers follow, too.
+        batch_size: queries per batch; halved as often as memory runs out.
 
     Raises:
         InputError: memory runs out even for one query.

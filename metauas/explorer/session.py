@@ -38,7 +38,11 @@ class Network:
 
 
 def open_network(checkpoint: str = "") -> Network:
-    """Open ``checkpoint``, else the one that the environment names, else the released ``lite``."""
+    """Open ``checkpoint``, else the one that the environment names, else the released ``lite``.
+
+    Raises:
+        InputError: the checkpoint is missing or damaged.
+    """
     chosen = checkpoint or os.environ.get(VARIABLE) or "lite"
     return Network(load_checkpoint(chosen), chosen)
 
@@ -76,8 +80,8 @@ class Answer:
     Attributes:
         question: what was asked.
         model: the network, with the alignment of the question.
-        query: at the network's size.
-        prompt: at the network's size.
+        query: the query at the network's size.
+        prompt: the moved prompt at the network's size.
         map: the probability of change of each pixel; with tiles, at the query's own size.
     """
 
@@ -116,7 +120,12 @@ class Answer:
 
 
 class Session:
-    """Answers questions about a network in evaluation mode, for which images are resized to ``size`` pixels a side."""
+    """Answers questions about a network.
+
+    Args:
+        model: the network, in evaluation mode.
+        size: side to which images are resized for the network, pixels.
+    """
 
     def __init__(self, model: MetaUAS, *, size: int) -> None:
         self.model, self.size = model, size
@@ -134,7 +143,11 @@ class Session:
         return dict(enumerate(strides[first:], start=first + 1))
 
     def ask(self, question: Question) -> Answer:
-        """Segment the question's query by its prompt, averaged over three sizes, as ``metauas segment`` does."""
+        """Segment the question's query by its prompt, averaged over three sizes, as ``metauas segment`` does.
+
+        Raises:
+            InputError: the alignment is not known or not possible.
+        """
         model = self._with(question.alignment)
         side = (self.size, self.size)
         query = resize_images(to_tensor(question.query)[None], side)

@@ -23,7 +23,7 @@ def alone_in(folder: str | Path) -> Iterator[Path]:
     The system releases the lock however this process ends. Shared file systems without locks do not keep runs apart.
 
     Raises:
-        OutputError: another run is writing into the folder, or it cannot be made.
+        OutputError: another run is writing into the folder, or the folder cannot be made or locked.
     """
     target = Path(folder)
     lock = FileLock(target / LOCK_NAME, timeout=0, fallback_to_soft=False)

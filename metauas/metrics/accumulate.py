@@ -99,9 +99,14 @@ class StreamingMetrics(Accumulator):
     """The seven metrics of images that are added one by one, in memory that does not grow with the pixels.
 
     Image metrics are exact. For pixel metrics and AUPRO, scores are counted in ``n_bins`` bins of equal width between
-    ``lowest`` and ``highest``, 24 bytes each; scores in one bin count as ties. With 2**16 bins the error is below 1e-5
-    for the network's maps. For scores that concentrate in few bins, such as probabilities very close to 1, use logits
-    and their range. The result does not depend on the order or batches of images, to the last bit.
+    ``lowest`` and ``highest``; scores in one bin count as ties. With 2**16 bins the error is below 1e-5 for the
+    network's maps. For scores that concentrate in few bins, such as probabilities very close to 1, use logits and their
+    range. The result does not depend on the order or batches of images, to the last bit.
+
+    Args:
+        lowest: lower bound of the scores.
+        highest: upper bound of the scores.
+        n_bins: number of bins, 24 bytes each.
 
     Raises:
         InputError: ``lowest`` is not below ``highest``, one of them is not finite, or there is no bin.

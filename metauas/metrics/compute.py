@@ -110,11 +110,17 @@ def segmentation_f1(maps: Maps, masks: Masks, labels: Labels, *, threshold: floa
     The benchmark MVTec AD 2 (Heckler-Kram et al., arXiv:2503.21622) calls it so. The threshold must come from other
     images than these, for example ``conformal_threshold`` of normal images; ``P-F1max`` takes the best one instead.
 
-    Pixels with a score above the threshold are found. Other arguments and errors are those of ``compute_metrics``;
-    ``labels`` are only checked.
+    Args:
+        maps: anomaly maps (N, H, W), higher is more anomalous.
+        masks: (N, H, W), True where defective.
+        labels: (N,), True for anomalous images; only checked.
+        threshold: pixels with a score above it are found.
 
     Returns:
         2 TP / (2 TP + FP + FN), in [0, 1]; NaN without masked pixels, or if the threshold is NaN.
+
+    Raises:
+        InputError: there is no image, shapes do not fit, masks or labels are not boolean, or a map contains NaN.
     """
     check_category(maps, masks, labels)
     positives = int(np.count_nonzero(masks))

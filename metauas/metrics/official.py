@@ -17,7 +17,7 @@ N_THRESHOLDS = 200
 def compute_metrics_official(maps: Maps, masks: Masks, labels: Labels) -> dict[str, float]:
     """Return ``METRICS`` of one category as the author's ``eval_metric`` computes them.
 
-    Prefer ``compute_metrics`` for new results; arguments and errors are the same. The author's definitions differ:
+    Prefer ``compute_metrics`` for new results. The author's definitions differ from it:
 
     - maps are scaled to [0, 1] by their minimum and maximum over the category, in float32, which can cause ties;
     - an AUROC below 0.5 is reported as 1 - AUROC;
@@ -26,6 +26,14 @@ def compute_metrics_official(maps: Maps, masks: Masks, labels: Labels) -> dict[s
 
     If the script stops with an error, the value is NaN: all metrics if the maps are constant or contain an infinity,
     AUPRO if the kept thresholds have a single rate. Without positives, AP and F1max are NaN; the script returns 0.
+
+    Args:
+        maps: anomaly maps (N, H, W), higher is more anomalous; image scores are their maxima.
+        masks: (N, H, W), True where defective.
+        labels: (N,), True for anomalous images.
+
+    Raises:
+        InputError: there is no image, shapes do not fit, masks or labels are not boolean, or a map contains NaN.
     """
     check_category(maps, masks, labels)
     scaled = _scaled(maps)

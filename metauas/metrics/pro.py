@@ -60,8 +60,13 @@ def overlap_at_levels(
 def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -> float:
     """Return the area under the per-region overlap curve up to false-positive rate ``limit``, over ``limit``.
 
-    The ranking is of the pixels of all images, masked ones as positives, and ``overlap`` is that of its levels, over
-    regions. The value lies in [0, 1]; it is NaN without masked or without unmasked pixels.
+    Args:
+        ranking: the pixels of all images, masked ones as positives; the rate is over all unmasked pixels.
+        overlap: ``overlap_at_levels`` of the ranking's levels, over regions.
+        limit: false-positive rate in (0, 1].
+
+    Returns:
+        A value in [0, 1]; NaN without masked or without unmasked pixels.
     """
     if not ranking.has_both:
         return float("nan")
@@ -76,12 +81,18 @@ def aupro(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, limit: float) -
 
 
 def aupimo(ranking: Ranking, overlap: Float[np.ndarray, " k"], *, rates: tuple[float, float] = AUPIMO_RATES) -> float:
-    """Return the mean height of the per-image overlap curve between two false-positive rates on a log axis, in [0, 1].
+    """Return the mean height of the per-image overlap curve between two false-positive rates on a log axis.
 
-    The ranking has masked pixels as positives and all pixels of the normal images as negatives, and ``overlap`` is that
-    of its levels, over images. Rates are 0 < lower < upper <= 1. The lines of the curve are straight over the rate, not
-    over its logarithm, so that it is defined down to rate 0 for every number of pixels. NaN without masked pixels or
-    without normal images.
+    The lines of the curve are straight over the rate, not over its logarithm, so that it is defined down to rate 0 for
+    every number of pixels.
+
+    Args:
+        ranking: masked pixels as positives and all pixels of the normal images as negatives.
+        overlap: ``overlap_at_levels`` of the ranking's levels, over images.
+        rates: lower and upper false-positive rate, 0 < lower < upper <= 1.
+
+    Returns:
+        A value in [0, 1]; NaN without masked pixels or without normal images.
     """
     if not ranking.has_both:
         return float("nan")

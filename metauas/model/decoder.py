@@ -11,7 +11,7 @@ from metauas.errors import InputError
 from metauas.model.config import ModelConfig
 from metauas.model.fpn import FPNDecoder
 
-_BOTTLENECK = 16  # channels for each one in the bottleneck of the channel gate
+_BOTTLENECK = 16  # input channels for each channel in the bottleneck of the channel gate
 
 
 class SpatialChannelExcitation(nn.Module):
@@ -105,7 +105,12 @@ class UNetDecoder(nn.Module):
 
 
 def create_decoder(config: ModelConfig, *, channels: Sequence[int], strides: Sequence[int]) -> UNetDecoder | FPNDecoder:
-    """Create the decoder of a configuration, for features of ``channels`` and ``strides``, shallow to deep.
+    """Create the decoder of a configuration.
+
+    Args:
+        config: its fields ``decoder…`` are used.
+        channels: channels of the input features, shallow to deep, after fusion.
+        strides: their strides, shallow to deep.
 
     Raises:
         InputError: ``decoder_channels`` does not fit the encoder.

@@ -60,8 +60,14 @@ def look_of(
 ) -> Float[Tensor, "h3 w3"]:
     """Return where one point of the query looks in the prompt at ``stage``: weights that sum to 1.
 
-    It is the row of ``attention_of`` for that point, without the (HW)² matrix. The point is (x, y), as shares of the
-    query's width and height; points outside are moved to the border.
+    It is the row of ``attention_of`` for that point, without the (HW)² matrix.
+
+    Args:
+        model: the network.
+        query: the query.
+        prompt: the prompt.
+        stage: an aligned stage; 1 is the shallowest.
+        point: (x, y) in the query, as shares of its width and height; points outside are moved to the border.
 
     Raises:
         InputError: the stage is not aligned.
@@ -82,7 +88,9 @@ def look_of(
 def residual_of(
     model: MetaUAS, query: Float[Tensor, "3 h w"], prompt: Float[Tensor, "3 h w"], *, stage: int, alignment: str
 ) -> Float[Tensor, "h2 w2"]:
-    """Return the mean absolute difference between query and prompt at ``stage`` after ``with_alignment``.
+    """Return the mean absolute difference of the features of query and prompt at ``stage``, after an alignment.
+
+    The alignment's weights are the network's own, whichever alignment it was trained with (``with_alignment``).
 
     Raises:
         InputError: the alignment is not known, the network has no φ, or the stage is not aligned.

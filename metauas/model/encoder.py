@@ -16,7 +16,7 @@ _PROBE = 64  # side in pixels of the blank image that tests a new encoder
 
 
 class Encoder(nn.Module):
-    """One of timm's models with its stages.
+    """A model of timm that returns the features of its stages.
 
     Attributes:
         channels: channels of each stage, shallow to deep.

@@ -48,7 +48,13 @@ class Fusion(nn.Module):
         aligned: Float[Tensor, "b c h w"],
         bank: Float[Tensor, "p m c"] | None = None,
     ) -> Float[Tensor, "b c2 h w"]:
-        """Return the fused features; ``nearest`` needs what ``bank`` returned, one for all queries or one for each."""
+        """Return the fused features.
+
+        Args:
+            query: the query's.
+            aligned: the prompt's, aligned to the query's positions.
+            bank: what ``bank`` returned for the prompts' features, one for all queries or one for each.
+        """
         if self.mode == "concat":
             return torch.cat([query, aligned], dim=1)
         if self.mode == "add":

@@ -105,7 +105,11 @@ class MetaUAS(HubMixin):
         return self.decode(self.encode(query), encoded, like=query)
 
     def decode(self, query: Features, prompt: Features, *, like: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
-        """Align, fuse and decode encoded images; return logits of the size and type of the images ``like``."""
+        """Align, fuse and decode encoded images; return logits of the size and type of the images ``like``.
+
+        Raises:
+            InputError: the prompts are neither one nor as many as the queries.
+        """
         features = list(query)
         for stage, align in enumerate(self.alignments, start=self.first_aligned):
             aligned = _align_each(align, query[stage], one_for_each(prompt[stage], query[stage]))

@@ -50,7 +50,7 @@ SOURCES = {
     "pictures": ("photographs", "coco", "masked", *_DRAWN),
     "textures": ("drawn_textures", "photographs", "texture_folder"),
 }
-#: Settings that are those of ``LocalChange``.
+#: Settings that ``LocalChange`` has under the same names.
 LOCAL_SETTINGS = ("regions", "fillings", "opacity", "augment", "soft_edges")
 #: Settings that name a file or folder; ``inpainter`` may name one too.
 PATHS = ("photographs", *(key for _, keys in _READ.values() for key in keys))
@@ -72,8 +72,8 @@ class SynthesisSettings(Settings):
         masked_images: a folder of photographs, for the source ``masked``.
         masked_masks: the folder of their masks, as ``MaskedFolder`` reads them.
         texture_folder: a folder of pictures such as DTD, for the source of that name.
-        pictures: share of each source of pictures, by a name in ``SOURCES``.
-        textures: share of each source of foreign textures, in the same way.
+        pictures: share of each source of pictures, by a name in ``SOURCES["pictures"]``.
+        textures: share of each source of foreign textures, by a name in ``SOURCES["textures"]``.
         inpainter: ``telea``, ``navier-stokes``, ``lama:FILE`` or ``diffusers:MODEL``.
         inpainter_options: keyword arguments of its class, such as ``{strength: 0.9, steps: 20}`` of diffusers.
         regions, fillings, opacity, augment, soft_edges: as in ``LocalChange``.
@@ -171,7 +171,7 @@ def read_recipe(
 
 
 def _layers_of(recipe: str | Path | Mapping[str, Any] | None) -> tuple[list[dict[str, Any]], str]:
-    """Return the values of a recipe, above those of the file that its ``preset`` names, and its name for errors."""
+    """Return a recipe's values, after those of the file that its ``preset`` names, and the recipe's name for errors."""
     if recipe is None or isinstance(recipe, Mapping):
         values = dict(recipe or {})
         preset = values.get("preset")

@@ -47,10 +47,14 @@ class Variation:
 def view_matrix(
     rng: np.random.Generator, variation: Variation, *, canvas: int, size: int, free: bool = False
 ) -> Float32[np.ndarray, "2 3"]:
-    """Affine matrix (2, 3) that cuts a view of side ``size`` from a canvas of side ``canvas``, both in pixels.
+    """Affine matrix (2, 3) that cuts a view of ``size`` pixels from a ``canvas``.
 
-    The pose is drawn from the ranges of ``variation``. If it is ``free``, as of stationary textures, it takes any place
-    on the canvas and any quarter turn.
+    Args:
+        rng: the generator.
+        variation: the ranges of the pose.
+        canvas: side of the canvas, pixels.
+        size: side of the view, pixels.
+        free: for stationary textures: take any place on the canvas and any quarter turn.
     """
     reach = (canvas - size) / (2 * size) if free else variation.shift
     angle = rng.uniform(-1, 1) * variation.rotation + (90 * rng.integers(4) if free else 0)

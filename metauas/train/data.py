@@ -130,9 +130,14 @@ class RepeatedPairs(Dataset[ChangePair]):
 
 
 class ShareOfSteps(Dataset[ChangePair]):
-    """One process's pairs of every step from ``start`` on: all processes' shares are disjoint and make up the step.
+    """One process's pairs of every step: the shares of all processes are disjoint and make up the step.
 
-    A step has ``batch_size`` of the ``pairs``, over all processes.
+    Args:
+        pairs: the pairs of all steps.
+        batch_size: pairs of a step, over all processes.
+        start: first step.
+        process: index of the process.
+        processes: number of processes.
     """
 
     def __init__(self, pairs: TrainingPairs, *, batch_size: int, start: int, process: int, processes: int) -> None:

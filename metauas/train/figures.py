@@ -29,9 +29,12 @@ def show_learning_curves(history: pd.DataFrame) -> Figure:
 
 
 def show_progress(examples: Sequence[Any], maps: Mapping[int, np.ndarray], *, across: int = 2) -> Figure:
-    """Draw the query of each of N ``held_out_examples`` with the true outline, then its map at each step.
+    """Draw each query with the true outline, then its map at each step.
 
-    ``maps`` are (N, H, W) by step; ``across`` examples stand in a row.
+    Args:
+        examples: N examples, such as those of ``held_out_examples``.
+        maps: step → maps (N, H, W) of the examples.
+        across: examples in a row.
     """
     rows = [
         (example.title, [outline(to_uint8(example.query), example.mask), *(of_step[i] for of_step in maps.values())])

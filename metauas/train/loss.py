@@ -20,7 +20,13 @@ class ChangeLoss(nn.Module):
         self.image_weight = image_weight
 
     def forward(self, query: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
-        """Return the mean binary cross-entropy over all pixels, and ``image_weight`` times that over all images."""
+        """Return the mean binary cross-entropy over all pixels, plus ``image_weight`` times that over all images.
+
+        Args:
+            query: images (B, 3, H, W) in [0, 1].
+            prompt: the prompt of each, (B, 3, H, W) in [0, 1].
+            mask: (B, 1, H, W), 1 where changed, else 0.
+        """
         logits = self.model.logits(query, prompt).float()
         loss = F.binary_cross_entropy_with_logits(logits, mask)
         return loss + self.image_weight * image_loss(logits, mask) if self.image_weight else loss

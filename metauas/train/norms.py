@@ -58,7 +58,7 @@ def _total(tensor: Tensor) -> Tensor:
 def synchronise_norms(model: nn.Module, *, gpu: bool) -> None:
     """Synchronise the trained batch norms of a network over all processes, in place, before the optimiser is made.
 
-    Frozen parts do not change. On a ``gpu`` torch's own ``SyncBatchNorm`` is faster.
+    Frozen parts do not change. With ``gpu``, torch's own ``SyncBatchNorm`` is used, which is faster.
 
     Raises:
         InputError: without GPUs, a norm with its own activation (as in timm's encoders) would be trained.

@@ -60,7 +60,7 @@ def check_tracker(name: str | None) -> None:
 
 
 def check_processes(processes: int) -> None:
-    """Raise ``InputError`` if this system cannot fork several processes, or has fewer GPUs than these, but some."""
+    """Raise ``InputError`` if this system cannot fork several processes, or has GPUs, but not one for each process."""
     if processes > 1 and "fork" not in multiprocessing.get_all_start_methods():
         raise InputError(
             f"processes={processes} needs forks, which this system does not have; give 1, or start several by "

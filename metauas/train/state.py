@@ -127,10 +127,14 @@ def batch_name(*, process: int, processes: int) -> str:
 
 @contextmanager
 def rescued(parts: Sequence[PairBatch], *, file: Path, step: int) -> Iterator[None]:
-    """Write ``parts``, this process's pairs of a step, to ``file`` if its loss in the block is not a number.
+    """Write ``parts`` to ``file`` if the loss of the step in the block is not a number.
 
     The file holds query, prompt (B, 3, H, W) and mask (B, 1, H, W), and in its header the step and the kinds.
-    ``step`` is the number of steps before this one.
+
+    Args:
+        parts: this process's pairs of the step.
+        file: in the run's folder.
+        step: number of steps before this one.
 
     Raises:
         FloatingPointError: the step's own, with the name of the file.

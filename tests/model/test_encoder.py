@@ -188,7 +188,7 @@ def test_truncated_files(tmp_path, ending):
     path = tmp_path / f"weights{ending}"
     write_weights(path, weights_of("test_resnet"))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match=rf"weights\{ending} cannot be read as weights .* copy it anew"):
+    with pytest.raises(InputError, match=rf"weights\{ending} cannot be read as weights .* copy it again"):
         create_encoder("test_resnet", weights=str(path))
 
 

@@ -81,7 +81,7 @@ def compare(frame: pd.DataFrame, *, better: str, other: str, metric: str, condit
         better: the variant that is expected to be better.
         other: the other variant.
         metric: the metric.
-        condition: the condition; None takes the mean over all.
+        condition: the condition; None takes the mean over all conditions.
 
     Raises:
         InputError: the two variants have no seed and category in common.

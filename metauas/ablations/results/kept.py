@@ -42,7 +42,12 @@ def kept_origin() -> dict[str, Any]:
 
 
 def keep(sweep: str | Path, *, command: str, folder: str | Path = KEPT) -> Sequence[Path]:
-    """Write the metrics of a finished sweep, and their origin with its command, into a folder; return both paths.
+    """Write the metrics of a sweep and their origin as the kept results, and return both paths.
+
+    Args:
+        sweep: the folder of a finished sweep.
+        command: the command that ran it, for the record.
+        folder: of the two files.
 
     Raises:
         InputError: as ``collect_metrics``.

@@ -161,7 +161,7 @@ def faulty_masks(masks: Mapping[Path, MaskFacts]) -> Iterator[str]:
 
 
 def _some(masks: Mapping[Path, MaskFacts], is_so: Callable[[MaskReading], bool], text: str) -> Iterator[str]:
-    """Yield how many masks are read so and, filled into ``text``, the first of them; nothing if there is none."""
+    """Yield the number of masks with ``is_so`` and ``text``, filled with the first of them; nothing without any."""
     if some := [path for path, facts in masks.items() if facts.reading and is_so(facts.reading)]:
         yield f"{len(some)} of {len(masks)} masks {text.format(some[0])}"
 

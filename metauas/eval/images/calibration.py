@@ -110,10 +110,13 @@ def calibrate(
 
 
 def conformal_threshold(scores: Float[np.ndarray, " n"], false_positive_rate: float) -> float:
-    """Return the ⌈(n + 1)(1 − α)⌉-th smallest of n normal scores.
+    """Return the ⌈(n + 1)(1 − α)⌉-th smallest of n normal scores, where α is the false-positive rate.
 
     A new exchangeable score is above it with probability at most α; without ties, with probability
-    ⌊(n + 1)α⌋ / (n + 1). Errors are those of ``check_enough``.
+    ⌊(n + 1)α⌋ / (n + 1).
+
+    Raises:
+        InputError: α is outside (0, 1), or n is too small for it.
     """
     return float(np.sort(scores)[len(scores) - check_enough(len(scores), false_positive_rate)])
 
@@ -122,7 +125,11 @@ def rate_interval(images: int, false_positive_rate: float) -> tuple[float, float
     """Return the 95 % interval of the false-positive rate of one calibration, with equal tails.
 
     Given n images, the rate follows Beta(l, n + 1 − l) with l = ⌊(n + 1)α⌋ if scores have no ties, and is smaller with
-    ties (Vovk, "Conditional validity of inductive conformal predictors", 2012). Errors are those of ``check_enough``.
+    ties (Vovk, "Conditional validity of inductive conformal predictors", 2012). α is the ``false_positive_rate`` that
+    was asked for.
+
+    Raises:
+        InputError: α is outside (0, 1), or there are too few images for it.
     """
     from scipy.special import betaincinv  # here, since the import takes seconds (scipy.stats twice as long)
 
@@ -133,7 +140,7 @@ def rate_interval(images: int, false_positive_rate: float) -> tuple[float, float
 
 
 def check_enough(images: int, false_positive_rate: float) -> int:
-    """Return l = ⌊(n + 1)α⌋, the number of calibration scores at or above the threshold.
+    """Return l = ⌊(n + 1)α⌋ of n images and the rate α: the number of calibration scores at or above the threshold.
 
     Raises:
         InputError: α is outside (0, 1), or l is 0, so that no threshold guarantees the rate; names the number of images
@@ -151,7 +158,11 @@ def check_enough(images: int, false_positive_rate: float) -> int:
 
 
 def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
-    """Separate normal images from repetitions of a prompt or of an earlier image, by their pixels."""
+    """Separate normal images from repetitions of a prompt or of an earlier image, by their pixels.
+
+    Raises:
+        InputError: a file cannot be read; names it.
+    """
     seen = {image_digest(prompt) for prompt in prompts}
     kept: list[Path] = []
     left_out: list[Path] = []
@@ -169,7 +180,11 @@ def calibration_file(checkpoint: str | Path) -> Path:
 
 
 def find_calibration(checkpoint: str | Path, *, given: str | Path | None = None) -> Calibration | None:
-    """Read the calibration file that is given, else that of the checkpoint, or return None if it has none."""
+    """Read the calibration file that is given, else that of the checkpoint; None if it has none.
+
+    Raises:
+        InputError: the file given is missing, or the file is damaged.
+    """
     path = Path(given) if given is not None else calibration_file(checkpoint)
     return None if given is None and not path.is_file() else read_calibration(path)
 

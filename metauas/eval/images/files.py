@@ -70,11 +70,13 @@ def segment_files(
 
 
 def plan_overlays(queries: Sequence[Path], *, prompts: Sequence[Path], out: str | Path) -> dict[Path, Path]:
-    """Return the overlay in ``out`` of each query (``overlay_paths``), after each query and prompt was read once.
+    """Return the file in ``out`` for the overlay of each query (``overlay_paths``).
+
+    Each query and prompt is read once, so that a damaged file is named before any segmentation.
 
     Raises:
-        InputError: there is no query, one is given twice, a file cannot be read, its name is not UTF-8, or an overlay
-            would replace a query or a prompt; names it.
+        InputError: there is no query, one is given twice, a file cannot be read, its name is too long or not UTF-8, or
+            an overlay would replace a query or a prompt; names it.
     """
     if not queries:
         raise InputError("no query given; name at least one image to be segmented")
@@ -218,10 +220,15 @@ def remove_results(out: str | Path) -> None:
 
 
 def write_results(out: str | Path, results: Sequence[SegmentedFile], *, about: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Write the results of ``segment_files`` into the folder of the overlays, and return the paths.
+    """Write what was found into ``out``, and return the paths.
 
-    These are ``scores.csv`` (one row per query), ``results.json`` (with regions, and ``about`` at its head) and
-    ``gallery.html`` (the overlays, highest score first, below ``prompts`` and ``threshold`` of ``about``).
+    These are ``scores.csv`` (one row per query), ``results.json`` (with regions) and ``gallery.html`` (the overlays,
+    highest score first).
+
+    Args:
+        out: the folder of the overlays.
+        results: those of ``segment_files``.
+        about: the head of ``results.json``; the gallery shows its ``prompts`` and ``threshold``.
     """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")

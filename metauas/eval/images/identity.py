@@ -1,4 +1,4 @@
-"""The identity of what determines a result: images, network, and all of a run of ``segment_files`` but the query."""
+"""Hashes of what determines a result: images, a network, and a run of ``segment_files`` without its queries."""
 
 import hashlib
 import json
@@ -19,7 +19,11 @@ Network = MetaUAS | ScaleAverage | TiledNetwork
 
 
 def run_digest(model: Network, *, prompts: Sequence[str | Path], size: int, threshold: float | None) -> str:
-    """Return the SHA-256 of network, device, prompts in their order, size, threshold and versions."""
+    """Return the SHA-256 of network, device, prompts in their order, size, threshold and versions.
+
+    Raises:
+        InputError: a prompt cannot be read.
+    """
     parts = {
         "network": network_digest(model),
         "device": next(model.parameters()).device.type,
@@ -32,13 +36,21 @@ def run_digest(model: Network, *, prompts: Sequence[str | Path], size: int, thre
 
 
 def prompts_digest(prompts: Sequence[str | Path]) -> str:
-    """Return the SHA-256 of all prompts' pixels, in any order; for one prompt that of ``image_digest``."""
+    """Return the SHA-256 of all prompts' pixels, in any order; for one prompt that of ``image_digest``.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
     digests = sorted(image_digest(prompt) for prompt in prompts)
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def image_digest(path: str | Path) -> str:
-    """Return the SHA-256 of an image's size and pixels."""
+    """Return the SHA-256 of an image's size and pixels.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     image = read_image(path)
     return hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
 

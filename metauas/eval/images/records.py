@@ -39,8 +39,12 @@ class Records:
     """The results of a run, one JSON file per overlay, written as soon as the overlay is there.
 
     A record holds a hash of the run, the query's file, the overlay's file and the result. If one of them differs, the
-    record is not used and the query is segmented again, as all queries are without ``resume``. ``run`` is the hash of
-    what else determines a result (``run_digest``).
+    record is not used and the query is segmented again.
+
+    Args:
+        out: folder of the overlays.
+        run: hash of everything else that determines a result (``run_digest``).
+        resume: use the records of an earlier run; without it, every query is segmented again.
     """
 
     def __init__(self, out: str | Path, *, run: str, resume: bool = True) -> None:

@@ -91,7 +91,7 @@ def broken_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root
 
 
 def bent_tooth(rng: np.random.Generator, surface: Surface, *, teeth: int, root: float, tip: float) -> Surface:
-    """Bend one tooth of a gear into the gap beside it; its neighbours stay in place."""
+    """Bend one tooth of a gear into the gap next to it; its neighbours stay in place."""
     x, y = grid(surface.canvas)
     radius, away = around_tooth(surface, middle=2 * np.pi / teeth * int(rng.integers(teeth)))
     side, pitch = rng.choice((-1, 1)), np.pi / teeth

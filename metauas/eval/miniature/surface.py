@@ -75,7 +75,7 @@ class Surface:
         return Surface(*(a + (cover if a.ndim == 2 else cover[..., None]) * (b - a) for a, b in pairs))
 
     def mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "Surface":
-        """Change the place of all four maps in the same way."""
+        """Apply ``change``, which moves or cuts out pixels, to each of the four maps."""
         return Surface(*map(change, vars(self).values()))
 
     def cut(self, cover: Float[np.ndarray, "h w"]) -> "Surface":

@@ -48,8 +48,8 @@ def prompts_from_file(path: str | Path, benchmark: Benchmark, *, shots: int = 1)
         shots: number of images per entry, taken from the first on.
 
     Raises:
-        InputError: the file is missing or has another form; names the file and the line or entry. Or it does not fit,
-            one error with all problems: categories or queries without an entry, entries with fewer images than
+        InputError: the file is missing or has another form; names the file and the line or entry. If the file does not
+            fit, one error names all problems: categories or queries without an entry, entries with fewer images than
             ``shots``, paths that leave the root, images that are missing or cannot be read.
     """
     source = require_file(path, hint="a prompt is random, nearest, pool, defective, or such a file")

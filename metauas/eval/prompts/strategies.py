@@ -108,9 +108,9 @@ def _nearest(settings: EvalSettings, benchmark: Benchmark, embed: Callable[[Tens
 
 
 def _defective(settings: EvalSettings, benchmark: Benchmark) -> Strategy:
-    """Choose one defective test image by the seed for all queries of a category but itself.
+    """Choose one defective test image by the seed for all other queries of a category.
 
-    Such a prompt breaks the assumption.
+    Such a prompt breaks the assumption that prompts are normal.
     """
     if settings.shots > 1:
         raise InputError(f"shots={settings.shots}: a defective prompt is one image; give shots=1")

@@ -57,8 +57,15 @@ def category_curves(maps: Maps, masks: Masks, labels: Labels) -> dict[str, Curve
     """Return the exact curves of a category by metric: I-AUROC, P-AUROC and AUPRO (up to the rate 0.3).
 
     The area under each is the metric of ``compute_metrics``; undefined metrics have no curve. Pixel curves have two
-    points for each distinct score of a masked pixel; see ``Curve.thinned``. Arguments and errors are those of
-    ``compute_metrics``.
+    points for each distinct score of a masked pixel; see ``Curve.thinned``.
+
+    Args:
+        maps: anomaly maps (N, H, W), higher is more anomalous.
+        masks: (N, H, W), True where defective.
+        labels: (N,), True for anomalous images.
+
+    Raises:
+        InputError: shapes or types do not fit, or a map contains NaN.
     """
     check_category(maps, masks, labels)
     images = rank_images(maps.max(axis=(1, 2)), labels)

@@ -17,7 +17,7 @@ from metauas.plots import COLOURS, open_axes, picture_grid
 def show_categories(table: pd.DataFrame, *, metric: str) -> Figure:
     """Draw one metric of every method in every category, with the spread over prompts.
 
-    The table is that of ``Evaluation.table``: rows (method, category), columns (metric, mean or std).
+    ``table`` is that of ``Evaluation.table``: rows (method, category), columns (metric, mean or std).
     """
     methods = list(dict.fromkeys(table.index.get_level_values(0)))
     categories = list(dict.fromkeys(table.index.get_level_values(1)))

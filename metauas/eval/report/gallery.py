@@ -78,7 +78,8 @@ class MapGatherer:
     Attributes:
         curves: thinned curves of each category, by metric (see ``category_curves``).
         cases: the worst and best images so far.
-        fixed_cases: a defective image of each category, whatever the network, prompts and seed.
+        fixed_cases: a defective image of each category, at most ``MOST_FIXED`` in all. They do not depend on network,
+            prompts and seed, so that evaluations can be compared.
     """
 
     def __init__(self, benchmark: Benchmark, *, worst: int = 2, best: int = 1) -> None:

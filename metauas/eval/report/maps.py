@@ -15,6 +15,10 @@ from metauas.metrics.checks import Maps
 class MapWriter:
     """Writes the maps of an evaluation as ``out/seed-1/<path of the image in the benchmark>.png``.
 
+    Args:
+        out: the folder; made when the first map is written.
+        benchmark: the benchmark of the evaluation.
+
     Raises:
         InputError: two images differ in their suffix alone, so that their maps would have one name.
     """

@@ -53,7 +53,14 @@ def write_report(
 
     The page shows what was evaluated, the means of all methods, the categories next to the paper's numbers for this
     benchmark if it has any, the curves and the gallery. Pictures are in the file; it needs no script and no network.
-    Curves and cases are those of ``MapGatherer``; ``checkpoint`` is where the network was loaded from.
+
+    Args:
+        out: the folder; made if it is missing.
+        evaluation: the results.
+        benchmark: the benchmark of the evaluation.
+        curves: of ``MapGatherer``; left out if there are none.
+        cases: of ``MapGatherer``, shown with the largest errors first.
+        checkpoint: where the network was loaded from.
     """
     dataset = find_dataset(benchmark)
     beside = beside_paper(evaluation, dataset)

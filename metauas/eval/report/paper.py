@@ -46,7 +46,11 @@ def paper_results(dataset: str) -> pd.DataFrame:
 
 
 def paper_size(dataset: str) -> int:
-    """Return the side of the images in the paper's results on a benchmark, pixels."""
+    """Return the side of the images in the paper's results on a benchmark, pixels.
+
+    Raises:
+        InputError: as ``paper_results``.
+    """
     return int(_rows_of(dataset)["size"].iloc[0])
 
 

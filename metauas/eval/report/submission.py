@@ -77,6 +77,12 @@ def write_submission(path: str | Path, model: PromptedNetwork, benchmark: Benchm
     Prompts are those of the first seed. The threshold of a category is the one of SegF1 in an evaluation: at most 5 %
     of new normal images have a pixel above it (``maps_threshold`` of the validation images).
 
+    Args:
+        path: of the archive.
+        model: the network, in evaluation mode.
+        benchmark: the complete MVTec AD 2.
+        settings: prompts, shots, seeds, size and batch size.
+
     Raises:
         InputError: as ``check_submission``, or an image cannot be read.
         OutputError: the archive cannot be written, for example because the disk is full.

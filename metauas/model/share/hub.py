@@ -130,7 +130,7 @@ class HubMixin(nn.Module):
         Args:
             repo_id: ``"owner/repository"``; made if it is missing.
             card: text of the card; by default ``model_card``'s, which takes the place of the one that is there.
-            metrics: results on benchmarks for ``model_card``.
+            metrics: name of a benchmark to the ``metrics.json`` of an evaluation on it, as in ``model_card``.
             private: visibility of a new repository, by default the owner's choice.
             token: by default that of ``hf auth login``.
             branch: by default ``main``.

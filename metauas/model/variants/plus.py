@@ -65,7 +65,11 @@ class MetaUASPlus(nn.Module):
 
     @torch.no_grad()
     def encode_prompt(self, prompt: Float[Tensor, "p *k 3 h w"]) -> tuple[Features, EncodedPatches]:
-        """Encode prompts once, to be used for many queries; shapes are those of ``Similarity.encode_prompt``."""
+        """Encode prompts once, to be used for many queries.
+
+        Args:
+            prompt: one for all queries or one for each, (1 or B, 3, H, W); or K of them, (1 or B, K, 3, H, W).
+        """
         features = self.model.encode_prompt(prompt)
         if self.similarity is not None:
             return features, self.similarity.encode_prompt(prompt)

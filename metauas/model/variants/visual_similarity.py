@@ -61,6 +61,9 @@ class Similarity(nn.Module):
 
         Args:
             prompt: one for all queries or one for each, (1 or B, 3, H, W); or K of them, (1 or B, K, 3, H, W).
+
+        Returns:
+            For each compared layer the unit vectors of all patches, (1 or B, K·N, C).
         """
         return tuple(as_bank(layer, prompts=len(prompt)) for layer in self.patches(prompt.flatten(0, -4)))
 
@@ -163,7 +166,10 @@ class TowerSimilarity(Similarity):
 def stage_patches(stages: Sequence[Tensor], *, strides: Sequence[int], size: Sequence[int]) -> list[Tensor]:
     """Return unit vectors (B, C, rows, columns) of the means of 3 × 3 places, of the stages of stride 8 and 16.
 
-    The images may have been padded: places beyond their ``size``, height and width, are cut off.
+    Args:
+        stages: an encoder's, (B, C, H / stride, W / stride), shallow to deep, perhaps of padded images.
+        strides: their strides.
+        size: height and width of the images, pixels; places beyond them are cut off.
     """
     height, width = size
     return [
@@ -182,7 +188,10 @@ def check_strides(encoder: Encoder) -> None:
 def dissimilarity(patches: Sequence[Tensor], bank: EncodedPatches, *, size: Sequence[int]) -> Float[Tensor, "b 1 h w"]:
     """Return the mean over layers of ½ (1 − highest cosine with the bank), resized bilinearly to ``size``.
 
-    Both are unit vectors, one tensor a layer: (B, C, rows, columns) of the queries, and what ``as_bank`` returns.
+    Args:
+        patches: unit vectors of the queries, (B, C, rows, columns) for each layer.
+        bank: those of the prompts for each layer, as ``as_bank`` returns them.
+        size: height and width of the maps, pixels.
     """
     maps = [
         F.interpolate(distance_to_nearest(layer, normal), size=tuple(size), mode="bilinear")

@@ -37,7 +37,7 @@ class WeightsPackage:
 
     @property
     def origin(self) -> dict[str, str]:
-        """What a checkpoint says of an encoder that it does not store."""
+        """What a checkpoint stores instead of the encoder: name and SHA-256 of the package."""
         return {"package": self.name, "sha256": self.sha256}
 
 
@@ -68,7 +68,10 @@ def installed_package(encoder: str) -> WeightsPackage | None:
 
 
 def read_package(package: WeightsPackage, model: nn.Module) -> dict[str, Tensor]:
-    """Return an installed package's weights under timm's names; all but the classifier must fit timm's ``model``.
+    """Return an installed package's weights under timm's names, without the classifier.
+
+    ``model`` is timm's network without a classifier. Its tensors must have the same names and shapes; it is not
+    changed.
 
     Raises:
         InputError: the file is missing or is not the published one, or its tensors are not those of the network.

@@ -60,7 +60,7 @@ def _read_weights(name: str, path: str) -> dict[str, Tensor]:
     try:
         tensors = load_state_dict(str(file), weights_only=True)  # older versions of timm execute code in it
     except Exception as error:  # a damaged file makes an unpickler raise almost any error
-        raise InputError(f"{file} cannot be read as weights ({error}); it may be incomplete: copy it anew") from error
+        raise InputError(f"{file} cannot be read as weights ({error}); it may be incomplete: copy it again") from error
     expected = timm.create_model(name, pretrained=False, num_classes=0).state_dict()
     wrong = [
         n for n, tensor in expected.items() if tensor.ndim and getattr(tensors.get(n), "shape", None) != tensor.shape

@@ -26,10 +26,17 @@ _WRAPPINGS = ("state_dict", "model", "model_state_dict")
 
 
 def read_state_dict(path: str | Path, *, hint: str) -> dict[str, Tensor]:
-    """Read the tensors by name out of a state dict, or of the one under ``state_dict`` or ``model`` in a checkpoint.
+    """Read the tensors of a state dict by name.
 
-    Other content of the file (settings, optimisers, objects of any class) is passed over. Files of ``torch.save`` may
-    be in its zip format or the one before PyTorch 1.6. Errors end with the ``hint``, which says what would be right.
+    A checkpoint may hold the state dict under ``state_dict``, ``model`` or ``model_state_dict``. Other content of the
+    file (settings, optimisers, objects of any class) is passed over.
+
+    Args:
+        path: a file of ``torch.save``, in its zip format or the one before PyTorch 1.6.
+        hint: what would be right, for the errors.
+
+    Returns:
+        CPU tensors of the file's own names, shapes and types.
 
     Raises:
         InputError: the file is missing, damaged, of another format, or without tensors.

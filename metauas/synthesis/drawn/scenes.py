@@ -100,10 +100,15 @@ def lay(
     rim: float,
     softness: float,
 ) -> Float32[np.ndarray, "s s 3"]:
-    """Return ``image`` with a part, whose mask is ``part``, on it.
+    """Return ``image`` with a part on it.
 
-    ``surface`` is its material, an image or a colour (3,), and ``light`` the factor of the light on it. ``rim`` is the
-    darkening of its edge, 0 for none, and ``softness`` the Gaussian sigma of its edge in pixels.
+    Args:
+        image: the background.
+        part: mask of the part.
+        surface: its material, an image or a colour (3,).
+        light: factor of the light on it.
+        rim: darkening of its edge, 0 for none.
+        softness: Gaussian sigma of its edge, pixels.
     """
     alpha = cv2.GaussianBlur(part.astype(np.float32), (0, 0), softness)
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))

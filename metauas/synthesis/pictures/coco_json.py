@@ -111,7 +111,12 @@ def run_lengths(annotation: Mapping[str, Any], *, shape: tuple[int, int], left_o
     """Return the object's mask from polygons or from plain or compressed run lengths.
 
     All values are checked here because the C code of pycocotools does not. Stray polygons, such as clicks of two
-    points, are left out, and told in ``left_out``, if the outline has others. ``shape`` is (height, width) in pixels.
+    points, are left out if the outline has others.
+
+    Args:
+        annotation: as in the file.
+        shape: (height, width) of its image, pixels.
+        left_out: gets a sentence about stray polygons.
 
     Raises:
         InputError: naming the annotation if its outline is neither.

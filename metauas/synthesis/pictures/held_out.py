@@ -12,10 +12,10 @@ _EVERY = 20  # one of so many is held out: 5 % (paper, section 4.1)
 
 
 def names_in_split(names: Sequence[str], split: str) -> list[str]:
-    """Return those of ``names`` that belong to ``split``, in their order, each whatever else is in the data set.
+    """Return those of ``names`` that belong to ``split``, in their order.
 
-    Of a small folder, in which no name (or every name) would be held out by itself, the one of the lowest (highest)
-    hash is, so that two names are enough for both splits.
+    A name's hash decides, whatever else is in the data set. In a small folder, two names are enough for both splits: if
+    no name would be held out, the one with the lowest hash is; if every name would be, the one with the highest is not.
 
     Raises:
         InputError: an unknown split.

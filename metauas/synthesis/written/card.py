@@ -1,4 +1,4 @@
-"""What describes written pairs, read from the finished shards: summary, skipped images, and the card for the Hub."""
+"""Descriptions of written pairs, read from the finished shards: summary, skipped images, and the card for the Hub."""
 
 from collections import Counter
 from collections.abc import Sequence
