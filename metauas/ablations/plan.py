@@ -157,9 +157,12 @@ def _check_used(overrides: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 
 def code_digest(stems: Sequence[str]) -> str:
-    """Return a hash of the package's version, its sources without the sweep's own, and the notebooks' code cells."""
+    """Return a hash of the package's version, its sources without the sweep's own, and the notebooks' code cells.
+
+    Sources are Python files, and YAML files of facts, such as the metrics of a benchmark.
+    """
     package = Path(__file__).parents[1]
-    files = [file.relative_to(package) for file in package.rglob("*.py")]
+    files = [file.relative_to(package) for pattern in ("*.py", "*.yaml") for file in package.rglob(pattern)]
     counted = sorted(file for file in files if file.parts[0] not in _OUTSIDE)
     digest = hashlib.sha256(version("metauas").encode())
     for file in counted:

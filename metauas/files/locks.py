@@ -33,7 +33,7 @@ def alone_in(folder: str | Path) -> Iterator[Path]:
     except Timeout as error:
         raise OutputError(f"another run is writing into {folder}; wait for it, or give another folder") from error
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in _NO_LOCKS or not target.is_dir():
             wrong = f"folder {folder} cannot be made or locked ({error.strerror})"
             raise OutputError(f"{wrong}; choose another folder") from error
     try:

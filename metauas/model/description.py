@@ -90,12 +90,15 @@ def residual_of(
 ) -> Float[Tensor, "h2 w2"]:
     """Return the mean absolute difference of the features of query and prompt at ``stage``, after an alignment.
 
-    The alignment's weights are the network's own, whichever alignment it was trained with (``with_alignment``).
+    The alignment's weights are the network's own, whichever alignment it was trained with.
 
     Raises:
         InputError: the alignment is not known, the network has no φ, or the stage is not aligned.
     """
-    align, query_feature, prompt_feature = _at_stage(with_alignment(model, alignment), query, prompt, stage=stage)
+    _check_possible(model, alignment)
+    own, query_feature, prompt_feature = _at_stage(model, query, prompt, stage=stage)
+    align = FeatureAlignment(query_feature.shape[1], alignment=alignment, similarity=own.similarity).to(query_feature)
+    align.load_state_dict(own.state_dict(), strict=False)  # an alignment without weights has fewer
     return (query_feature - align(query_feature, prompt_feature)).abs().mean(dim=1)[0]
 
 
@@ -103,14 +106,11 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
     """Return the network with another alignment and the same weights, including φ, in evaluation mode.
 
     Raises:
-        InputError: the alignment is not known, or the network was trained with ``none`` and has no φ.
+        InputError: the alignment is not known, or the network is a fast copy or has no φ, as it was trained with
+            ``none``.
     """
-    check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
-    if alignment not in possible_alignments(model):
-        raise InputError(
-            f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
-            "take one trained with 'soft' or 'hard'"
-        )
+    model.check_original()
+    _check_possible(model, alignment)
     changed = MetaUAS(model.config.model_copy(update={"alignment": alignment, "encoder_weights": "random"}))
     changed.load_state_dict(model.state_dict(), strict=False)  # only what the alignment needs differs
     changed.normalise = copy.deepcopy(model.normalise)
@@ -120,6 +120,15 @@ def with_alignment(model: MetaUAS, alignment: str) -> MetaUAS:
 def possible_alignments(model: MetaUAS) -> tuple[str, ...]:
     """Return the alignments that a network can use; a network trained with ``none`` has no φ."""
     return ("none",) if model.config.alignment == "none" else ALIGNMENTS
+
+
+def _check_possible(model: MetaUAS, alignment: str) -> None:
+    check_choice(name="alignment", value=alignment, choices=ALIGNMENTS)
+    if alignment not in possible_alignments(model):
+        raise InputError(
+            f"a network trained with alignment='none' has no φ to compare by, so it cannot align by {alignment!r}; "
+            "take one trained with 'soft' or 'hard'"
+        )
 
 
 def _at_stage(model: MetaUAS, query: Tensor, prompt: Tensor, *, stage: int) -> tuple[FeatureAlignment, Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """The MetaUAS network: query and one normal prompt in, the probability of change per query pixel out."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -138,7 +140,7 @@ class MetaUAS(HubMixin):
         """Return the maps of ``queries`` for a prompt image or an encoded one, without gradients."""
         encoded = self.encode_prompt(prompt) if isinstance(prompt, Tensor) else prompt
         on_cpu = self.normalise.mean.device.type == "cpu"
-        many = max(1, _PIXELS_AT_ONCE // queries[0, 0].numel()) if on_cpu else len(queries)
+        many = max(1, _PIXELS_AT_ONCE // math.prod(queries.shape[-2:])) if on_cpu else len(queries)
         if len(queries) <= many:
             return self.logits(queries, encoded).sigmoid()
         each = tuple(one_for_each(stage, queries) for stage in encoded)  # views: nothing is copied

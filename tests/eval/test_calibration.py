@@ -114,9 +114,9 @@ def test_too_few_images_are_told_how_many_and_what_they_allow():
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1.5, float("nan")])
-def test_a_rate_lies_between_0_and_1(model, prompt, normal, rate):
+def test_a_rate_lies_between_0_and_1_and_that_is_checked_before_an_image_is_read(model, prompt, rate):
     with pytest.raises(InputError, match="must be between 0 and 1"):
-        calibrate(model, prompts=[prompt], normal=normal, false_positive_rate=rate, size=SIZE)
+        calibrate(model, prompts=[prompt], normal=["nowhere.png"], false_positive_rate=rate, size=SIZE)
 
 
 def test_a_calibration_is_of_the_scores_of_its_images(model, prompt, normal, calibration):

@@ -8,6 +8,7 @@ from metauas.model import (
     attention_of,
     create_model,
     describe_stages,
+    fast_copy,
     look_of,
     possible_alignments,
     residual_of,
@@ -88,6 +89,16 @@ def test_a_network_without_tokens_has_no_residual_of_an_alignment():
     assert residual_of(model, image, image, stage=5, alignment="none").sum() == 0
     with pytest.raises(InputError, match="has no φ to compare by"):
         residual_of(model, image, image, stage=5, alignment="soft")
+
+
+@pytest.mark.parametrize("alignment", ["soft", "hard", "none"])
+def test_a_fast_copy_has_the_residual_of_its_original(alignment):
+    model, draw = create_model("lite").eval(), torch.Generator().manual_seed(0)
+    images = torch.rand(2, 3, 64, 64, generator=draw)
+    ours, theirs = (residual_of(m, *images, stage=STAGE, alignment=alignment) for m in (fast_copy(model), model))
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    with pytest.raises(InputError, match="this is a fast copy"):
+        with_alignment(fast_copy(model), alignment)
 
 
 def test_grids_are_those_of_the_padded_image():

@@ -190,3 +190,7 @@ def test_large_batches_are_taken_in_parts_on_a_cpu(lite, random_images, monkeypa
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
     with pytest.raises(InputError, match="3 prompts for 5 queries"):
         lite.segment(queries, prompts[:3])
+
+
+def test_no_queries_have_no_maps(lite, random_images):
+    assert lite.segment(random_images(2, 64, 64)[:0], random_images(1, 64, 64)).shape == (0, 1, 64, 64)

@@ -91,6 +91,7 @@ def calibrate(
     Raises:
         InputError: a file cannot be read, or the rate is invalid or too low for the number of images.
     """
+    _check_rate(false_positive_rate)  # before the images are read
     kept, left_out = distinct_images(prompts, normal)
     check_enough(len(kept), false_positive_rate)
     maps = (anomaly_map for _, _, anomaly_map in segment_each(model, prompts=prompts, queries=kept, size=size))
@@ -146,8 +147,7 @@ def check_enough(images: int, false_positive_rate: float) -> int:
         InputError: α is outside (0, 1), or l is 0, so that no threshold guarantees the rate; names the number of images
             needed, and the lowest rate for the number given.
     """
-    if not 0 < false_positive_rate < 1:
-        raise InputError(f"false_positive_rate={false_positive_rate} must be between 0 and 1, for example 0.01")
+    _check_rate(false_positive_rate)
     exact = Fraction(str(false_positive_rate))  # the decimal as written: in binary, 0.29 of 100 would be 28
     if above := math.floor((images + 1) * exact):
         return above
@@ -155,6 +155,11 @@ def check_enough(images: int, false_positive_rate: float) -> int:
     lowest = math.ceil(10_000 / (images + 1)) / 10_000  # 1 / (n + 1), rounded up to four digits
     allowed = f"; {images} allow {lowest:g} or more" if images else ""
     raise InputError(f"{wrong} besides the prompt, not {images}{allowed}")
+
+
+def _check_rate(false_positive_rate: float) -> None:
+    if not 0 < false_positive_rate < 1:
+        raise InputError(f"false_positive_rate={false_positive_rate} must be between 0 and 1, for example 0.01")
 
 
 def distinct_images(prompts: Sequence[str | Path], normal: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
