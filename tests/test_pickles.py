@@ -122,6 +122,11 @@ def test_only_what_rebuilds_arrays_may_be_named(write, name):
         read(write(b"c" + name + b"\n."))
 
 
+def test_what_rebuilds_arrays_cannot_be_called_twice(write):
+    with pytest.raises(InputError, match="cannot be read as a pickle of plain values"):
+        read(write(b"cnumpy\nndarray\n)R)R."))
+
+
 def test_what_a_pickle_does_to_a_name_does_not_last(write):
     """BUILD on the class itself, which would set its attributes."""
     names = b"cnumpy\nndarray\n"

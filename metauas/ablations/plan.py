@@ -24,8 +24,9 @@ TRAINED = "trained"
 RECORD = "run.json"
 #: Parameters that are places and do not change the results; the content of a checkpoint is hashed instead.
 PLACES = ("run_dir", "checkpoint")
-#: Parts of the package that no notebook of a run imports: a change of them does not change a run.
-_OUTSIDE = ("ablations", "cli")
+#: Parts of the package that no notebook of a run imports: a change of them does not change a run. ``suite`` is a
+#: wheel's copy of notebooks and parameter files.
+_OUTSIDE = ("ablations", "cli", "suite")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def check(
     found = check_data(name, root, layout=layout, deep=deep)
     console.print(check_table(found))
     for line in check_lines(found):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, emoji=False, soft_wrap=True)
     if not found.fine:
         sys.exit(1)
     print("no findings")
@@ -53,4 +53,4 @@ def info(name: Annotated[str | None, typer.Argument(help="Benchmark; without it,
         console.print(catalogue_table())
         return
     for line in source_lines(name, find_source(name)):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False, emoji=False, soft_wrap=True)

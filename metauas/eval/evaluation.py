@@ -75,6 +75,7 @@ def evaluate(
     """
     for network in (model, *variants):
         check_evaluation_mode(network)
+    takers = tuple(on_maps)
     wanted = check_conditions([*map(turned_prompt, settings.rotations)] if conditions is None else conditions)
     strategy = create_strategy(settings, benchmark, embed=lambda images: model.embed(images))
     runs = _runs(model, wanted, variants=variants, baselines=baselines)
@@ -100,7 +101,7 @@ def evaluate(
                     found = _metrics(queries, maps, extra=extra, threshold=threshold, official=official)
                     place = {"method": method.name, "condition": condition.name, "category": category.name}
                     rows += _rows(found, **place, seed=seed)
-                    for take in on_maps if number == 0 else ():
+                    for take in takers if number == 0 else ():
                         take(queries, prompts, seed, maps)
                     bar.update(len(maps))
     return Evaluation(pd.DataFrame(rows), settings, right_class=sum(shares) / len(shares))

@@ -48,10 +48,7 @@ def check_pickle(file: io.BytesIO) -> None:
 
 
 class _StandIn(dict[Any, Any]):
-    """Takes the place of a named class or function and of what it makes: remembers arguments and state, does nothing.
-
-    It takes entries as a dictionary, a list or a set does.
-    """
+    """Takes the place of a named class or function and of what it makes: remembers its arguments and its state."""
 
     role = ""
     args: tuple[Any, ...] = ()
@@ -69,11 +66,16 @@ class _StandIn(dict[Any, Any]):
         if len(given) == 2:
             given[0].state = given[1]
 
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # it may be a key, which dictionaries may not
+
+
+class _TolerantStandIn(_StandIn):
+    """A stand-in that may be called, and takes entries as a list or a set does."""
+
     def _swallow(*_: Any) -> None: ...
 
     append = extend = add = __call__ = _swallow
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__  # type: ignore[assignment]  # it may be a key, which dictionaries may not
 
 
 class InertUnpickler(pickle.Unpickler):
@@ -85,7 +87,7 @@ class InertUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return a new subclass each time, so that nothing a pickle does to it can last."""
-        return type("StandIn", (_StandIn,), {})
+        return type("StandIn", (_TolerantStandIn,), {})
 
 
 def read_pickle(path: str | Path, *, hint: str) -> Any:
@@ -131,9 +133,7 @@ class _ArrayUnpickler(InertUnpickler):
         role = _KNOWN.get((module.replace("numpy.core.", "numpy._core."), name))
         if role is None:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused")
-        made = super().find_class(module, name)
-        made.role = role
-        return made
+        return type("StandIn", (_StandIn,), {"role": role})
 
 
 class _Values:

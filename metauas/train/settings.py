@@ -1,5 +1,6 @@
 """The settings of a training run."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -101,7 +102,7 @@ class TrainSettings(Settings):
     @classmethod
     def _named(cls, network: Any) -> Any:
         choices = {"preset": network} if isinstance(network, str) else network
-        if not isinstance(choices, dict):
+        if not isinstance(choices, Mapping):
             return choices  # pydantic says what is wrong
         return {"preset": network_config(choices).preset, **choices}  # equal networks have equal settings
 

@@ -1,3 +1,5 @@
+from types import MappingProxyType
+
 import pytest
 
 from metauas.ablations.notebooks import declared_parameters, notebooks_folder
@@ -78,3 +80,9 @@ def test_the_defaults_are_those_of_the_notebook():
     declared = declared_parameters(notebooks_folder() / "03_train.ipynb")
     defaults = TrainSettings().model_dump()
     assert {name: declared[name] for name in defaults} == defaults
+
+
+def test_any_mapping_of_network_choices_is_checked():
+    assert TrainSettings(network=MappingProxyType({"alignment": "hard"})).network["preset"] == "lite"
+    with pytest.raises(ValueError, match="'none', 'hard' or 'soft'"):
+        TrainSettings(network=MappingProxyType({"alignment": "x"}))

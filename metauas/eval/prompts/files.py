@@ -151,16 +151,18 @@ def _from_json(text: str, source: Path) -> Entries:
 
 
 def _documents(text: str, source: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the JSON documents of a file, one in all or one per line, each with its place."""
+    """Yield the JSON documents of a file, one in all or one after the other, each with its place."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique)
     line, start, end = 1, 0, 0
     while content := _CONTENT.search(text, end):
         line += text.count("\n", start, content.start())
-        start, place = content.start(), f"{source} line {line}"
+        start, place = content.start(), f"{source} line {line}" if end else str(source)
         try:
             document, end = decoder.raw_decode(text, start)
         except RecursionError:
             raise InputError(f"{place} is nested too deeply; {_FORMS}") from None
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
         except ValueError as error:  # not JSON, or thousands of digits
             raise InputError(f"{place} is not valid JSON: {error}") from error
         yield place, document
