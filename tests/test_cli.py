@@ -409,6 +409,7 @@ def test_inspect_takes_written_pairs(tmp_path):
 def test_inspect_names_what_is_no_pairs(tmp_path):
     assert "embedded" in str(run("inspect", tmp_path / "absent").exception)
     assert "holds no pairs" in str(run("inspect", tmp_path, "--out", tmp_path / "found").exception)
+    assert "'--seed'" in run("inspect", "embedded", "--seed", -1).output
     assert not (tmp_path / "found").exists()
     assert "choose one of train, validation" in str(run("inspect", "embedded", "--split", "test").exception)
 

@@ -12,7 +12,7 @@ from metauas.cli.options import LAYOUTS, Out, benchmarks, console, data
 @benchmarks.command(epilog="Example: metauas benchmark miniature --out data/miniature")
 def miniature(
     out: Out = Path("data/miniature"),
-    seed: Annotated[int, typer.Option(help="Seed of poses, light and defects.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of poses, light and defects.")] = 0,
     size: Annotated[int, typer.Option(help="Side of the images, pixels.")] = 256,
 ) -> None:
     """Draw Miniature, the small benchmark in MVTec AD's layout, to disk."""

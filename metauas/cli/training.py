@@ -79,7 +79,7 @@ def inspect(
     count: Annotated[int, typer.Option(min=1, help="Number of pairs, from the first.")] = 500,
     split: Annotated[str, typer.Option(help="train or validation.")] = "train",
     size: Annotated[int, typer.Option(min=32, help="Side of the pairs, pixels; written pairs keep theirs.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of `embedded` and CYWS pairs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of `embedded` and CYWS pairs.")] = 0,
 ) -> None:
     """Inspect pairs: kinds, changed areas, duplicates, masks without a change, changes without a mask."""
     from metauas.synthesis import open_pairs

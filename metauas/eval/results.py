@@ -120,7 +120,7 @@ def write_results(out: str | Path, *, metrics: Mapping[str, Any], values: pd.Dat
 
 def check_out(out: str | Path) -> None:
     """Raise InputError if a folder can be neither written nor made; names the file or folder that prevents it."""
-    nearest = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if path.exists())
+    nearest = next(path for path in (Path(out).absolute(), *Path(out).absolute().parents) if os.access(path, os.F_OK))
     if not nearest.is_dir():
         raise InputError(f"results cannot go into {out}: {nearest} is a file; choose another folder")
     if not os.access(nearest, os.W_OK | os.X_OK):

@@ -1,8 +1,10 @@
 import csv
+import errno
 import os
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,6 +158,14 @@ def test_folders_stand_for_their_images(images, tmp_path):
     assert find_queries([images[0].parent, images[1]]) == [*sorted(images), images[1]]
     with pytest.raises(InputError, match="holds no image"):
         find_queries([tmp_path])
+
+
+def test_a_query_in_a_folder_that_may_not_be_entered_is_taken_as_a_file(images, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert find_queries(images[:1]) == images[:1]  # reading it says why it cannot be had
 
 
 def test_a_folder_of_queries_that_is_also_the_output_is_refused_the_first_time(images):

@@ -1,4 +1,5 @@
 import json
+import os
 import statistics
 from dataclasses import replace
 
@@ -108,7 +109,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file is a file; choose another folder"):
         check_out(tmp_path / "file" / "out")
-    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: path.exists() if mode == os.F_OK else path != tmp_path)
     with pytest.raises(InputError, match="may not be written"):
         check_out(tmp_path / "new" / "folder")
 

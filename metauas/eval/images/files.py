@@ -22,7 +22,7 @@ from metauas.eval.images.regions import enlarge_map, find_regions
 from metauas.eval.interface import PromptedNetwork, check_evaluation_mode
 from metauas.files import write_json, write_text
 from metauas.files.images import list_images, read_image, resize_images, to_tensor, write_png
-from metauas.files.listing import check_name
+from metauas.files.listing import check_name, is_folder
 from metauas.files.pages import render_page
 from metauas.model import TiledNetwork
 from metauas.plots import overlay
@@ -196,9 +196,9 @@ def find_queries(given: Sequence[Path], *, out: Path | None = None) -> list[Path
     """
     found: list[Path] = []
     for path in given:
-        if out is not None and path.is_dir() and path.resolve() == out.resolve():
+        if out is not None and is_folder(path) and path.resolve() == out.resolve():
             raise InputError(f"folder {path} of queries is also the folder for the results; choose another for these")
-        images = list_images(path) if path.is_dir() else [path]
+        images = list_images(path) if is_folder(path) else [path]
         if not images:
             raise InputError(f"folder {path} holds no image; give a folder of png, jpg, … files, or the files")
         found += images
