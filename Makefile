@@ -18,7 +18,7 @@ OFFLINE := alignment similarity stages fusion decoder freezing kinds pairs resol
 ablations: env ## run every offline ablation under three seeds, into runs/ablations/offline; a stopped run continues later
 	$(BIN)/metauas sweep $(OFFLINE) --scale offline --seeds 1,3,5 --out runs/ablations/offline --report
 
-# all notebooks, those that take longest first
+# all notebooks, the slowest first
 NOTEBOOKS := $(addprefix notebooks/,03_*.ipynb 05_*.ipynb 04_*.ipynb explorer.ipynb 0[12]_*.ipynb index.ipynb)
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 
-#: Modules of the package, and what must not be there after their import. They are imported in this order in one
-#: process, so that a module is checked together with those before it.
 WRITTEN = {f"metauas.synthesis.written.{name}" for name in ("shards", "reading", "run")}
+DATA = {"datasets", "distributed", "dask"} | WRITTEN  # of the extra data
+#: Modules of the package, and the modules that their import must not load. One process imports them in this order, so
+#: each is checked together with those before it.
 LIGHT = {
     "metauas.ablations.stages": {"torch", "pandas", "scipy", "matplotlib", "seaborn"},  # a worker of a sweep
     "metauas.cli": {"torch", "anomalib", "lightning", "lightning.pytorch"},
-    "metauas.synthesis": {"diffusers", "transformers", "pycocotools", "datasets", "distributed", "dask"} | WRITTEN,
+    "metauas.synthesis": {"diffusers", "transformers", "pycocotools", "huggingface_hub"} | DATA,
     "metauas.model": {"timm", "huggingface_hub", "onnx", "onnxscript", "onnxruntime"},
 }
 

@@ -68,7 +68,8 @@ def run_sweep(
 def _swept(runs: Sequence[Run], folder: Path, *, timeout: int | None, **cluster: Any) -> pd.DataFrame:
     outcomes = {run.evaluation.folder: Outcome(KEPT) for run in runs if is_done(run.evaluation, folder)}
     stages = [stage for run in runs if run.evaluation.folder not in outcomes for stage in run.stages]
-    left = list({stage.folder: stage for stage in stages}.values())  # each once, before those that need it
+    # without repetitions; each stage precedes those that need it
+    left = list({stage.folder: stage for stage in stages}.values())
     work = {"out": str(folder), "timeout": timeout}
     with show_board(runs, outcomes) as board, _doing(left, work, board, **cluster) as ended:
         for stage, outcome in ended:

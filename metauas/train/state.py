@@ -97,7 +97,7 @@ def _slots(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
 
 
 def _check_same(header: Mapping[str, Any], settings: TrainSettings, contents: Mapping[str, str], *, path: Path) -> None:
-    """Refuse other settings than the saved ones, but for those that change nothing, and files that were changed."""
+    """Refuse settings that differ from the saved ones and affect the result, and files that were changed since."""
     now = flat(settings.model_dump(mode="json"))
     # settings that the saved run did not have yet had their defaults
     before = flat(TrainSettings().model_dump(mode="json")) | flat(header["settings"])

@@ -158,20 +158,20 @@ def test_crowds_and_objects_beyond_the_limits_are_left_out_and_images_without_ot
 
 
 def test_objects_that_overlap_are_one_and_neighbours_are_not(write):
-    upper, lower, beside = box(10, 8, 12, 10), box(10, 15, 12, 10), box(22, 8, 10, 10)
-    pictures = CocoPictures(*write([(upper, 0), (beside, 0), (lower, 0)]), split="all", largest=0.3)
+    upper, lower, separate = box(10, 8, 12, 10), box(10, 15, 12, 10), box(22, 8, 10, 10)
+    pictures = CocoPictures(*write([(upper, 0), (separate, 0), (lower, 0)]), split="all", largest=0.3)
     masks = pictures.index.masks(0)
     assert len(masks) == 2
     assert any((mask == upper | lower).all() for mask in masks)
-    assert any((mask == beside).all() for mask in masks)
+    assert any((mask == separate).all() for mask in masks)
     apart = CocoPictures(*write([(upper, 0), (lower, 0)]), split="all", overlap=0.5)
     assert len(apart.index.masks(0)) == 2
 
 
 def test_objects_that_overlap_by_way_of_a_third_are_one(write):
-    first, middle, last, beside = box(4, 4, 20, 12), box(20, 6, 8, 8), box(26, 4, 20, 12), box(44, 14, 10, 12)
+    first, middle, last, separate = box(4, 4, 20, 12), box(20, 6, 8, 8), box(26, 4, 20, 12), box(44, 14, 10, 12)
     assert not (first & last).any(), "each covers a part of the middle one"
-    pictures = CocoPictures(*write([(first, 0), (beside, 0), (last, 0), (middle, 0)]), split="all", largest=0.4)
+    pictures = CocoPictures(*write([(first, 0), (separate, 0), (last, 0), (middle, 0)]), split="all", largest=0.4)
     masks = pictures.index.masks(0)
     assert len(masks) == 2
     assert any((mask == first | middle | last).all() for mask in masks)
